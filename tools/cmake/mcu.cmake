@@ -1,0 +1,69 @@
+# What every component's CMakeLists.txt uses: warnings, sanitizers, hardening, and how tests are named.
+
+option(MCU_SANITIZE "AddressSanitizer, UBSan and libFuzzer (needs clang)" OFF)
+option(MCU_WERROR "Warnings are errors" OFF)
+
+add_compile_options(-Wall -Wextra -Wconversion -Wswitch-enum -Wshadow -Wstrict-prototypes
+                    -Wmissing-prototypes -Wvla)
+if(MCU_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+if(MCU_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(NOT CMAKE_CROSSCOMPILING)
+  add_compile_options(-fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection)
+  add_link_options(-Wl,-z,relro,-z,now -Wl,-z,noexecstack)
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  include(CheckPIESupported)
+  check_pie_supported()
+endif()
+
+# Every executable of a build tree lands in BUILD/bin, where tests, tools/demo and tools/bench look.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+# mcu_unit_test(NAME [SOURCES file...] [LIBS target...] [ARGS arg...])
+# A cmocka test: NAME.c unless SOURCES says otherwise. The test runs in the source directory.
+function(mcu_unit_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS;ARGS" ${ARGN})
+  if(NOT arg_SOURCES)
+    set(arg_SOURCES ${name}.c)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} cmocka)
+  add_test(NAME ${name} COMMAND ${name} ${arg_ARGS} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()
+
+# mcu_fuzz(NAME [SOURCES file...] [LIBS target...])
+# A libFuzzer target; ctest runs it over tests/fuzz/corpus/NAME. Without MCU_SANITIZE there is no
+# libFuzzer, and the target is left out.
+function(mcu_fuzz name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+  if(NOT MCU_SANITIZE)
+    return()
+  endif()
+  if(NOT arg_SOURCES)
+    set(arg_SOURCES ${name}.c)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE ${arg_LIBS})
+  add_test(NAME ${name}_corpus
+           COMMAND ${name} -runs=0 ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  set_tests_properties(${name}_corpus PROPERTIES TIMEOUT 300)
+endfunction()
+
+# mcu_e2e_test(NAME file.py [args...])
+# A Python unittest file driving the real binaries. It finds them by MCU_BIN (BUILD/bin) and the
+# emulated firmware by MCU_STUB_M3.
+function(mcu_e2e_test name file)
+  add_test(NAME ${name} COMMAND python3 ${file} -v ${ARGN}
+           WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT 600
+    LABELS e2e
+    ENVIRONMENT "MCU_BIN=${CMAKE_BINARY_DIR}/bin;MCU_SOURCE=${CMAKE_SOURCE_DIR};MCU_STUB_M3=${CMAKE_SOURCE_DIR}/build/cortex-m3/bin/mcu-stub.elf;PYTHONDONTWRITEBYTECODE=1")
+endfunction()
