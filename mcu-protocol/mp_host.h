@@ -1,0 +1,139 @@
+/*
+ * mp_host.h - the host's side: says hello until a device answers, fetches its description, keeps
+ * its clock, takes readings, and sends commands that carry a deadline.
+ *
+ * No I/O and no memory of its own, like the link below it. `now_us` is a 64-bit monotonic clock.
+ */
+#ifndef MP_HOST_H
+#define MP_HOST_H
+
+#include "mp_link.h"
+#include "mp_value.h"
+
+#define MP_HOST_SENSORS_MAX 64
+#define MP_HOST_CONTROLS_MAX 32
+#define MP_HOST_DESCRIPTION_MAX 4096
+
+/* Strings are inside the description's bytes, NUL-terminated by the host, valid UTF-8. */
+struct mp_host_sensor {
+    const char *name, *kind, *unit;
+    uint8_t type;
+    int8_t exponent;
+};
+
+struct mp_host_control {
+    const char *name;
+    uint8_t type;
+    int8_t exponent;
+    union mp_value min, max, initial, failsafe;
+};
+
+struct mp_description {
+    const char *product, *version, *architecture, *platform;
+    size_t sensor_count, control_count;
+    struct mp_host_sensor sensors[MP_HOST_SENSORS_MAX];
+    struct mp_host_control controls[MP_HOST_CONTROLS_MAX];
+    uint8_t sensor_types[MP_HOST_SENSORS_MAX]; /* for struct mp_readings_iter */
+};
+
+/* One reading as the host sees it. */
+struct mp_host_reading {
+    uint8_t slot;
+    bool reliable;
+    double value;       /* physical: the exponent is applied. Always finite. */
+    uint32_t number;    /* of the message it came in */
+    uint16_t index;     /* within that message */
+    uint64_t device_us; /* device clock, unwrapped */
+};
+
+enum mp_host_state { MP_HOST_HELLO, MP_HOST_DESCRIBING, MP_HOST_READY };
+
+struct mp_host_io {
+    void *user;
+    /* The device is known and described: readings and commands may flow. `fresh` as in mp_link_io. */
+    void (*ready)(void *user, const struct mp_peer *peer, const struct mp_description *description,
+                  bool fresh);
+    /* It is gone; commands without a result will get none. */
+    void (*lost)(void *user, enum mp_down why);
+    void (*reading)(void *user, const struct mp_host_reading *reading);
+    /* All readings of message `number` were handed over; called for every reliable message, so that
+     * mp_host_safe can follow. */
+    void (*received)(void *user, uint32_t number);
+    void (*result)(void *user, uint16_t request, enum mp_status status);
+    void (*control_state)(void *user, uint8_t control, enum mp_cause cause, union mp_value value);
+    void (*log)(void *user, enum mp_level level, const char *text, size_t n); /* bytes as sent */
+    void (*console)(void *user, const uint8_t *bytes, size_t n);
+    /* Something the device sent makes no sense (undecodable, undescribed); dropped and counted. */
+    void (*nonsense)(void *user, const char *what);
+    /* Every valid message, before it is acted upon: for monitors. */
+    void (*trace)(void *user, bool outgoing, const struct mp_message *message);
+};
+
+struct mp_host_config {
+    uint8_t *tx_mem, *rx_mem;
+    size_t tx_bytes, rx_bytes;
+    uint16_t credit;       /* bytes of messages taken beyond what is safe */
+    uint32_t baud;
+    uint32_t seed;         /* random, different in every process */
+    uint16_t keepalive_ms; /* a time question at least so often; the device's dead-man timer waits a
+                              multiple */
+    bool safe_at_once;     /* nobody will call mp_host_safe: monitors, tools */
+};
+
+/* The device's clock as the host sees it. */
+struct mp_clock {
+    int64_t offset_us; /* host time = device time + offset */
+    uint32_t bound_us; /* the offset is right to within this; UINT32_MAX: not known yet */
+    uint64_t taken_us; /* host time of the sample behind it */
+};
+
+struct mp_host {
+    struct mp_link link;
+    struct mp_host_io io;
+    struct mp_host_config config;
+    struct mp_description description;
+    struct mp_clock clock;
+    enum mp_host_state state;
+    uint32_t nonsense;         /* messages dropped as such */
+    uint32_t readings_missing; /* best-effort messages lost */
+    /* The rest is mp_host's own. */
+    uint64_t now_us, asked_us, newest_device_us;
+    uint64_t newest_ticks;
+    uint32_t schema; /* of the description held; 0: none */
+    uint16_t next_request;
+    uint16_t description_total, description_have;
+    uint8_t time_ref;
+    bool asked, fresh;
+    uint8_t raw[MP_HOST_DESCRIPTION_MAX];
+};
+
+int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
+                 const struct mp_host_io *io, uint64_t now_us);
+void mp_host_bytes(struct mp_host *host, const uint8_t *bytes, size_t n, uint64_t now_us);
+/* Returns in how many microseconds it wants to be called again. */
+uint32_t mp_host_poll(struct mp_host *host, uint64_t now_us);
+size_t mp_host_output(struct mp_host *host, uint8_t *out, size_t cap, uint64_t now_us);
+void mp_host_line_lost(struct mp_host *host);
+
+/* Readings of messages before `number` are where the caller promised to put them. */
+void mp_host_safe(struct mp_host *host, uint32_t number);
+
+/* Sends `value` (wire units) for a control, to be applied within ttl_ms of now or never. *request
+ * comes back in io.result. Returns MP_OK, MP_ERR_FULL, MP_ERR_NO_SESSION (not ready, or the device's
+ * clock is not known yet), MP_ERR_BAD_VALUE (no such control, or out of its range). */
+int mp_host_command(struct mp_host *host, uint8_t control, union mp_value value, uint32_t ttl_ms,
+                    uint64_t now_us, uint16_t *request);
+int mp_host_set_id(struct mp_host *host, const uint8_t *id, uint8_t len, uint16_t *request);
+int mp_host_identify(struct mp_host *host, uint16_t ms, uint16_t *request);
+int mp_host_reset(struct mp_host *host, enum mp_reset_mode mode, uint16_t *request);
+int mp_host_console(struct mp_host *host, const uint8_t *bytes, size_t n);
+
+/* A physical value in the wire units of a control or sensor, and back. to_wire returns MP_OK or
+ * MP_ERR_BAD_VALUE (not finite, not representable in the type; integers are rounded to nearest). */
+int mp_value_to_wire(uint8_t type, int8_t exponent, double physical, union mp_value *value);
+double mp_value_to_physical(uint8_t type, int8_t exponent, union mp_value value);
+
+const char *mp_status_text(enum mp_status status);
+const char *mp_down_text(enum mp_down why);
+
+#endif

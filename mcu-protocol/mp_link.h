@@ -1,0 +1,172 @@
+/*
+ * mp_link.h - the link: sessions, and messages in order without loss or repeat, over a line that
+ * loses, damages and repeats bytes.
+ *
+ * No I/O, no clock, no memory of its own. Bytes and time go in (mp_link_bytes, mp_link_poll), events
+ * come out by struct mp_link_io, and bytes for the line are pulled (mp_link_output), so that a UART
+ * with one byte of room and a PTY with 4096 are served by the same code and the most urgent message
+ * is chosen only when the line has room for it. One link is one serial line; a program may have any
+ * number.
+ *
+ * `now_us` everywhere: a free-running microsecond counter that may wrap; call mp_link_poll at least
+ * every 30 minutes.
+ */
+#ifndef MP_LINK_H
+#define MP_LINK_H
+
+#include "mp_schema.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum mp_role { MP_HOST, MP_DEVICE };
+
+/* Which message leaves first. Messages of one priority leave in the order they were sent. */
+enum mp_priority { MP_PRIO_COMMAND, MP_PRIO_READING, MP_PRIO_LOG, MP_PRIO_BULK, MP_PRIO_COUNT };
+
+enum mp_error {
+    MP_OK = 0,
+    MP_ERR_FULL = -1,       /* no room until messages become safe: try again later */
+    MP_ERR_TOO_LONG = -2,   /* longer than the peer's max_body, or than any memory here holds */
+    MP_ERR_NO_SESSION = -3, /* a host's reliable message needs a session; nothing was kept */
+    MP_ERR_BAD_VALUE = -4,  /* an argument that no message can carry */
+};
+
+/* Why a session ended. */
+enum mp_down {
+    MP_DOWN_SILENT,    /* nothing valid came for `silence_ms` */
+    MP_DOWN_RESTARTED, /* the device started anew; its readings so far are complete or counted */
+    MP_DOWN_VERSION,   /* the peer speaks another MP_VERSION: peer.version says which */
+    MP_DOWN_LINE,      /* mp_link_line_lost was called */
+    MP_DOWN_REPLACED,  /* device: a host asked for a new session (a bridge restarted) */
+};
+
+/* What the other side said in its hello. Pointers hold until the next session. */
+struct mp_peer {
+    uint8_t version;
+    uint8_t reset_cause; /* enum mp_reset_cause */
+    uint8_t max_body;
+    uint8_t device_len;
+    uint8_t image_len;
+    uint16_t tick_us;
+    uint32_t nonce; /* of the session */
+    uint32_t epoch; /* of the device */
+    uint32_t first; /* number of the oldest message that the device still holds */
+    uint32_t schema;
+    uint8_t device[MP_DEVICE_ID_MAX];
+    uint8_t image[MP_IMAGE_ID_MAX];
+};
+
+struct mp_message {
+    uint8_t id; /* enum mp_msg_id; an id that this version does not know is passed on too */
+    bool reliable;
+    uint16_t gap;    /* best effort: messages lost just before this one */
+    uint32_t number; /* reliable: counts from 0 in each epoch of its sender, over sessions */
+    const uint8_t *body; /* valid during the call */
+    size_t len;
+};
+
+/* Outputs. Called from within mp_link_bytes and mp_link_poll; they may call mp_link_send and
+ * mp_link_safe. Unused ones may be NULL. */
+struct mp_link_io {
+    void *user;
+    /* A session stands. `fresh`: the device has no memory of an earlier session in this epoch (it
+     * restarted, or this host meets it for the first time). */
+    void (*up)(void *user, const struct mp_peer *peer, bool fresh);
+    void (*down)(void *user, enum mp_down why);
+    /* Each reliable message once, in order; best-effort ones as they come. */
+    void (*message)(void *user, const struct mp_message *message);
+    /* Every reliable message sent here before `number` is safe with the peer. */
+    void (*safe)(void *user, uint32_t number);
+};
+
+/* What a device says of itself in its hello; a host leaves it NULL. Kept by pointer. */
+struct mp_identity {
+    const uint8_t *device;
+    const uint8_t *image;
+    uint8_t device_len;
+    uint8_t image_len;
+    uint8_t reset_cause;
+    uint16_t tick_us;
+    uint32_t schema;
+};
+
+struct mp_link_config {
+    enum mp_role role;
+    uint8_t *tx_mem; /* messages wait here until they are safe; belongs to the caller */
+    size_t tx_bytes;
+    uint8_t *rx_mem; /* one frame being received, and messages that came before their turn */
+    size_t rx_bytes; /* at least MP_LINK_RX_MIN(max_body) */
+    uint8_t max_body; /* longest body taken: MP_BODY_MIN to MP_BODY_MAX */
+    bool safe_at_once; /* a delivered message is safe: nothing beyond delivery is promised */
+    uint16_t credit;   /* bytes of messages taken beyond what is safe; 0: what rx_mem allows */
+    uint32_t baud;     /* of the line, for time-outs before a round trip is measured; 0: no limit */
+    uint32_t seed;     /* host: random, different in every process; draws nonces and epochs */
+    uint16_t silence_ms; /* end the session after this long without a valid frame; 0: never */
+    const struct mp_identity *identity; /* device only */
+};
+
+/* Least receive memory: one frame of that body and two messages out of turn. */
+#define MP_LINK_RX_MIN(max_body) (3u * ((max_body) + 8u))
+
+/* Counted since mp_link_init; they wrap. */
+struct mp_link_stats {
+    uint32_t frames_in;
+    uint32_t frames_out;
+    uint32_t bytes_in;
+    uint32_t bytes_out;
+    uint32_t bad_frames;  /* failed CRC, cut short, too long, or no frame at all */
+    uint32_t resent;      /* frames sent a second time or more */
+    uint32_t duplicates;  /* arrived a second time or more, dropped */
+    uint32_t foreign;     /* valid, of another session, dropped */
+    uint32_t no_room;     /* arrived out of turn with no memory left, dropped, resent later */
+    uint32_t sessions;
+    uint32_t rtt_us; /* smoothed round trip; 0: not yet measured */
+};
+
+#include "mp_link_state.h" /* struct mp_link: sized here, its members are the link's own */
+
+/* Prepares `link`; the host starts saying hello at the first poll. Returns MP_OK, or MP_ERR_BAD_VALUE
+ * when the memory is too small or a member out of range. `config` and `io` are copied. */
+int mp_link_init(struct mp_link *link, const struct mp_link_config *config,
+                 const struct mp_link_io *io);
+
+/* Bytes from the line, in any pieces. */
+void mp_link_bytes(struct mp_link *link, const uint8_t *bytes, size_t n, uint32_t now_us);
+
+/* Drives timers. Returns in how many microseconds it wants to be called again (UINT32_MAX: only
+ * after more bytes or a send); calling earlier is harmless. */
+uint32_t mp_link_poll(struct mp_link *link, uint32_t now_us);
+
+/* Writes up to `cap` bytes for the line to `out` and returns how many; 0: nothing to send now. What
+ * is returned must reach the line in order, or be reported by mp_link_line_lost. */
+size_t mp_link_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us);
+
+/* Keeps a copy of the message until it is safe with the peer and sends it as often as needed.
+ * Returns MP_OK, MP_ERR_FULL, MP_ERR_TOO_LONG, or MP_ERR_NO_SESSION (hosts: commands never wait for
+ * a session; a device's messages do). */
+int mp_link_send(struct mp_link *link, enum mp_priority priority, uint8_t id, const uint8_t *body,
+                 size_t len);
+
+/* Sends once, unnumbered; the receiver counts gaps. Returns MP_OK, MP_ERR_FULL (drop it: best effort
+ * never waits), MP_ERR_TOO_LONG or MP_ERR_NO_SESSION. */
+int mp_link_send_once(struct mp_link *link, uint8_t id, const uint8_t *body, size_t len);
+
+/* Every message received before `number` is safe: the peer may forget it. Not with safe_at_once. */
+void mp_link_safe(struct mp_link *link, uint32_t number);
+
+/* New credit, told to the peer with the next ack. */
+void mp_link_credit(struct mp_link *link, uint16_t bytes);
+
+/* The line was cut or the port closed: ends the session, forgets half a frame, and (host) starts
+ * saying hello again at the next poll. What the peer has not made safe is kept by a device, dropped
+ * by a host. */
+void mp_link_line_lost(struct mp_link *link);
+
+bool mp_link_is_up(const struct mp_link *link);
+const struct mp_peer *mp_link_peer(const struct mp_link *link); /* of the latest hello */
+const struct mp_link_stats *mp_link_stats(const struct mp_link *link);
+size_t mp_link_room(const struct mp_link *link); /* longest body that mp_link_send takes now */
+
+#endif
