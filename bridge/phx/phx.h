@@ -1,0 +1,192 @@
+/*
+ * phx.h - libphx, a Phoenix Channels client: the whole contract.
+ *
+ * A context sits on the caller's libuv loop. A socket is one connection to one Phoenix socket
+ * endpoint, kept up until told otherwise; a channel is one topic on it, rejoined by itself. All calls
+ * and all callbacks happen on the loop's thread. JSON goes in and comes out as text: a payload given
+ * must be one valid JSON value, a payload received is one.
+ *
+ * Facts behind the rules are in docs of Phoenix 1.7 and 1.8 (Phoenix.Socket.V1/V2.JSONSerializer,
+ * Phoenix.Channel) and in recordings of real servers under tests/vectors/transcripts.
+ */
+#ifndef PHX_H
+#define PHX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct uv_loop_s uv_loop_t;
+
+struct phx_context;
+struct phx_socket;
+struct phx_channel;
+
+/* Bytes that belong to the caller of whatever function shows them, for the length of the call. */
+struct phx_text {
+    const char *at;
+    size_t len;
+};
+
+enum phx_vsn { PHX_V2 = 0, PHX_V1 = 1 };
+
+enum phx_error {
+    PHX_OK = 0,
+    PHX_ERR_DISCONNECTED = -1,   /* no connection: nothing was sent or kept */
+    PHX_ERR_NOT_JOINED = -2,     /* connected, but the channel is not joined (yet, or any more) */
+    PHX_ERR_ALREADY_JOINED = -3, /* the socket has a channel of that topic */
+    PHX_ERR_FULL = -4,           /* too many bytes or pushes wait already: try after a reply */
+    PHX_ERR_BAD_JSON = -5,       /* the payload is not one valid JSON value */
+    PHX_ERR_BAD_OPTION = -6,     /* an option is missing or malformed; see phx_socket_error */
+    PHX_ERR_MEMORY = -7,
+};
+const char *phx_error_text(enum phx_error error);
+
+/* What ended a connection or an attempt, and so whether and when another one follows. */
+enum phx_cause {
+    PHX_CAUSE_ASKED,      /* phx_socket_disconnect: no retry */
+    PHX_CAUSE_RESOLVE,    /* the host name was not found */
+    PHX_CAUSE_CONNECT,    /* nothing listens, no route, time-out */
+    PHX_CAUSE_TLS,        /* certificate not trusted, wrong host name, expired, handshake failed */
+    PHX_CAUSE_REFUSED,    /* HTTP 4xx on the upgrade (403: key refused, or its checker is down) */
+    PHX_CAUSE_LIMITED,    /* HTTP 429 or 503 */
+    PHX_CAUSE_SERVER,     /* HTTP 5xx or an answer that is no WebSocket upgrade, redirects included */
+    PHX_CAUSE_CLOSED,     /* the server closed: kick, restart, idle time-out; any close code */
+    PHX_CAUSE_HEARTBEAT,  /* no reply to a heartbeat in time */
+    PHX_CAUSE_PROTOCOL,   /* the server sent what no Phoenix sends: too large, not UTF-8, too much */
+    PHX_CAUSE_CREDENTIAL, /* the credentials callback said no */
+};
+
+struct phx_disconnect {
+    enum phx_cause cause;
+    int http_status;      /* 0: none */
+    int close_code;       /* 0: none; 1002 may stand for 1012 and others that the transport hides */
+    bool was_connected;   /* false: an attempt failed */
+    bool retry;           /* another attempt follows by itself */
+    uint32_t retry_ms;    /* in so many milliseconds */
+    char text[160];       /* one line for people; never holds a secret */
+};
+
+/* Collects the credentials of one attempt. */
+struct phx_credentials;
+/* Both copy. Return PHX_OK, or PHX_ERR_BAD_OPTION for a name or value with CR, LF, NUL or, in a
+ * header, more than PHX_HEADER_MAX bytes. */
+int phx_add_header(struct phx_credentials *credentials, const char *name, const char *value);
+int phx_add_param(struct phx_credentials *credentials, const char *name, const char *value);
+#define PHX_HEADER_MAX 2048
+
+struct phx_context_options {
+    unsigned max_sockets;    /* descriptors to plan for; 0: 1024 */
+    /* Log lines of the library and of libwebsockets, without secrets; NULL: silent. level as in
+     * syslog(3). */
+    void (*log)(void *user, int level, const char *text);
+    void *user;
+};
+
+/* NULL: out of memory, or libwebsockets without its libuv plug-in (said in the log). */
+struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_options *options);
+/* Frees every socket, without callbacks, and then the context; `closed` is called from the loop when
+ * nothing of it is left there. */
+void phx_context_close(struct phx_context *context, void (*closed)(void *user), void *user);
+
+struct phx_socket_options {
+    const char *url;     /* ws:// or wss://HOST[:PORT]/PATH[?query]; vsn is added. Copied. */
+    enum phx_vsn vsn;
+    const char *ca_file; /* PEM; NULL: the system's. When given, nothing else is trusted. */
+    const char *cert_file, *key_file; /* PEM, both or none */
+    const char *user_agent;           /* NULL: libphx/VERSION */
+    uint32_t heartbeat_ms;            /* 0: 30000 */
+    uint32_t heartbeat_timeout_ms;    /* 0: 10000 */
+    uint32_t connect_timeout_ms;      /* 0: 10000, for name, TCP, TLS and upgrade each */
+    uint32_t backoff_min_ms;          /* 0: 1000; doubling with jitter to... */
+    uint32_t backoff_max_ms;          /* 0: 60000 */
+    uint32_t stable_ms;               /* 0: 60000; a connection that lived so long resets the backoff */
+    size_t max_message;               /* 0: 1 MiB; a longer one from the server ends the connection */
+    size_t max_queue;                 /* 0: 1 MiB waiting to be sent; beyond it PHX_ERR_FULL */
+};
+
+/* A message that belongs to no joined channel of ours, or a frame of the other serializer's shape.
+ * `ref` and the like are JSON text; .at NULL: absent. */
+struct phx_message {
+    struct phx_text topic; /* unescaped */
+    struct phx_text event; /* unescaped */
+    struct phx_text payload;
+};
+
+struct phx_socket_events {
+    void *user;
+    /* Before every attempt; add headers and params. Return false: the attempt fails with
+     * PHX_CAUSE_CREDENTIAL and is retried later. May be NULL. */
+    bool (*credentials)(void *user, struct phx_credentials *credentials);
+    void (*connected)(void *user);
+    void (*disconnected)(void *user, const struct phx_disconnect *why);
+    void (*message)(void *user, const struct phx_message *message);
+    void (*heartbeat)(void *user); /* a heartbeat's reply came: what follows is fresh. May be NULL */
+};
+
+/* NULL only when out of memory; wrong options are told by phx_socket_connect. `events` is copied. */
+struct phx_socket *phx_socket_new(struct phx_context *context,
+                                  const struct phx_socket_options *options,
+                                  const struct phx_socket_events *events);
+/* Starts connecting and keeps at it. Returns PHX_OK or PHX_ERR_BAD_OPTION. Harmless when started. */
+int phx_socket_connect(struct phx_socket *socket);
+/* Closes with code 1000 after what is queued has left (at most linger_ms), and stays down until
+ * phx_socket_connect; disconnected() with PHX_CAUSE_ASKED follows. */
+void phx_socket_disconnect(struct phx_socket *socket, uint32_t linger_ms);
+/* Frees the socket and its channels at once, without callbacks. */
+void phx_socket_free(struct phx_socket *socket);
+bool phx_socket_is_connected(const struct phx_socket *socket);
+/* A heartbeat is unanswered for longer than a third of its time-out: nothing heard is fresh. */
+bool phx_socket_is_doubtful(const struct phx_socket *socket);
+const char *phx_socket_error(const struct phx_socket *socket); /* text of the latest BAD_OPTION */
+
+enum phx_push_end {
+    PHX_PUSH_REPLY,   /* a reply came: `status` is "ok", "error" or the application's own */
+    PHX_PUSH_TIMEOUT, /* none in time; a later one is ignored */
+    PHX_PUSH_LOST,    /* the channel or connection ended first: it may or may not have arrived */
+};
+
+struct phx_push_result {
+    enum phx_push_end end;
+    bool ok; /* a reply with status "ok" */
+    struct phx_text status;
+    struct phx_text response; /* JSON */
+};
+
+struct phx_channel_events {
+    void *user;
+    void (*joined)(void *user, struct phx_text response);
+    /* The server said no, or not in time; retried in retry_ms (0: never, after phx_leave). */
+    void (*refused)(void *user, struct phx_text response, uint32_t retry_ms);
+    /* The channel ended: phx_error (the server's process crashed) or phx_close; rejoined in retry_ms.
+     * Not called when the connection ends: the socket says that. Pushes under way end LOST first. */
+    void (*ended)(void *user, bool crashed, uint32_t retry_ms);
+    void (*message)(void *user, struct phx_text event, struct phx_text payload);
+    /* Ends each phx_push that was given a token, exactly once. */
+    void (*push_end)(void *user, void *token, const struct phx_push_result *result);
+};
+
+struct phx_channel_options {
+    const char *topic;          /* copied */
+    const char *join_payload;   /* JSON, copied; NULL: {} */
+    uint32_t timeout_ms;        /* of joins, and of pushes that name none; 0: 10000 */
+    uint32_t rejoin_min_ms;     /* 0: 1000; doubling with jitter to... */
+    uint32_t rejoin_max_ms;     /* 0: 10000 */
+};
+
+/* Joins now or as soon as the socket is connected, and again after every reconnect, until
+ * phx_leave. *channel belongs to the socket. Returns PHX_OK, PHX_ERR_ALREADY_JOINED,
+ * PHX_ERR_BAD_JSON, PHX_ERR_BAD_OPTION (empty topic, or not UTF-8) or PHX_ERR_MEMORY. */
+int phx_join(struct phx_socket *socket, const struct phx_channel_options *options,
+             const struct phx_channel_events *events, struct phx_channel **channel);
+/* Leaves and frees the channel; pushes under way end LOST, then no callback follows. */
+void phx_leave(struct phx_channel *channel);
+bool phx_channel_is_joined(const struct phx_channel *channel);
+
+/* Sends an event on a joined channel. `payload` is copied. With a token other than NULL, push_end is
+ * called once with it. Returns PHX_OK, PHX_ERR_DISCONNECTED, PHX_ERR_NOT_JOINED, PHX_ERR_FULL,
+ * PHX_ERR_BAD_JSON or PHX_ERR_MEMORY. */
+int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
+             uint32_t timeout_ms, void *token);
+
+#endif
