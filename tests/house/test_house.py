@@ -1,0 +1,101 @@
+"""The rules of the house that no compiler checks: which part may know which, what a library stays
+behind, and that every fuzz target has seeds."""
+
+import os
+import pathlib
+import re
+import unittest
+
+ROOT = pathlib.Path(os.environ.get("MCU_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+
+# A library's header may be included only by the files named here (folder prefix or file).
+SEAMS = {
+    r"libserialport\.h": ["bridge/serial/serial_port.c", "bridge/serial/serial_list.c"],
+    r"libwebsockets\.h": ["bridge/phx/phx_ws", "tools/phx-dev/"],
+    r"yaml\.h": ["bridge/config"],
+    r"sqlite3\.h": ["bridge/spool"],
+}
+
+# mcu-protocol <- core <- adapters <- wiring: what a file of one layer may include from the tree.
+CORE = {"bridge/uplink", "bridge/commands", "bridge/profile/"}
+CORE_MAY = {"mp_", "uplink", "commands", "profile", "microcontrollers"}
+LIBPHX_MAY = {"phx"}
+FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "string.h"}
+MCU_SIDE = re.compile(r"mcu-protocol/mp_(schema|crc|frame|msg|value|link|device|describe)\w*\.[ch]$")
+
+
+def sources():
+    for top in ("mcu-protocol", "firmware-stub", "bridge", "tools"):
+        for path in sorted((ROOT / top).rglob("*.[ch]")):
+            yield str(path.relative_to(ROOT)), path.read_text()
+
+
+def includes(text):
+    return re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', text, re.M)
+
+
+class House(unittest.TestCase):
+    def test_a_library_stays_behind_its_one_file(self):
+        for name, text in sources():
+            for header, allowed in SEAMS.items():
+                if any(re.fullmatch(header, i.split("/")[-1]) for i in includes(text)):
+                    self.assertTrue(any(name.startswith(a) for a in allowed), f"{name} includes {header}")
+
+    def test_the_protocol_knows_nothing_of_the_rest(self):
+        for name, text in sources():
+            if name.startswith("mcu-protocol/"):
+                for include in includes(text):
+                    self.assertTrue(include.startswith("mp_") or "/" not in include and include.endswith(".h"),
+                                    f"{name} includes {include}")
+                    self.assertFalse(include.startswith(("phx", "config", "log.", "serial", "lane", "uplink")),
+                                     f"{name} includes {include}")
+
+    def test_the_mcu_side_is_freestanding(self):
+        found = 0
+        for name, text in sources():
+            if MCU_SIDE.match(name):
+                found += 1
+                for include in includes(text):
+                    self.assertTrue(include.startswith("mp_") or include in FREESTANDING, f"{name} includes {include}")
+        self.assertGreater(found, 8)
+
+    def test_the_core_opens_nothing_and_asks_no_clock(self):
+        for name, text in sources():
+            if any(name.startswith(c) for c in CORE):
+                for include in re.findall(r'^#include "([^"]+)"', text, re.M):
+                    stem = include.split("/")[-1]
+                    self.assertTrue(any(stem.startswith(m) for m in CORE_MAY), f"{name} includes {include}")
+                for call in ("clock_gettime", "uv_", "lws_", "open(", "fopen", "time(NULL)", "log_line"):
+                    self.assertNotIn(call, re.sub(r"/\*.*?\*/", "", text, flags=re.S), name)
+
+    def test_libphx_stands_alone(self):
+        for name, text in sources():
+            if name.startswith("bridge/phx/"):
+                for include in re.findall(r'^#include "([^"]+)"', text, re.M):
+                    self.assertTrue(any(include.startswith(m) for m in LIBPHX_MAY), f"{name} includes {include}")
+
+    def test_the_bridge_uses_nothing_of_libphx_but_its_header(self):
+        for name, text in sources():
+            if name.startswith("bridge/") and not name.startswith("bridge/phx/"):
+                for include in includes(text):
+                    stem = include.split("/")[-1]
+                    self.assertFalse(stem.startswith("phx") and stem != "phx.h", f"{name} includes {include}")
+
+    def test_every_fuzz_target_has_seeds(self):
+        for target in sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.c")):
+            corpus = ROOT / "tests" / "fuzz" / "corpus" / target.stem
+            self.assertTrue(corpus.is_dir() and any(corpus.iterdir()), f"no seeds for {target.stem}")
+
+    def test_every_sabotage_patch_says_what_it_breaks_and_who_notices(self):
+        patches = sorted((ROOT / "tests" / "sabotage").glob("*.patch"))
+        self.assertGreaterEqual(len(patches), 10)
+        for patch in patches:
+            text = patch.read_text()
+            self.assertRegex(text, r"(?m)^breaks: \S", patch.name)
+            self.assertRegex(text, r"(?m)^red: \S", patch.name)
+            changed = [l for l in text.splitlines() if re.match(r"[-+](?![-+])", l)]
+            self.assertLessEqual(len(changed), 2, f"{patch.name} changes more than one line")
+
+
+if __name__ == "__main__":
+    unittest.main()
