@@ -1,0 +1,233 @@
+// Options, signals, the ready line. Everything else is server.c's.
+#include "server.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char USAGE[] =
+    "usage: phx-dev [options]\n"
+    "A Phoenix-compatible server for development: channels over WebSocket, and the\n"
+    "/microcontrollers application. Prints one line when it is ready.\n"
+    "\n"
+    "  --listen ADDR       numeric address (127.0.0.1)\n"
+    "  --port N            port, 0 = any free one (4000)\n"
+    "  --tls               wss instead of ws\n"
+    "  --cert FILE --key FILE\n"
+    "                      PEM certificate (chain) and key; made up for a day otherwise\n"
+    "  --cert-out FILE     write the made-up certificate there, for clients to trust\n"
+    "  --cert-name NAME    its only name (localhost, 127.0.0.1 and ::1)\n"
+    "  --client-ca FILE    clients must show a certificate signed by this CA\n"
+    "  --api-key KEY=CONTROLLER[:LOCATION[:USER]]\n"
+    "                      a key of /microcontrollers, may be repeated; without any, every\n"
+    "                      well-formed key is let in and gets the next controller id\n"
+    "  --like 1.7-cowboy|1.8-bandit\n"
+    "                      whose habits where the two differ (1.8-bandit)\n"
+    "  --idle-ms N         close a WebSocket whose client is silent for longer (60000)\n"
+    "  --lab               also the sockets and orders the recordings were made with\n"
+    "  --quiet             print nothing but the ready line\n"
+    "  --log-json          print events as JSON lines\n"
+    "  --help, --version\n";
+
+enum { EXIT_USAGE = 2 };
+
+enum option_id {
+    OPTION_LISTEN = 1000,
+    OPTION_PORT,
+    OPTION_TLS,
+    OPTION_CERT,
+    OPTION_KEY,
+    OPTION_CERT_OUT,
+    OPTION_CERT_NAME,
+    OPTION_CLIENT_CA,
+    OPTION_API_KEY,
+    OPTION_LIKE,
+    OPTION_IDLE_MS,
+    OPTION_LAB,
+    OPTION_QUIET,
+    OPTION_LOG_JSON,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option OPTIONS[] = {
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"port", required_argument, NULL, OPTION_PORT},
+    {"tls", no_argument, NULL, OPTION_TLS},
+    {"cert", required_argument, NULL, OPTION_CERT},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"cert-out", required_argument, NULL, OPTION_CERT_OUT},
+    {"cert-name", required_argument, NULL, OPTION_CERT_NAME},
+    {"client-ca", required_argument, NULL, OPTION_CLIENT_CA},
+    {"api-key", required_argument, NULL, OPTION_API_KEY},
+    {"like", required_argument, NULL, OPTION_LIKE},
+    {"idle-ms", required_argument, NULL, OPTION_IDLE_MS},
+    {"lab", no_argument, NULL, OPTION_LAB},
+    {"quiet", no_argument, NULL, OPTION_QUIET},
+    {"log-json", no_argument, NULL, OPTION_LOG_JSON},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static void fail(const char *what, const char *value)
+{
+    fprintf(stderr, "phx-dev: %s%s\n", what, value);
+    exit(EXIT_USAGE);
+}
+
+static long number_of(const char *name, const char *text, long low, long high)
+{
+    struct json number = {.type = JSON_INT, .text = slice_of(text)};
+    long n = 0;
+    if (!json_is_number_text(number.text) || !json_int(&number, low, high, &n)) {
+        fprintf(stderr, "phx-dev: %s: expected a whole number from %ld to %ld, found \"%s\"\n",
+                name, low, high, text);
+        exit(EXIT_USAGE);
+    }
+    return n;
+}
+
+static enum like like_of(const char *text)
+{
+    if (strcmp(text, "1.8-bandit") == 0) {
+        return LIKE_18_BANDIT;
+    }
+    if (strcmp(text, "1.7-cowboy") != 0) {
+        fail("--like: expected 1.7-cowboy or 1.8-bandit, found ", text);
+    }
+    return LIKE_17_COWBOY;
+}
+
+static void take_option(struct server *server, int id)
+{
+    struct server_options *o = &server->options;
+    switch (id) {
+    case OPTION_LISTEN:
+        o->listen = optarg;
+        break;
+    case OPTION_PORT:
+        o->port = (int)number_of("--port", optarg, 0, 65535);
+        break;
+    case OPTION_TLS:
+        o->tls = true;
+        break;
+    case OPTION_CERT:
+        o->tls_options.cert_file = optarg;
+        break;
+    case OPTION_KEY:
+        o->tls_options.key_file = optarg;
+        break;
+    case OPTION_CERT_OUT:
+        o->tls_options.cert_out = optarg;
+        break;
+    case OPTION_CERT_NAME:
+        o->tls_options.cert_name = optarg;
+        break;
+    case OPTION_CLIENT_CA:
+        o->tls_options.client_ca = optarg;
+        break;
+    case OPTION_API_KEY:
+        if (mc_keys_add(&server->keys, optarg) != 0) {
+            fail("--api-key: expected KEY=CONTROLLER[:LOCATION[:USER]] with a new well-formed key",
+                 "");
+        }
+        break;
+    case OPTION_LIKE:
+        o->like = like_of(optarg);
+        break;
+    case OPTION_IDLE_MS:
+        o->idle_ms = number_of("--idle-ms", optarg, 1, 86400000);
+        break;
+    case OPTION_LAB:
+        o->lab = true;
+        break;
+    case OPTION_QUIET:
+        o->log.quiet = true;
+        break;
+    case OPTION_LOG_JSON:
+        o->log.json = true;
+        break;
+    case OPTION_HELP:
+        fputs(USAGE, stdout);
+        exit(EXIT_SUCCESS);
+    case OPTION_VERSION:
+        printf("phx-dev %s\n", MCU_VERSION);
+        exit(EXIT_SUCCESS);
+    default:
+        fputs("phx-dev: see phx-dev --help\n", stderr);
+        exit(EXIT_USAGE);
+    }
+}
+
+static void take_options(struct server *server, int argc, char **argv)
+{
+    const struct tls_options *tls = &server->options.tls_options;
+    int id;
+    while ((id = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+        take_option(server, id);
+    }
+    if (optind < argc) {
+        fail("unexpected argument: ", argv[optind]);
+    }
+    if ((tls->cert_file == NULL) != (tls->key_file == NULL)) {
+        fail("--cert and --key go together", "");
+    }
+    if (!server->options.tls &&
+        (tls->cert_file != NULL || tls->cert_out != NULL || tls->client_ca != NULL)) {
+        fail("--cert, --cert-out and --client-ca need --tls", "");
+    }
+    server->options.tls_options.choose_h2 = server->options.lab;
+}
+
+static uv_signal_t signals[2];
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    (void)signum;
+    server_stop(handle->data);
+    uv_close((uv_handle_t *)&signals[0], NULL);
+    uv_close((uv_handle_t *)&signals[1], NULL);
+}
+
+static void watch_signals(struct server *server)
+{
+    static const int NUMBERS[2] = {SIGTERM, SIGINT};
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(server->loop, &signals[i]);
+        signals[i].data = server;
+        uv_signal_start(&signals[i], on_signal, NUMBERS[i]);
+    }
+}
+
+static void say_ready(const struct server *server)
+{
+    bool v6 = strchr(server->options.listen, ':') != NULL;
+    printf("phx-dev listening on %s://%s%s%s:%d\n", server->options.tls ? "wss" : "ws",
+           v6 ? "[" : "", server->options.listen, v6 ? "]" : "", server_port(server));
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    char error[400] = "";
+    static struct server server;
+    server.options =
+        (struct server_options){.listen = "127.0.0.1", .port = 4000, .idle_ms = SERVER_IDLE_MS};
+    server.loop = uv_default_loop();
+    take_options(&server, argc, argv);
+    if (server_start(&server, error, sizeof error) != 0) {
+        fprintf(stderr, "phx-dev: %s\n", error);
+        server_deinit(&server);
+        return EXIT_FAILURE;
+    }
+    watch_signals(&server);
+    say_ready(&server);
+    uv_run(server.loop, UV_RUN_DEFAULT);
+    server_deinit(&server);
+    uv_loop_close(server.loop);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,63 @@
+#ifndef PHXDEV_MOUNTS_H
+#define PHXDEV_MOUNTS_H
+
+#include "app_mc.h"
+#include "http.h"
+#include "socket.h"
+
+#include <stdint.h>
+
+// Which sockets this server has, and who may connect to them.
+
+enum mount_connect {
+    CONNECT_ANY,  // everybody
+    CONNECT_USER, // everybody but ?connect=error, reason, rate or crash; ?user=X names the socket
+    CONNECT_MC,   // an API key
+};
+
+struct mount {
+    const char *path; // "/socket/websocket"; a part "*" takes anything
+    enum mount_connect connect;
+    const struct channel_app *const *apps;
+    bool lab;             // only with --lab
+    bool v1_only;         // no V2
+    bool compress;        // permessage-deflate when offered
+    bool error_handler;   // refusals have a status of their own
+    const char *origin;   // the only Origin host let in; NULL: any
+    const char *protocol; // the only subprotocol besides none; NULL: offers are ignored
+    size_t max_frame;
+    int64_t idle_ms; // 0: the server's --idle-ms
+};
+
+enum { MOUNT_MAX_FRAME = 10000000 };
+
+// NULL: no socket at this path.
+const struct mount *mount_find(struct slice path, bool lab);
+// Is this the long-polling path of a mount that has one?
+const struct mount *mount_find_longpoll(struct slice path, bool lab);
+bool mount_origin_ok(const struct mount *mount, const struct http_request *request);
+
+struct connect_request {
+    const struct mount *mount;
+    const struct http_request *http;
+    struct mc_keys *keys;
+    enum like like;
+};
+
+struct connect_result {
+    int status;        // 101: let in; the rest only then
+    const char *extra; // header lines of a refusal or of the 101
+    const char *body;  // of a refusal; starts with '{' when it is JSON
+    enum vsn vsn;
+    struct buf id;               // the socket id that a kick names; empty = none
+    struct mc_identity identity; // CONNECT_MC
+};
+
+// Decides as Phoenix does, in its order: query, origin, subprotocol, connect. The caller deinits
+// id.
+void mount_connect(const struct connect_request *request, struct connect_result *result);
+
+extern const char JSON_BAD_REQUEST[];
+extern const char JSON_SERVER_ERROR[];
+
+#endif

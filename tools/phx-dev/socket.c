@@ -1,0 +1,460 @@
+// The Phoenix socket machine. Like a real one it handles the frames that arrived together first
+// (heartbeats, joins) and what its channels answer afterwards; a slow join holds everything up, a
+// slow handler only its own channel. What the channels do is the applications' business; frames on
+// the wire and the clock are session.c's.
+#include "socket_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// ---- output
+
+void socket_send_frame(struct socket *s, const struct buf *frame)
+{
+    if (!s->ended) {
+        s->config.io.send(s->config.io.ctx, frame->data, frame->len);
+    }
+}
+
+void socket_end(struct socket *s, int code)
+{
+    if (!s->ended) {
+        s->ended = true;
+        s->config.io.close(s->config.io.ctx, code);
+    }
+}
+
+void socket_encode_reply(const struct socket *s, struct buf *out, struct slice join_ref,
+                         const struct phx_msg *to, const char *status, struct slice response)
+{
+    struct buf ref = {0};
+    struct buf topic = {0};
+    struct buf payload = {0};
+    json_write(&ref, to->ref);
+    json_write(&topic, to->topic);
+    buf_str(&payload, "{\"response\":");
+    buf_slice(&payload, response);
+    buf_printf(&payload, ",\"status\":\"%s\"}", status);
+    serializer_encode(s->config.vsn, out,
+                      &(struct phx_out){.join_ref = join_ref,
+                                        .ref = buf_all(&ref),
+                                        .topic = buf_all(&topic),
+                                        .event = "phx_reply",
+                                        .payload = buf_all(&payload)});
+    buf_deinit(&ref);
+    buf_deinit(&topic);
+    buf_deinit(&payload);
+}
+
+void socket_send_reply(struct socket *s, struct slice join_ref, const struct phx_msg *to,
+                       const char *status, const char *response)
+{
+    struct buf frame = {0};
+    socket_encode_reply(s, &frame, join_ref, to, status, slice_of(response));
+    socket_send_frame(s, &frame);
+    buf_deinit(&frame);
+}
+
+static void reply_unmatched(struct socket *s, const struct phx_msg *msg)
+{
+    socket_send_reply(s, slice_of(JSON_NULL_TEXT), msg, "error",
+                      "{\"reason\":\"unmatched topic\"}");
+}
+
+// ---- tasks
+
+static void free_task(struct task *t)
+{
+    json_deinit(&t->doc);
+    buf_deinit(&t->frame);
+    free(t);
+}
+
+struct task *socket_add_task(struct socket *s, enum task_kind kind, uint64_t channel_id)
+{
+    if (++s->waiting > SOCKET_MAX_WAITING) {
+        socket_end(s, 1011);
+        return NULL;
+    }
+    struct task *t = must_calloc(1, sizeof *t);
+    t->kind = kind;
+    t->channel_id = channel_id;
+    struct task **tail = &s->tasks;
+    while (*tail != NULL) {
+        tail = &(*tail)->next;
+    }
+    *tail = t;
+    return t;
+}
+
+static const struct channel_app *match_app(const struct socket *s, struct slice topic)
+{
+    for (size_t i = 0; s->config.apps[i] != NULL; i++) {
+        const char *pattern = s->config.apps[i]->pattern;
+        size_t n = strlen(pattern);
+        bool prefix = n > 0 && pattern[n - 1] == '*';
+        if (prefix ? topic.len >= n - 1 && memcmp(topic.data, pattern, n - 1) == 0
+                   : slice_eq(topic, pattern)) {
+            return s->config.apps[i];
+        }
+    }
+    return NULL;
+}
+
+// ---- joining
+
+// A second join of a topic ends the first channel at once; its phx_close comes behind what the
+// socket says before it runs its channels.
+static void end_duplicate(struct socket *s, struct channel *ch)
+{
+    struct task *t = socket_add_task(s, TASK_SEND, 0);
+    if (t != NULL) {
+        channel_encode_end(ch, &t->frame, STOP_NORMAL);
+    }
+    channel_remove(s, ch);
+}
+
+static void finish_join(struct socket *s)
+{
+    s->joining = false;
+    socket_send_frame(s, &s->join_reply);
+    buf_deinit(&s->join_reply);
+}
+
+static const char *join_status_text(enum join_status status)
+{
+    return status == JOIN_OK ? "ok" : "error";
+}
+
+static void run_join(struct socket *s, const struct channel_app *app, const struct phx_msg *msg)
+{
+    struct join_result result = {0};
+    struct channel *ch = channel_new(s, app, msg);
+    uint64_t id = ch->id;
+    ch->joining = true;
+    app->join(ch, msg->payload, &result);
+    ch->joining = false;
+    if (result.status == JOIN_CRASH) {
+        buf_deinit(&result.response);
+        buf_str(&result.response, "{\"reason\":\"join crashed\"}");
+    }
+    if (result.response.len == 0) {
+        buf_str(&result.response, JSON_EMPTY);
+    }
+    socket_encode_reply(s, &s->join_reply, buf_all(&ch->join_ref), msg,
+                        join_status_text(result.status), buf_all(&result.response));
+    buf_deinit(&result.response);
+    if (result.status != JOIN_OK) {
+        channel_remove(s, channel_by_id(s, id));
+    }
+    s->joining = true;
+    s->join_done_ms = s->now_ms + result.block_ms;
+    if (result.block_ms <= 0) {
+        finish_join(s);
+    }
+}
+
+static void on_join(struct socket *s, const struct phx_msg *msg, struct channel *present)
+{
+    if (present != NULL) {
+        end_duplicate(s, present);
+    }
+    const struct channel_app *app = match_app(s, msg->topic->text);
+    if (app == NULL) {
+        reply_unmatched(s, msg);
+    } else if (s->channel_count >= SOCKET_MAX_CHANNELS && s->config.like == LIKE_18_BANDIT) {
+        struct buf join_ref = {0};
+        json_write(&join_ref, msg->join_ref);
+        socket_send_reply(s, buf_all(&join_ref), msg, "error",
+                          "{\"reason\":\"too many channels joined\"}");
+        buf_deinit(&join_ref);
+    } else {
+        run_join(s, app, msg);
+    }
+}
+
+// ---- one message
+
+static void on_heartbeat(struct socket *s, const struct phx_msg *msg)
+{
+    if (!s->config.faults->hold_heartbeat) {
+        socket_send_reply(s, slice_of(JSON_NULL_TEXT), msg, "ok", JSON_EMPTY);
+    }
+}
+
+static void on_leave_not_joined(struct socket *s, const struct phx_msg *msg)
+{
+    struct buf join_ref = {0};
+    json_write(&join_ref, msg->join_ref);
+    socket_send_reply(s, buf_all(&join_ref), msg, "ok", JSON_EMPTY);
+    buf_deinit(&join_ref);
+}
+
+// Is this message for the channel as it is joined now? 1.8 drops what carries another join_ref and
+// takes a missing one as good; 1.7 looks at it only for a leave.
+static bool join_ref_fits(const struct channel *ch, const struct phx_msg *msg)
+{
+    bool like_17 = ch->socket->config.like == LIKE_17_COWBOY;
+    if (like_17 && !json_is_text(msg->event, "phx_leave")) {
+        return true;
+    }
+    if (!like_17 && msg->join_ref->type == JSON_NULL) {
+        return true;
+    }
+    struct buf text = {0};
+    json_write(&text, msg->join_ref);
+    bool same = text.len == ch->join_ref.len && memcmp(text.data, ch->join_ref.data, text.len) == 0;
+    buf_deinit(&text);
+    return same;
+}
+
+// Takes doc over when the message is for a channel.
+static void on_message(struct socket *s, struct json_doc *doc, const struct phx_msg *msg)
+{
+    struct channel *ch = msg->topic->type == JSON_STRING ? channel_find(s, msg->topic->text) : NULL;
+    if (json_is_text(msg->topic, "phoenix") && json_is_text(msg->event, "heartbeat")) {
+        on_heartbeat(s, msg);
+    } else if (json_is_text(msg->event, "phx_join") && msg->topic->type == JSON_STRING) {
+        on_join(s, msg, ch);
+    } else if (ch == NULL && json_is_text(msg->event, "phx_leave")) {
+        on_leave_not_joined(s, msg);
+    } else if (ch == NULL) {
+        reply_unmatched(s, msg);
+    } else if (join_ref_fits(ch, msg)) {
+        struct task *t = socket_add_task(s, TASK_IN, ch->id);
+        if (t != NULL) {
+            t->doc = *doc;
+            t->msg = *msg;
+            *doc = (struct json_doc){0};
+        }
+    }
+}
+
+static void on_frame(struct socket *s, const char *text, size_t n)
+{
+    struct json_doc doc;
+    struct phx_msg msg;
+    if (serializer_decode(s->config.vsn, &doc, text, n, &msg) != 0) {
+        socket_end(s, 1011);
+    } else {
+        on_message(s, &doc, &msg);
+    }
+    json_deinit(&doc);
+}
+
+static void keep_frame(struct socket *s, const char *text, size_t n)
+{
+    if (++s->waiting > SOCKET_MAX_WAITING) {
+        socket_end(s, 1011);
+        return;
+    }
+    struct waiting_frame *frame = must_calloc(1, sizeof *frame);
+    buf_add(&frame->text, text, n);
+    struct waiting_frame **tail = &s->frames;
+    while (*tail != NULL) {
+        tail = &(*tail)->next;
+    }
+    *tail = frame;
+}
+
+static void free_first_frame(struct socket *s)
+{
+    struct waiting_frame *frame = s->frames;
+    s->frames = frame->next;
+    s->waiting--;
+    buf_deinit(&frame->text);
+    free(frame);
+}
+
+void socket_on_text(struct socket *s, const char *text, size_t n, int64_t now_ms)
+{
+    s->now_ms = now_ms;
+    if (s->ended) {
+        return;
+    }
+    if (s->joining) {
+        keep_frame(s, text, n);
+    } else {
+        on_frame(s, text, n);
+    }
+}
+
+// ---- running the channels
+
+static void end_channel(struct channel *ch)
+{
+    struct buf frame = {0};
+    channel_encode_end(ch, &frame, ch->how);
+    socket_send_frame(ch->socket, &frame);
+    buf_deinit(&frame);
+    channel_remove(ch->socket, ch);
+}
+
+static void run_message(struct channel *ch, const struct phx_msg *msg)
+{
+    ch->current = msg;
+    if (json_is_text(msg->event, "phx_leave")) {
+        channel_reply(ch, "ok", JSON_EMPTY);
+        channel_stop(ch, STOP_NORMAL);
+    } else if (msg->event->type == JSON_STRING) {
+        ch->app->handle_in(ch, msg->event, msg->payload);
+    } else {
+        channel_stop(ch, STOP_CRASH);
+    }
+    ch->current = NULL;
+    if (ch->stopping) {
+        end_channel(ch);
+    }
+}
+
+static bool is_for_channel(const struct task *t)
+{
+    return t->kind != TASK_SEND;
+}
+
+static int64_t task_due(const struct socket *s, const struct task *t)
+{
+    const struct channel *ch = channel_by_id(s, t->channel_id);
+    if (t->kind == TASK_IN && ch != NULL && ch->busy_until_ms > t->due_ms) {
+        return ch->busy_until_ms;
+    }
+    return t->due_ms;
+}
+
+static void run_task(struct socket *s, struct task *t)
+{
+    struct channel *ch = channel_by_id(s, t->channel_id);
+    if (ch == NULL && is_for_channel(t)) {
+        return;
+    }
+    if (t->kind == TASK_IN) {
+        run_message(ch, &t->msg);
+    } else {
+        socket_send_frame(s, &t->frame);
+    }
+}
+
+static struct task *take_due(struct socket *s)
+{
+    struct task **at = &s->tasks;
+    while (*at != NULL && task_due(s, *at) > s->now_ms) {
+        at = &(*at)->next;
+    }
+    struct task *t = *at;
+    if (t != NULL) {
+        *at = t->next;
+        s->waiting--;
+    }
+    return t;
+}
+
+static void run_waiting_frames(struct socket *s)
+{
+    if (s->joining && s->join_done_ms <= s->now_ms) {
+        finish_join(s);
+    }
+    while (!s->joining && s->frames != NULL && !s->ended) {
+        on_frame(s, s->frames->text.data, s->frames->text.len);
+        free_first_frame(s);
+    }
+}
+
+void socket_run(struct socket *s, int64_t now_ms)
+{
+    s->now_ms = now_ms;
+    run_waiting_frames(s);
+    while (!s->joining && !s->ended) {
+        struct task *t = take_due(s);
+        if (t == NULL) {
+            return;
+        }
+        run_task(s, t);
+        free_task(t);
+    }
+}
+
+int64_t socket_deadline(const struct socket *s)
+{
+    if (s->ended) {
+        return -1;
+    }
+    if (s->joining) {
+        return s->join_done_ms;
+    }
+    int64_t first = -1;
+    for (const struct task *t = s->tasks; t != NULL; t = t->next) {
+        int64_t due = task_due(s, t);
+        if (first < 0 || due < first) {
+            first = due;
+        }
+    }
+    return first;
+}
+
+bool socket_deliver(struct socket *s, struct slice topic, const char *event, struct slice payload,
+                    const struct channel *except)
+{
+    struct channel *ch = s->ended ? NULL : channel_find(s, topic);
+    if (ch == NULL || ch == except || ch->joining) {
+        return false;
+    }
+    if (ch->app->handle_out != NULL && ch->app->handle_out(ch, event, payload)) {
+        return true;
+    }
+    struct buf frame = {0};
+    serializer_encode(s->config.vsn, &frame,
+                      &(struct phx_out){.join_ref = slice_of(JSON_NULL_TEXT),
+                                        .ref = slice_of(JSON_NULL_TEXT),
+                                        .topic = buf_all(&ch->topic_json),
+                                        .event = event,
+                                        .payload = payload});
+    socket_send_frame(s, &frame);
+    buf_deinit(&frame);
+    return true;
+}
+
+// ---- life
+
+struct socket *socket_open(const struct socket_config *config)
+{
+    struct socket *s = must_calloc(1, sizeof *s);
+    s->config = *config;
+    return s;
+}
+
+void socket_free(struct socket *s)
+{
+    while (s->channels != NULL) {
+        channel_remove(s, s->channels);
+    }
+    while (s->frames != NULL) {
+        free_first_frame(s);
+    }
+    while (s->tasks != NULL) {
+        struct task *t = s->tasks;
+        s->tasks = t->next;
+        free_task(t);
+    }
+    buf_deinit(&s->join_reply);
+    free(s);
+}
+
+size_t socket_channels(const struct socket *s)
+{
+    return s->channel_count;
+}
+
+enum vsn socket_vsn(const struct socket *s)
+{
+    return s->config.vsn;
+}
+
+void socket_write_topics(const struct socket *s, struct buf *out)
+{
+    buf_str(out, "[");
+    for (const struct channel *ch = s->channels; ch != NULL; ch = ch->next) {
+        buf_str(out, ch == s->channels ? "" : ",");
+        buf_slice(out, buf_all(&ch->topic_json));
+    }
+    buf_str(out, "]");
+}
