@@ -1,0 +1,52 @@
+/*
+ * lane.h - one MCU of the configuration on its way to the server: its board (when it is there), its
+ * readings, its controls, and its own socket and channel.
+ */
+#ifndef LANE_H
+#define LANE_H
+
+#include "config.h"
+#include "loop.h"
+#include "phx/phx.h"
+#include "port.h"
+#include "profile/profile.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lane;
+
+/* What the lanes of a bridge share; holds until the last lane is freed. */
+struct lane_shared {
+    struct loop *loop;
+    struct phx_context *phx;
+    const struct config *config;
+    const struct profile *profile;
+    void *user;
+    void (*freed)(void *user);   /* the board of a lane is gone: another may be it now */
+    void (*stopped)(void *user); /* a lane has finished after lane_stop */
+};
+
+/* Opens nothing: the socket follows the board. NULL: out of memory. */
+struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu *config);
+void lane_free(struct lane *lane);
+
+const char *lane_name(const struct lane *lane);
+const struct config_mcu *lane_config(const struct lane *lane);
+/* The port that its board is on; NULL: it is not there. */
+struct port *lane_port(const struct lane *lane);
+
+/* The board has answered on `port` and belongs to this lane, which must have none. Fills `client`.
+ * Returns false when the lane cannot serve it now (said in the log). */
+bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer,
+                const struct mp_description *description, struct port_client *client);
+
+/* Does what is due; returns when it wants to be called again (microseconds of the loop). */
+uint64_t lane_tick(struct lane *lane, uint64_t now_us);
+
+/* Takes no more readings, waits for the reply to the upload in flight (at most LANE_STOP_MS),
+ * leaves, closes with 1000, and calls shared->stopped once, perhaps from within. */
+void lane_stop(struct lane *lane);
+#define LANE_STOP_MS 3000
+
+#endif

@@ -1,0 +1,238 @@
+/*
+ * The words of a lane. Nothing is decided here but how often the same thing is worth a line.
+ */
+#include "lane_log.h"
+#include "log.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define QUOTED 128 /* bytes shown of what the outside sent */
+
+void lane_log_init(struct lane_log *log, const char *who)
+{
+    *log = (struct lane_log){.who = who, .last_cause = -1};
+}
+
+/* The 1st, 2nd, 4th, 8th... time. */
+static bool is_worth_a_line(uint32_t times)
+{
+    return (times & (times - 1)) == 0;
+}
+
+/* -- The board. */
+
+const char *lane_log_device(char out[LANE_LOG_DEVICE], const uint8_t *device, size_t len)
+{
+    bool is_text = len > 0;
+    for (size_t i = 0; i < len; i++)
+        is_text = is_text && device[i] > 0x20 && device[i] < 0x7f && device[i] != '"';
+    if (is_text) {
+        snprintf(out, LANE_LOG_DEVICE, "%.*s", (int)len, (const char *)device);
+        return out;
+    }
+    int at = snprintf(out, LANE_LOG_DEVICE, "0x");
+    for (size_t i = 0; i < len && at + 3 < LANE_LOG_DEVICE; i++)
+        at += snprintf(out + at, LANE_LOG_DEVICE - (size_t)at, "%02x", device[i]);
+    return out;
+}
+
+void lane_log_board_ready(struct lane_log *log, const char *path, const struct mp_peer *peer,
+                          const struct mp_description *description)
+{
+    char device[LANE_LOG_DEVICE];
+    log_info(log->who, "board %s on %s (%s %s, %zu sensors, %zu controls)",
+             lane_log_device(device, peer->device, peer->device_len), path, description->product,
+             description->version, description->sensor_count, description->control_count);
+}
+
+void lane_log_sensor(struct lane_log *log, const char *sensor, const char *kind,
+                     const char *profile)
+{
+    log_error(log->who,
+              "sensor \"%s\" measures \"%s\", which a server of the profile %s does not know: its "
+              "readings are not uploaded",
+              sensor, kind, profile);
+}
+
+void lane_log_full(struct lane_log *log)
+{
+    log_warning(log->who, "no memory left for readings: the board keeps them for now");
+}
+
+void lane_log_board(struct lane_log *log, enum mp_level level, const char *text, size_t n,
+                    uint64_t now_ms)
+{
+    static const enum log_level levels[] = {
+        [MP_LEVEL_ERROR] = LOG_ERROR,
+        [MP_LEVEL_WARNING] = LOG_WARNING,
+        [MP_LEVEL_INFO] = LOG_INFO,
+        [MP_LEVEL_DEBUG] = LOG_DEBUG,
+    };
+    if (now_ms / 1000 != log->board_second) {
+        if (log->board_dropped > 0)
+            log_warning(log->who, "board: %u lines of its log were left out", log->board_dropped);
+        log->board_second = now_ms / 1000;
+        log->board_lines = log->board_dropped = 0;
+    }
+    if (++log->board_lines > LANE_LOG_BOARD_LINES) {
+        log->board_dropped++;
+        return;
+    }
+    char quoted[QUOTED * 2];
+    log_line(level < MP_LEVEL_COUNT ? levels[level] : LOG_INFO, log->who, "board: %s",
+             log_quote(quoted, sizeof quoted, text, n));
+}
+
+void lane_log_control_state(struct lane_log *log, const struct mp_host_control *control,
+                            enum mp_cause cause, union mp_value value)
+{
+    static const char *const causes[] = {
+#define X(id, NAME, text) [MP_CAUSE_##NAME] = text,
+        MP_CAUSES(X)
+#undef X
+    };
+    log_line(cause == MP_CAUSE_FAILSAFE ? LOG_WARNING : LOG_INFO, log->who, "control %s is %g (%s)",
+             control->name, mp_value_to_physical(control->type, control->exponent, value),
+             cause < MP_CAUSE_COUNT ? causes[cause] : "unknown cause");
+}
+
+static enum log_level command_level(const struct commands_report *report)
+{
+    if (report->outcome == COMMANDS_DONE && report->failsafe)
+        return LOG_WARNING;
+    if (report->outcome == COMMANDS_DONE)
+        return LOG_INFO;
+    return report->outcome == COMMANDS_REPLACED ? LOG_DEBUG : LOG_WARNING;
+}
+
+static void describe_range(char *out, size_t cap, const struct commands_report *report)
+{
+    const struct mp_host_control *control = report->control;
+    out[0] = '\0';
+    if (report->outcome == COMMANDS_RANGE && control != NULL)
+        snprintf(out, cap, " (%g to %g)",
+                 mp_value_to_physical(control->type, control->exponent, control->min),
+                 mp_value_to_physical(control->type, control->exponent, control->max));
+    else if (report->outcome == COMMANDS_TYPE && control != NULL)
+        snprintf(out, cap, " (it takes %s)",
+                 control->type == MP_TYPE_BOOL ? "true or false" : "a number");
+    else if (report->outcome == COMMANDS_REFUSED)
+        snprintf(out, cap, " (%s)", mp_status_text(report->status));
+    else if (report->outcome == COMMANDS_DONE)
+        snprintf(out, cap, " in %u ms", report->took_ms);
+}
+
+void lane_log_command(struct lane_log *log, const struct commands_report *report)
+{
+    char name[QUOTED], value[40] = "", more[80];
+    if (!isnan(report->value))
+        snprintf(value, sizeof value, "=%g", report->value);
+    describe_range(more, sizeof more, report);
+    log_line(command_level(report), log->who, "%s%s%s: %s%s",
+             report->failsafe ? "the channel is gone, fail-safe " : "control ",
+             log_quote(name, sizeof name, report->name, strlen(report->name)), value,
+             commands_outcome_text(report->outcome), more);
+}
+
+/* -- The server. */
+
+void lane_log_connected(struct lane_log *log)
+{
+    if (log->disconnects > 1)
+        log_info(log->who, "connected again after %u attempts", log->disconnects);
+    else
+        log_debug(log->who, "connected");
+    log->disconnects = 0;
+    log->last_cause = -1;
+}
+
+static const char *advice(const struct phx_disconnect *why)
+{
+    if (why->cause == PHX_CAUSE_REFUSED && why->http_status == 403)
+        return " (the API key may be wrong, or the server's key check is down)";
+    return "";
+}
+
+void lane_log_disconnected(struct lane_log *log, const struct phx_disconnect *why)
+{
+    if (why->cause == PHX_CAUSE_ASKED) {
+        log_info(log->who, "disconnected");
+        return;
+    }
+    if ((int)why->cause != log->last_cause || why->http_status != log->last_status)
+        log->disconnects = 0;
+    log->last_cause = (int)why->cause;
+    log->last_status = why->http_status;
+    log->disconnects++;
+    log_line(is_worth_a_line(log->disconnects) ? LOG_WARNING : LOG_DEBUG, log->who,
+             "%s%s; trying again in %u.%u s", why->text, advice(why), why->retry_ms / 1000,
+             why->retry_ms / 100 % 10);
+}
+
+void lane_log_joined(struct lane_log *log, const char *topic)
+{
+    log->refusals = 0;
+    log_info(log->who, "joined %s", topic);
+}
+
+void lane_log_refused(struct lane_log *log, const char *topic, struct phx_text response,
+                      uint32_t retry_ms)
+{
+    char quoted[QUOTED];
+    log_line(is_worth_a_line(++log->refusals) ? LOG_WARNING : LOG_DEBUG, log->who,
+             "the server refuses %s: %s; trying again in %u ms", topic,
+             log_quote(quoted, sizeof quoted, response.at, response.len), retry_ms);
+}
+
+void lane_log_ignored(struct lane_log *log, struct phx_text event)
+{
+    char quoted[QUOTED];
+    log_line(is_worth_a_line(++log->ignored) ? LOG_INFO : LOG_DEBUG, log->who,
+             "ignored the event \"%s\" (%u ignored so far)",
+             log_quote(quoted, sizeof quoted, event.at, event.len), log->ignored);
+}
+
+/* -- Uploads. */
+
+static void upload_failed(struct lane_log *log, const char *why, uint32_t failures)
+{
+    log->upload_failures = failures;
+    log_line(failures < 3                ? LOG_WARNING
+             : is_worth_a_line(failures) ? LOG_ERROR
+                                         : LOG_DEBUG,
+             log->who, "upload failed (%u in a row): %s; the same readings go again", failures,
+             why);
+}
+
+void lane_log_upload_failed(struct lane_log *log, const struct phx_push_result *result,
+                            uint32_t failures)
+{
+    char why[QUOTED * 2], quoted[QUOTED];
+    switch (result->end) {
+    case PHX_PUSH_TIMEOUT:
+        upload_failed(log, "no reply from the server in time", failures);
+        break;
+    case PHX_PUSH_LOST:
+        upload_failed(log, "the channel went away before the reply", failures);
+        break;
+    case PHX_PUSH_REPLY:
+        snprintf(why, sizeof why, "the server replied %s",
+                 log_quote(quoted, sizeof quoted, result->response.at, result->response.len));
+        upload_failed(log, why, failures);
+        break;
+    }
+}
+
+void lane_log_push_failed(struct lane_log *log, const char *why, uint32_t failures)
+{
+    upload_failed(log, why, failures);
+}
+
+void lane_log_uploaded(struct lane_log *log)
+{
+    if (log->upload_failures > 0)
+        log_info(log->who, "uploads work again after %u failures", log->upload_failures);
+    log->upload_failures = 0;
+}

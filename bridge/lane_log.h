@@ -1,0 +1,61 @@
+/*
+ * lane_log.h - what a lane says in the log: the words, and how often the same thing is said.
+ */
+#ifndef LANE_LOG_H
+#define LANE_LOG_H
+
+#include "commands.h"
+#include "phx/phx.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lane_log {
+    const char *who;
+    int last_cause, last_status; /* of the disconnect said last */
+    uint32_t disconnects;        /* like it since the last connection */
+    uint32_t upload_failures;    /* in a row */
+    uint32_t ignored;            /* messages of no use here */
+    uint32_t refusals;           /* of a join, in a row */
+    uint64_t board_second;       /* of the board's lines counted below */
+    uint32_t board_lines, board_dropped;
+};
+
+void lane_log_init(struct lane_log *log, const char *who);
+
+#define LANE_LOG_DEVICE 48
+/* A device's identity as the configuration writes it: text, or 0x and hexadecimal digits. */
+const char *lane_log_device(char out[LANE_LOG_DEVICE], const uint8_t *device, size_t len);
+
+void lane_log_board_ready(struct lane_log *log, const char *path, const struct mp_peer *peer,
+                          const struct mp_description *description);
+/* A sensor of a kind that the server does not know. */
+void lane_log_sensor(struct lane_log *log, const char *sensor, const char *kind,
+                     const char *profile);
+/* Memory is full in spite of the credit. */
+void lane_log_full(struct lane_log *log);
+/* A line of the board's own log; more than LANE_LOG_BOARD_LINES a second are counted only. */
+void lane_log_board(struct lane_log *log, enum mp_level level, const char *text, size_t n,
+                    uint64_t now_ms);
+#define LANE_LOG_BOARD_LINES 20
+void lane_log_control_state(struct lane_log *log, const struct mp_host_control *control,
+                            enum mp_cause cause, union mp_value value);
+void lane_log_command(struct lane_log *log, const struct commands_report *report);
+
+void lane_log_connected(struct lane_log *log);
+/* The same reason again is said at the 2nd, 4th, 8th... time. */
+void lane_log_disconnected(struct lane_log *log, const struct phx_disconnect *why);
+void lane_log_joined(struct lane_log *log, const char *topic);
+void lane_log_refused(struct lane_log *log, const char *topic, struct phx_text response,
+                      uint32_t retry_ms);
+/* An event or message that is not for this program. */
+void lane_log_ignored(struct lane_log *log, struct phx_text event);
+
+/* `failures`: in a row, of this batch. */
+void lane_log_upload_failed(struct lane_log *log, const struct phx_push_result *result,
+                            uint32_t failures);
+void lane_log_push_failed(struct lane_log *log, const char *why, uint32_t failures);
+void lane_log_uploaded(struct lane_log *log);
+
+#endif

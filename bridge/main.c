@@ -1,0 +1,258 @@
+/*
+ * mcu-bridge: the command line. What the options mean is config's, what runs is bridge's.
+ */
+#include "bridge.h"
+#include "config.h"
+#include "log.h"
+#include "profile/profile.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
+
+enum option_id {
+    OPTION_CONFIG = 256,
+    OPTION_PORT,
+    OPTION_URL,
+    OPTION_API_KEY_FILE,
+    OPTION_BAUD,
+    OPTION_VSN,
+    OPTION_CA_FILE,
+    OPTION_DEVICE,
+    OPTION_CHECK,
+    OPTION_HELP_CONFIG,
+    OPTION_LOG_LEVEL,
+    OPTION_LOG_FORMAT,
+    OPTION_VERSION,
+    OPTION_HELP,
+};
+
+static const char help[] =
+    "usage: mcu-bridge --config FILE\n"
+    "       mcu-bridge --port PATH --url URL --api-key-file FILE [options]\n"
+    "\n"
+    "Connects microcontrollers on serial lines to a Phoenix server: their readings go\n"
+    "up, controls come down.\n"
+    "\n"
+    "  --config FILE        every setting, port and MCU (see --help-config)\n"
+    "  --check-config       only check it, and the API keys; exit 0 or 2\n"
+    "  --help-config        every setting with its type, range and default\n"
+    "\n"
+    "One MCU without a file:\n"
+    "  --port PATH          serial device, link to one, or PTY; need not exist yet\n"
+    "  --url URL            ws:// or wss://HOST[:PORT]/.../websocket\n"
+    "  --api-key-file FILE  holds the MCU's API key; readable by its owner only\n"
+    "  --baud N             115200 unless given\n"
+    "  --vsn 1.0.0|2.0.0    version of the Phoenix serializer; 2.0.0 unless given\n"
+    "  --ca-file FILE       trust this certificate authority (PEM) and no other\n"
+    "  --device ID          take only the device of this identity\n"
+    "\n"
+    "  --log-level error|warning|info|debug      --log-format text|json\n"
+    "  --version            --help\n"
+    "\n"
+    "Exit status: 0 after SIGTERM or SIGINT, 1 it could not run, 2 wrong options or\n"
+    "configuration.\n"
+    "\n"
+    "  mcu-bridge --port /dev/ttyACM0 --api-key-file key \\\n"
+    "             --url ws://localhost:4000/microcontrollers/websocket\n"
+    "  mcu-bridge --config /etc/mcu-bridge.yaml --log-level debug\n";
+
+struct options {
+    const char *file, *log_level, *log_format;
+    struct config_line line;
+    bool is_line, check;
+};
+
+static void print_error(void *user, const char *text)
+{
+    (void)user;
+    fprintf(stderr, "mcu-bridge: %s\n", text);
+}
+
+static void print_line(void *user, const char *text)
+{
+    (void)user;
+    puts(text);
+}
+
+static int usage(const char *what)
+{
+    fprintf(stderr, "mcu-bridge: %s\nTry mcu-bridge --help\n", what);
+    return EXIT_USAGE;
+}
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"port", required_argument, NULL, OPTION_PORT},
+    {"url", required_argument, NULL, OPTION_URL},
+    {"api-key-file", required_argument, NULL, OPTION_API_KEY_FILE},
+    {"baud", required_argument, NULL, OPTION_BAUD},
+    {"vsn", required_argument, NULL, OPTION_VSN},
+    {"ca-file", required_argument, NULL, OPTION_CA_FILE},
+    {"device", required_argument, NULL, OPTION_DEVICE},
+    {"check-config", no_argument, NULL, OPTION_CHECK},
+    {"help-config", no_argument, NULL, OPTION_HELP_CONFIG},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* Where the text of an option of the one-line form goes; NULL: it is none. */
+static const char **line_member(struct config_line *line, int option)
+{
+    switch (option) {
+    case OPTION_PORT:
+        return &line->port;
+    case OPTION_URL:
+        return &line->url;
+    case OPTION_API_KEY_FILE:
+        return &line->api_key_file;
+    case OPTION_BAUD:
+        return &line->baud;
+    case OPTION_VSN:
+        return &line->vsn;
+    case OPTION_CA_FILE:
+        return &line->ca_file;
+    case OPTION_DEVICE:
+        return &line->device;
+    default:
+        return NULL;
+    }
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int take_option(struct options *options, int option)
+{
+    const char **member = line_member(&options->line, option);
+    if (member != NULL) {
+        *member = optarg;
+        options->is_line = true;
+        return -1;
+    }
+    switch (option) {
+    case OPTION_CONFIG:
+        options->file = optarg;
+        return -1;
+    case OPTION_CHECK:
+        options->check = true;
+        return -1;
+    case OPTION_LOG_LEVEL:
+        options->log_level = optarg;
+        return -1;
+    case OPTION_LOG_FORMAT:
+        options->log_format = optarg;
+        return -1;
+    case OPTION_HELP_CONFIG:
+        config_help(print_line, NULL);
+        return EXIT_SUCCESS;
+    case OPTION_VERSION:
+        puts("mcu-bridge " MCU_VERSION);
+        return EXIT_SUCCESS;
+    case OPTION_HELP:
+        fputs(help, stdout);
+        return EXIT_SUCCESS;
+    default:
+        fputs("Try mcu-bridge --help\n", stderr);
+        return EXIT_USAGE;
+    }
+}
+
+static int parse(struct options *options, int argc, char **argv)
+{
+    int option;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        int status = take_option(options, option);
+        if (status != -1)
+            return status;
+    }
+    if (optind < argc)
+        return usage("it takes options only");
+    if (options->file != NULL && options->is_line)
+        return usage("--config and the options for one MCU exclude each other");
+    if (options->file == NULL && !options->is_line)
+        return usage("give --config FILE, or --port, --url and --api-key-file");
+    return -1;
+}
+
+/* The command line's log options go before the file's. */
+static int set_log(struct config *config, const struct options *options)
+{
+    static const char *const levels[] = {[LOG_ERROR] = "error",
+                                         [LOG_WARNING] = "warning",
+                                         [LOG_INFO] = "info",
+                                         [LOG_DEBUG] = "debug"};
+    if (options->log_level != NULL) {
+        size_t i = 0;
+        while (i < sizeof levels / sizeof levels[0] && strcmp(levels[i], options->log_level) != 0)
+            i++;
+        if (i == sizeof levels / sizeof levels[0])
+            return usage("--log-level is error, warning, info or debug");
+        config->log_level = (enum log_level)i;
+    }
+    if (options->log_format != NULL) {
+        config->log_json = strcmp(options->log_format, "json") == 0;
+        if (!config->log_json && strcmp(options->log_format, "text") != 0)
+            return usage("--log-format is text or json");
+    }
+    log_open(config->log_level, config->log_json);
+    return -1;
+}
+
+/* A key that no server of the profile would take is found before the first attempt. */
+static int check_keys(const struct config *config)
+{
+    int wrong = 0;
+    for (size_t i = 0; i < config->mcu_count; i++) {
+        char key[256], error[256], line[600];
+        const char *file = config->mcus[i].api_key_file;
+        if (config_secret(file, key, sizeof key, error, sizeof error) == 0) {
+            const char *why = profile_microcontrollers.check_credential(key);
+            explicit_bzero(key, sizeof key);
+            if (why == NULL)
+                continue;
+            snprintf(error, sizeof error, "%s: %s", file, why);
+        }
+        snprintf(line, sizeof line, "%s: %s", config->mcus[i].name, error);
+        print_error(NULL, line);
+        wrong++;
+    }
+    return wrong;
+}
+
+static int run(struct config *config, const struct options *options)
+{
+    int status = set_log(config, options);
+    if (status != -1)
+        return status;
+    if (check_keys(config) != 0)
+        return EXIT_USAGE;
+    if (options->check) {
+        printf("the configuration is good: %zu ports, %zu MCUs\n", config->port_count,
+               config->mcu_count);
+        return EXIT_SUCCESS;
+    }
+    return bridge_run(config) == 0 ? EXIT_SUCCESS : EXIT_RUNTIME;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    struct config config;
+    int status = parse(&options, argc, argv);
+    if (status != -1)
+        return status;
+    signal(SIGPIPE, SIG_IGN);
+    int error = options.file != NULL ? config_read(&config, options.file, print_error, NULL)
+                                     : config_from_line(&config, &options.line, print_error, NULL);
+    if (error != 0)
+        return EXIT_USAGE;
+    status = run(&config, &options);
+    config_free(&config);
+    return status;
+}

@@ -1,0 +1,65 @@
+/*
+ * port.h - one serial line of the configuration: opened as soon as it is there, again after every
+ * hang-up, with the host's side of the protocol on it.
+ *
+ * Whose board it is decides the bridge (port_events.claim). A board that is refused is not served:
+ * no hello goes out, so its own dead-man timer keeps its motors safe, and it is asked again later.
+ */
+#ifndef PORT_H
+#define PORT_H
+
+#include "config.h"
+#include "loop.h"
+#include "mp_host.h"
+
+struct port;
+
+/* Where a board's events go once it is claimed. */
+struct port_client {
+    void *user;
+    void (*reading)(void *user, const struct mp_host_reading *reading);
+    void (*received)(void *user, uint32_t number);
+    void (*result)(void *user, uint16_t request, enum mp_status status);
+    void (*control_state)(void *user, uint8_t control, enum mp_cause cause, union mp_value value);
+    void (*log)(void *user, enum mp_level level, const char *text, size_t n);
+    void (*lost)(void *user, const char *why);
+};
+
+struct port_events {
+    void *user;
+    /* A board has said who it is. Fills `client` and returns true, or refuses it. Those of struct
+     * port's functions that need a board may be called from within. */
+    bool (*claim)(void *user, struct port *port, const struct mp_peer *peer,
+                  const struct mp_description *description, bool fresh, struct port_client *client);
+};
+
+/* Both pointers must hold until port_close. Opens nothing before the first port_tick. NULL: out of
+ * memory. */
+struct port *port_new(struct loop *loop, const struct config_port *config, uint32_t keepalive_ms,
+                      const struct port_events *events);
+/* Closes the line after what waits for it has been offered once more, and frees the port. The
+ * client hears nothing of it. */
+void port_free(struct port *port);
+
+const char *port_name(const struct port *port);
+/* The device behind links while the line is open, else what the configuration says. */
+const char *port_path(const struct port *port);
+
+/* Does what is due; returns when it wants to be called again (microseconds of the loop). */
+uint64_t port_tick(struct port *port, uint64_t now_us);
+
+/* A refused board is asked again at the next tick. */
+void port_ask_again(struct port *port);
+/* The client cannot take what the board sends: the session is ended, nothing of it was said to be
+ * safe, and the board is asked again in `ms`. The client hears nothing more of this session. */
+void port_hold(struct port *port, uint32_t ms);
+
+/* For the client of a claimed board. */
+void port_safe(struct port *port, uint32_t number);
+void port_credit(struct port *port, uint16_t bytes);
+int port_command(struct port *port, uint8_t control, union mp_value value, uint32_t ttl_ms,
+                 uint16_t *request);
+/* The clock of the host at which something happened on the board, as well as it is known. */
+uint64_t port_host_us(const struct port *port, uint64_t device_us);
+
+#endif
