@@ -1,8 +1,9 @@
 /*
  * config.h - what the bridge is told: a YAML file, or the one-line form without a file.
  *
- * Every setting is one row of a table in config.c: name, type, range, default, help; the file's
- * errors, `mcu-bridge --help-config` and the manual come from it.
+ * Every setting is one row of a table in config_table.c: name, type, range, default, help; the
+ * file's errors and `mcu-bridge --help-config` come from it. bridge/mcu-bridge.yaml is a commented
+ * example.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -13,10 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_NAME_MAX 63    /* bytes of the name of an MCU, port or control */
-#define CONFIG_DEVICE_MAX 16  /* bytes of a device identity: MP_DEVICE_ID_MAX */
-#define CONFIG_MCUS_MAX 4096
+#define CONFIG_NAME_MAX     63 /* bytes of the name of an MCU, port or control */
+#define CONFIG_DEVICE_MAX   16 /* bytes of a device identity: MP_DEVICE_ID_MAX */
+#define CONFIG_MCUS_MAX     4096
 #define CONFIG_CONTROLS_MAX 32
+#define CONFIG_SECRET_MAX   1024 /* bytes of a secret */
 
 enum config_vsn { CONFIG_V2, CONFIG_V1 };
 enum config_on_loss { CONFIG_FAILSAFE, CONFIG_HOLD };
@@ -28,7 +30,8 @@ struct config_control {
     enum config_on_loss on_channel_loss;
 };
 
-/* A serial line to open: exactly one of path and usb_serial. */
+/* A serial line to open: exactly one of path and usb_serial. Paths that stand relative in a file
+ * are from the file's folder. */
 struct config_port {
     char *name;       /* by which an MCU pins it; default: the path or USB serial */
     char *path;       /* a device, a by-id link, or a PTY; need not exist yet */
@@ -37,7 +40,8 @@ struct config_port {
 };
 
 /* An identity on the server. The hello of a device selects it, by `device`; without one it takes
- * whatever answers on its pinned port. */
+ * whatever answers on its pinned port (any_device then implies port). An MCU that stands in the
+ * file with a path or USB serial of its own is pinned to a port made of these. */
 struct config_mcu {
     char *name;
     bool any_device;
@@ -54,15 +58,15 @@ struct config {
     char *url;
     char *ca_file; /* NULL: the system's */
     enum config_vsn vsn;
-    bool values_as_strings; /* "value":"21.5" instead of 21.5 */
-    bool reading_at;        /* add at (Unix ms) and seq to each reading */
-    uint32_t batch_readings;    /* most readings in an upload */
-    uint32_t batch_ms;          /* oldest reading waits at most so long for company */
-    uint32_t buffer_bytes;      /* memory for readings of one MCU */
-    uint32_t command_ttl_ms;    /* a control older than this is not applied */
-    uint32_t channel_loss_ms;   /* after so long without the channel a control falls to fail-safe */
-    uint32_t linger_ms;         /* the socket stays up so long after its MCU is gone */
-    uint32_t keepalive_ms;      /* between time questions to an MCU */
+    bool values_as_strings;   /* "value":"21.5" instead of 21.5 */
+    bool reading_at;          /* add at (Unix ms) and seq to each reading */
+    uint32_t batch_readings;  /* most readings in an upload */
+    uint32_t batch_ms;        /* oldest reading waits at most so long for company */
+    uint32_t buffer_bytes;    /* memory for readings of one MCU */
+    uint32_t command_ttl_ms;  /* a control older than this is not applied */
+    uint32_t channel_loss_ms; /* after so long without the channel a control falls to fail-safe */
+    uint32_t linger_ms;       /* the socket stays up so long after its MCU is gone */
+    uint32_t keepalive_ms;    /* between time questions to an MCU */
     uint32_t heartbeat_ms, heartbeat_timeout_ms;
     uint32_t backoff_min_ms, backoff_max_ms, stable_ms;
     enum log_level log_level;
@@ -73,27 +77,32 @@ struct config {
     size_t mcu_count;
 };
 
-/* Reads and checks `file`. Every error of the file is reported in one run through `report`, as
- * `file:line:column: "key": expected ..., found ...`. Returns 0 or -1 (nothing to free). */
+/* Reads and checks `file`, and that every key file it names is there and ours alone. Every error is
+ * reported in one run through `report`, as `file:line:column: "key": expected ..., found ...`; a
+ * file that is no YAML at all gives its first error only. Returns 0, or -1 (nothing to free). */
 int config_read(struct config *config, const char *file,
                 void (*report)(void *user, const char *error), void *user);
 
-/* The one-line form: the defaults, one port and one MCU that takes any device. */
+/* The one-line form: the defaults, one port and one MCU that takes any device. Each member is what
+ * stood after the option of that name, or NULL; port, url and api_key_file are required. Errors are
+ * reported as `--baud: expected ..., found ...`. Returns as config_read. */
 struct config_line {
     const char *port, *url, *api_key_file, *baud, *vsn, *ca_file, *device;
 };
 int config_from_line(struct config *config, const struct config_line *line,
                      void (*report)(void *user, const char *error), void *user);
 
+/* Frees what `config` holds; harmless on a zeroed one. */
 void config_free(struct config *config);
 
-/* The table as text, for --help-config: name, type, range, default, help. */
+/* The table as text, line by line, for --help-config: name, what it takes, default, help. */
 void config_help(void (*line)(void *user, const char *text), void *user);
 
-/* Reads a secret of one line from `file` into `out` (NUL-terminated, surrounding white space cut).
- * Refuses a file that group or others can read or write, one not owned by us or root, an empty or
- * too long one, and NUL or control characters. Returns 0, or -1 with a line for people, which never
- * holds the secret, in `error`. */
+/* Reads a secret of one line from `file` into `out` (NUL-terminated, surrounding white space cut),
+ * which has room for `cap` bytes; CONFIG_SECRET_MAX + 1 hold every secret. Refuses what is no
+ * regular file, a file with any permission for group or others, one not owned by us or root, an
+ * empty or too long one, and anything but printable ASCII in it. Returns 0, or -1 with a line for
+ * people, which never holds the secret, in `error`. */
 int config_secret(const char *file, char *out, size_t cap, char *error, size_t error_cap);
 
 #endif

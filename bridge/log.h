@@ -1,9 +1,10 @@
 /*
  * log.h - log lines of the bridge, to standard error, as text or as JSON lines.
  *
- * Text: `2026-01-31T12:00:00.123Z info  bench-1: joined microcontroller:v1:3`. `who` is the MCU, port
- * or part that the line is about. What the outside sent goes through log_quote first. Secrets are
- * never given to it.
+ * Text: `2026-01-31T12:00:00.123Z info  bench-1: joined microcontroller:v1:3`. JSON:
+ * `{"at":"2026-01-31T12:00:00.123Z","level":"info","who":"bench-1","text":"joined ..."}`. `who` is
+ * the MCU, port or part that the line is about. What the outside sent goes through log_quote first.
+ * Secrets are never given to it. Callable from any thread once log_open has returned.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -13,18 +14,34 @@
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
+#define LOG_TEXT_MAX                                                             \
+    1023 /* bytes of the text of one line; a longer one is cut and ends in "..." \
+          */
+
+/* Lines less urgent than `most` are dropped. Before the first call: LOG_INFO, as text. */
 void log_open(enum log_level most, bool json);
 bool log_wants(enum log_level level);
+
+/* One line, in one write, so that lines of several threads do not mix. Control characters and bytes
+ * that are no UTF-8 come out as \xNN: a line stays one line. Nothing is kept: when standard error
+ * takes no more, the line is lost. */
 void log_line(enum log_level level, const char *who, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-#define log_error(who, ...) log_line(LOG_ERROR, who, __VA_ARGS__)
+#define log_error(who, ...)   log_line(LOG_ERROR, who, __VA_ARGS__)
 #define log_warning(who, ...) log_line(LOG_WARNING, who, __VA_ARGS__)
-#define log_info(who, ...) log_line(LOG_INFO, who, __VA_ARGS__)
-#define log_debug(who, ...) log_line(LOG_DEBUG, who, __VA_ARGS__)
+#define log_info(who, ...)    log_line(LOG_INFO, who, __VA_ARGS__)
+#define log_debug(who, ...)   log_line(LOG_DEBUG, who, __VA_ARGS__)
 
-/* `bytes` as printable ASCII or valid UTF-8, others as \xNN, cut with "..." to fit `out`. Returns
- * `out`. */
+/* `bytes` as printable ASCII or valid UTF-8, others as \xNN and a backslash doubled, cut with "..."
+ * to fit `out` of `cap` bytes (at least 8), NUL-terminated. Returns `out`. */
 const char *log_quote(char *out, size_t cap, const void *bytes, size_t n);
+
+/* `bytes` as a JSON string, quotation marks included; what is no UTF-8 comes out as U+FFFD. Cut
+ * with "..." to fit `out` of `cap` bytes (at least 16), NUL-terminated. Returns `out`. */
+const char *log_json_string(char *out, size_t cap, const void *bytes, size_t n);
+
+/* Length of the valid UTF-8 sequence at `bytes` (1 to 4), 0 when there is none within `n` bytes. */
+size_t log_utf8(const unsigned char *bytes, size_t n);
 
 #endif

@@ -1,0 +1,254 @@
+/*
+ * config_check.c - what must hold between settings: each port and MCU is found one way, names and
+ * identities are claimed once, key files are shared by nobody. Single values are config_value.c's.
+ */
+#define _DEFAULT_SOURCE
+#include "config_parse.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SHOWN_MAX 80
+
+static struct config_mark port_mark(const struct config_parsing *parsing, size_t i, int row)
+{
+    const struct config_entry_marks *marks = &parsing->port_marks[i];
+    return marks->settings[row].line ? marks->settings[row] : marks->entry;
+}
+
+static struct config_mark mcu_mark(const struct config_parsing *parsing, size_t i, int row)
+{
+    const struct config_entry_marks *marks = &parsing->mcu_marks[i];
+    return marks->settings[row].line ? marks->settings[row] : marks->entry;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* Copies the path or USB serial as the name where none was given. */
+static void name_port(struct config_port *port)
+{
+    const char *own = port->path ? port->path : port->usb_serial;
+    if (!port->name && own)
+        port->name = strdup(own);
+}
+
+/* -- Each port is found one way. */
+
+static void check_port_ways(struct config_parsing *parsing)
+{
+    struct config *config = parsing->config;
+    for (size_t i = 0; i < config->port_count; i++) {
+        const struct config_entry_marks *marks = &parsing->port_marks[i];
+        bool path = marks->settings[CONFIG_PORT_PATH].line;
+        bool serial = marks->settings[CONFIG_PORT_USB_SERIAL].line;
+        if (!marks->entry.line)
+            continue;
+        if (path && serial)
+            config_complain(parsing, port_mark(parsing, i, CONFIG_PORT_USB_SERIAL),
+                            "\"usb_serial\": expected one of path and usb_serial, found both");
+        if (!path && !serial)
+            config_complain(parsing, marks->entry,
+                            "\"path\" or \"usb_serial\" is missing in this entry of ports");
+        name_port(&config->ports[i]);
+    }
+}
+
+/* An MCU's own line becomes a port of the MCU's name that it is pinned to. */
+static void adopt_line(struct config_parsing *parsing, size_t i)
+{
+    struct config *config = parsing->config;
+    const struct config_entry_marks *marks = &parsing->mcu_marks[i];
+    struct config_port *line = &parsing->own_lines[i];
+    if (!marks->entry.line)
+        return;
+    if (line->path && line->usb_serial)
+        config_complain(parsing, marks->settings[CONFIG_MCU_USB_SERIAL],
+                        "\"usb_serial\": expected one of path and usb_serial, found both");
+    if (config->mcus[i].port)
+        config_complain(parsing, marks->settings[CONFIG_MCU_PORT],
+                        "\"port\": names an entry of \"ports\", which this file has not");
+    if (!line->path && !line->usb_serial) {
+        if (!marks->settings[CONFIG_MCU_PATH].line && !marks->settings[CONFIG_MCU_USB_SERIAL].line)
+            config_complain(
+                parsing, marks->entry,
+                "no line to find this MCU on: add \"path\" or \"usb_serial\" here, or a "
+                "list of \"ports\"");
+        return;
+    }
+    struct config_entry_marks *port_marks = &parsing->port_marks[config->port_count];
+    port_marks->entry = marks->entry;
+    port_marks->settings[CONFIG_PORT_PATH] = marks->settings[CONFIG_MCU_PATH];
+    port_marks->settings[CONFIG_PORT_USB_SERIAL] = marks->settings[CONFIG_MCU_USB_SERIAL];
+    struct config_port *port = &config->ports[config->port_count++];
+    *port = *line;
+    memset(line, 0, sizeof *line);
+    name_port(port);
+    if (!config->mcus[i].port && port->name)
+        config->mcus[i].port = strdup(port->name);
+}
+
+static void adopt_lines(struct config_parsing *parsing)
+{
+    struct config *config = parsing->config;
+    config->ports = calloc(config->mcu_count + 1, sizeof *config->ports);
+    parsing->port_marks = calloc(config->mcu_count + 1, sizeof *parsing->port_marks);
+    if (!config->ports || !parsing->port_marks) {
+        config_complain(parsing, (struct config_mark){0}, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < config->mcu_count; i++)
+        adopt_line(parsing, i);
+}
+
+static void refuse_lines(struct config_parsing *parsing)
+{
+    static const int rows[] = {CONFIG_MCU_PATH, CONFIG_MCU_USB_SERIAL, CONFIG_MCU_BAUD};
+    for (size_t i = 0; i < parsing->config->mcu_count; i++)
+        for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++)
+            if (parsing->mcu_marks[i].settings[rows[row]].line)
+                config_complain(
+                    parsing, parsing->mcu_marks[i].settings[rows[row]],
+                    "\"%s\": belongs in an entry of \"ports\", since this file has that "
+                    "list; here stands \"port\", its name",
+                    config_sections[CONFIG_MCUS].settings[rows[row]].key);
+}
+
+/* -- Everything is claimed once. */
+
+static void check_ports_once(struct config_parsing *parsing)
+{
+    struct config_port *ports = parsing->config->ports;
+    for (size_t i = 0; i < parsing->config->port_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            unsigned line = parsing->port_marks[j].entry.line;
+            if (same(ports[i].path, ports[j].path))
+                config_complain(parsing, port_mark(parsing, i, CONFIG_PORT_PATH),
+                                "\"path\": the same as in the entry in line %u", line);
+            else if (same(ports[i].usb_serial, ports[j].usb_serial))
+                config_complain(parsing, port_mark(parsing, i, CONFIG_PORT_USB_SERIAL),
+                                "\"usb_serial\": the same as in the entry in line %u", line);
+            else if (same(ports[i].name, ports[j].name))
+                config_complain(parsing, port_mark(parsing, i, CONFIG_PORT_NAME),
+                                "\"name\": the same as in the entry in line %u", line);
+            else
+                continue;
+            break;
+        }
+}
+
+static bool same_device(const struct config_mcu *a, const struct config_mcu *b)
+{
+    if (a->any_device || b->any_device)
+        return a->any_device && b->any_device && same(a->port, b->port);
+    return a->device_len == b->device_len && memcmp(a->device, b->device, a->device_len) == 0;
+}
+
+static void check_mcu_once(struct config_parsing *parsing, size_t i, size_t j)
+{
+    const struct config_mcu *a = &parsing->config->mcus[j], *b = &parsing->config->mcus[i];
+    const char *name = a->name ? a->name : "?";
+    unsigned line = parsing->mcu_marks[j].entry.line;
+    if (same(a->name, b->name))
+        config_complain(parsing, mcu_mark(parsing, i, CONFIG_MCU_NAME),
+                        "\"name\": the same as in the entry in line %u", line);
+    if (same_device(a, b) && !b->any_device)
+        config_complain(parsing, mcu_mark(parsing, i, CONFIG_MCU_DEVICE),
+                        "\"device\": already claimed by \"%s\" in line %u", name, line);
+    if (same_device(a, b) && b->any_device)
+        config_complain(
+            parsing, mcu_mark(parsing, i, CONFIG_MCU_PORT),
+            "\"port\": already belongs to \"%s\" in line %u, which takes any device too", name,
+            line);
+    if (same(a->api_key_file, b->api_key_file))
+        config_complain(
+            parsing, mcu_mark(parsing, i, CONFIG_MCU_KEY_FILE),
+            "\"api_key_file\": the same as of \"%s\" in line %u; the server knows an MCU "
+            "by its key: give each its own",
+            name, line);
+}
+
+/* -- MCUs and ports fit. */
+
+static const char *port_name_of(const void *config, size_t i)
+{
+    const char *name = ((const struct config *)config)->ports[i].name;
+    return name ? name : "";
+}
+
+static void check_pin(struct config_parsing *parsing, size_t i)
+{
+    struct config *config = parsing->config;
+    struct config_mcu *mcu = &config->mcus[i];
+    const struct config_entry_marks *marks = &parsing->mcu_marks[i];
+    bool device_given = marks->settings[CONFIG_MCU_DEVICE].line;
+    if (!marks->entry.line)
+        return;
+    if (!mcu->port && mcu->any_device && !device_given && config->port_count == 1)
+        mcu->port = strdup(port_name_of(config, 0));
+    if (!mcu->port) {
+        if (mcu->any_device && !device_given && config->port_count)
+            config_complain(parsing, marks->entry,
+                            "\"device\" or \"port\" is missing in this entry of mcus");
+        return;
+    }
+    for (size_t j = 0; j < config->port_count; j++)
+        if (same(mcu->port, config->ports[j].name))
+            return;
+    char shown[SHOWN_MAX];
+    const char *near = config_nearest(mcu->port, port_name_of, config, config->port_count);
+    config_complain(parsing, mcu_mark(parsing, i, CONFIG_MCU_PORT),
+                    "\"port\": expected the name of an entry of \"ports\", found \"%s\"%s%s%s",
+                    log_quote(shown, sizeof shown, mcu->port, strlen(mcu->port)),
+                    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+static void check_key_file(struct config_parsing *parsing, size_t i)
+{
+    char secret[CONFIG_SECRET_MAX + 1], error[512];
+    const char *file = parsing->config->mcus[i].api_key_file;
+    if (!file || !parsing->source->check_files)
+        return;
+    if (config_secret(file, secret, sizeof secret, error, sizeof error))
+        config_complain(parsing, mcu_mark(parsing, i, CONFIG_MCU_KEY_FILE), "\"api_key_file\": %s",
+                        error);
+    explicit_bzero(secret, sizeof secret);
+}
+
+static void check_ca_file(struct config_parsing *parsing)
+{
+    struct stat status;
+    const char *file = parsing->config->ca_file;
+    if (file && parsing->source->check_files && (stat(file, &status) || !S_ISREG(status.st_mode)))
+        config_complain(parsing, (struct config_mark){0}, "\"ca_file\": there is no file %s", file);
+}
+
+static void check_waits(struct config_parsing *parsing)
+{
+    const struct config *config = parsing->config;
+    if (config->backoff_min_ms > config->backoff_max_ms)
+        config_complain(parsing, (struct config_mark){0},
+                        "\"reconnect_min\": longer than \"reconnect_max\"");
+}
+
+void config_check(struct config_parsing *parsing)
+{
+    struct config *config = parsing->config;
+    if (config->ports)
+        refuse_lines(parsing);
+    check_port_ways(parsing);
+    if (!config->ports)
+        adopt_lines(parsing);
+    check_ports_once(parsing);
+    for (size_t i = 0; i < config->mcu_count; i++) {
+        check_pin(parsing, i);
+        for (size_t j = 0; j < i; j++)
+            check_mcu_once(parsing, i, j);
+        check_key_file(parsing, i);
+    }
+    check_ca_file(parsing);
+    check_waits(parsing);
+}

@@ -1,0 +1,189 @@
+/*
+ * config_table.c - the settings, and finding one by its name. Reading values is left to
+ * config_value.c, walking a file to config_yaml.c.
+ */
+#include "config_table.h"
+
+#include <string.h>
+
+#define IN(type, member) offsetof(struct type, member), sizeof(((struct type *)0)->member)
+#define ROWS(table)      table, sizeof(table) / sizeof((table)[0])
+
+static const struct config_setting server[] = {
+    [CONFIG_SERVER_URL] = {"url", CONFIG_URL, 0, 2048, NULL, NULL, true,
+                           "of the Phoenix socket, such as "
+                           "wss://phoenix.example.org/microcontrollers/websocket",
+                           IN(config, url)},
+    {"profile", CONFIG_CHOICE, 0, 0, "microcontrollers", "microcontrollers", false,
+     "what the server calls topics, events and payloads", IN(config, profile)},
+    {"vsn", CONFIG_CHOICE, 0, 0, "2.0.0|1.0.0", "2.0.0", false,
+     "version of the Phoenix serializer: frames as arrays (2.0.0) or objects (1.0.0)",
+     IN(config, vsn)},
+    {"ca_file", CONFIG_PATH, 0, 0, NULL, NULL, false,
+     "certificates (PEM) to trust in place of the system's", IN(config, ca_file)},
+    {"heartbeat", CONFIG_DURATION, 1000, 600000, NULL, "30s", false,
+     "between heartbeats; the server hangs up after 60s without one", IN(config, heartbeat_ms)},
+    {"heartbeat_timeout", CONFIG_DURATION, 100, 600000, NULL, "10s", false,
+     "without a reply for so long the connection is given up", IN(config, heartbeat_timeout_ms)},
+    {"reconnect_min", CONFIG_DURATION, 10, 3600000, NULL, "1s", false,
+     "first wait before another attempt; doubles, with jitter, up to...",
+     IN(config, backoff_min_ms)},
+    {"reconnect_max", CONFIG_DURATION, 10, 3600000, NULL, "60s", false, "...the longest wait",
+     IN(config, backoff_max_ms)},
+    {"stable_after", CONFIG_DURATION, 100, 3600000, NULL, "60s", false,
+     "a connection that lived so long resets the waits", IN(config, stable_ms)},
+    {"linger", CONFIG_DURATION, 0, 3600000, NULL, "30s", false,
+     "the socket stays up so long after its MCU is gone", IN(config, linger_ms)},
+};
+
+static const struct config_setting readings[] = {
+    {"batch", CONFIG_WHOLE, 1, 10000, NULL, "500", false, "most readings in one upload",
+     IN(config, batch_readings)},
+    {"batch_wait", CONFIG_DURATION, 0, 600000, NULL, "250ms", false,
+     "a reading waits at most so long for company", IN(config, batch_ms)},
+    {"buffer", CONFIG_SIZE, 4096, 1u << 30, NULL, "256KiB", false,
+     "memory for waiting readings of one MCU; when full, the MCU is made to keep them",
+     IN(config, buffer_bytes)},
+    {"values", CONFIG_CHOICE, 0, 0, "number|string", "number", false,
+     "\"value\":21.5 or \"value\":\"21.5\"", IN(config, values_as_strings)},
+    {"at_and_seq", CONFIG_FLAG, 0, 0, NULL, "false", false,
+     "add at (Unix time in ms) and seq to each reading", IN(config, reading_at)},
+};
+
+static const struct config_setting commands[] = {
+    {"ttl", CONFIG_DURATION, 10, 600000, NULL, "2s", false,
+     "a control older than this is never applied", IN(config, command_ttl_ms)},
+    {"channel_loss", CONFIG_DURATION, 0, 3600000, NULL, "5s", false,
+     "after so long without the channel, controls go to their fail-safe values",
+     IN(config, channel_loss_ms)},
+};
+
+static const struct config_setting link[] = {
+    {"keepalive", CONFIG_DURATION, 50, 60000, NULL, "500ms", false,
+     "between questions to an MCU; its dead-man timer must wait longer", IN(config, keepalive_ms)},
+};
+
+static const struct config_setting logging[] = {
+    {"level", CONFIG_CHOICE, 0, 0, "error|warning|info|debug", "info", false,
+     "least urgent lines to write", IN(config, log_level)},
+    {"format", CONFIG_CHOICE, 0, 0, "text|json", "text", false, "of a log line",
+     IN(config, log_json)},
+};
+
+#define NAME_HELP   "for people and for logs"
+#define PATH_HELP   "device, link below /dev/serial/by-id, or PTY; need not exist yet"
+#define SERIAL_HELP "serial number of the USB adapter or board, in place of path"
+#define BAUD_ROW \
+    "baud", CONFIG_WHOLE, 300, 4000000, NULL, "115200", false, "speed of the line, in bits a second"
+
+static const struct config_setting ports[] = {
+    [CONFIG_PORT_NAME] = {"name", CONFIG_TEXT, 1, CONFIG_NAME_MAX, NULL, NULL, false,
+                          NAME_HELP "; default: the path or USB serial", IN(config_port, name)},
+    [CONFIG_PORT_PATH] = {"path", CONFIG_PATH, 0, 0, NULL, NULL, false, PATH_HELP,
+                          IN(config_port, path)},
+    [CONFIG_PORT_USB_SERIAL] = {"usb_serial", CONFIG_TEXT, 1, 255, NULL, NULL, false, SERIAL_HELP,
+                                IN(config_port, usb_serial)},
+    [CONFIG_PORT_BAUD] = {BAUD_ROW, IN(config_port, baud)},
+};
+
+static const struct config_setting mcus[] = {
+    [CONFIG_MCU_NAME] = {"name", CONFIG_TEXT, 1, CONFIG_NAME_MAX, NULL, NULL, true, NAME_HELP,
+                         IN(config_mcu_entry, mcu.name)},
+    [CONFIG_MCU_DEVICE] = {"device", CONFIG_DEVICE, 1, CONFIG_DEVICE_MAX, NULL, NULL, false,
+                           "identity of the device (mcu-tool list shows it), as text or 0x and "
+                           "hexadecimal bytes; without it, whatever answers on its port",
+                           0, sizeof(struct config_mcu_entry)},
+    [CONFIG_MCU_PORT] = {"port", CONFIG_TEXT, 1, 4095, NULL, NULL, false,
+                         "name of the port that it must be on; default: any",
+                         IN(config_mcu_entry, mcu.port)},
+    [CONFIG_MCU_PATH] = {"path", CONFIG_PATH, 0, 0, NULL, NULL, false,
+                         "in a file without ports: its own line, as in ports",
+                         IN(config_mcu_entry, port.path)},
+    [CONFIG_MCU_USB_SERIAL] = {"usb_serial", CONFIG_TEXT, 1, 255, NULL, NULL, false,
+                               "the same, by USB serial number",
+                               IN(config_mcu_entry, port.usb_serial)},
+    [CONFIG_MCU_BAUD] = {BAUD_ROW, IN(config_mcu_entry, port.baud)},
+    [CONFIG_MCU_KEY_FILE] = {"api_key_file", CONFIG_SECRET, 0, 0, NULL, NULL, true,
+                             "file with its X-API-Key, which only you may read",
+                             IN(config_mcu_entry, mcu.api_key_file)},
+    [CONFIG_MCU_CONTROLS] = {"controls", CONFIG_CONTROLS, 0, CONFIG_CONTROLS_MAX, NULL, NULL, false,
+                             "by name, what differs from the defaults",
+                             IN(config_mcu_entry, mcu.controls)},
+};
+
+static const struct config_setting control[] = {
+    {"on_channel_loss", CONFIG_CHOICE, 0, 0, "failsafe|hold", "failsafe", false,
+     "what the control does when the channel is gone for channel_loss",
+     IN(config_control, on_channel_loss)},
+};
+
+const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
+    [CONFIG_SERVER] = {"server", "the Phoenix server", ROWS(server), false, true},
+    [CONFIG_READINGS] = {"readings", "sensors to server", ROWS(readings), false, false},
+    [CONFIG_COMMANDS] = {"commands", "server to motors", ROWS(commands), false, false},
+    [CONFIG_LINK] = {"link", "the serial protocol", ROWS(link), false, false},
+    [CONFIG_LOG] = {"log", "to standard error", ROWS(logging), false, false},
+    [CONFIG_PORTS] = {"ports", "serial lines, one entry each; one of path and usb_serial",
+                      ROWS(ports), true, false},
+    [CONFIG_MCUS] = {"mcus", "boards, one entry each; each is a client of its own at the server",
+                     ROWS(mcus), true, true},
+};
+
+const struct config_section config_control_section = {"controls", "one control", ROWS(control),
+                                                      false, false};
+
+_Static_assert(sizeof mcus / sizeof mcus[0] <= CONFIG_SETTINGS_MAX, "marks of one entry");
+_Static_assert(sizeof server / sizeof server[0] <= CONFIG_SETTINGS_MAX, "marks of one entry");
+
+int config_find(const struct config_section *section, const char *key, size_t length)
+{
+    for (size_t i = 0; i < section->count; i++)
+        if (strlen(section->settings[i].key) == length &&
+            memcmp(section->settings[i].key, key, length) == 0)
+            return (int)i;
+    return -1;
+}
+
+#define WORD_MAX 24
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Letters to insert, delete, replace or swap; words longer than WORD_MAX are far from everything.
+ */
+static size_t distance(const char *a, const char *b)
+{
+    size_t rows = strlen(a), columns = strlen(b);
+    if (rows > WORD_MAX || columns > WORD_MAX)
+        return WORD_MAX;
+    size_t d[WORD_MAX + 1][WORD_MAX + 1];
+    for (size_t i = 0; i <= rows; i++)
+        for (size_t j = 0; j <= columns; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = i + j;
+                continue;
+            }
+            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+                            least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    return d[rows][columns];
+}
+
+const char *config_nearest(const char *typed, const char *(*word)(const void *list, size_t i),
+                           const void *list, size_t count)
+{
+    const char *nearest = NULL;
+    size_t best = 1 + least(2, strlen(typed) / 2);
+    for (size_t i = 0; i < count; i++) {
+        size_t far = distance(typed, word(list, i));
+        if (far < best) {
+            best = far;
+            nearest = word(list, i);
+        }
+    }
+    return nearest;
+}

@@ -1,0 +1,539 @@
+/*
+ * config_yaml.c - walks a YAML document along the table of settings and says what does not fit,
+ * with its place. The only file that knows libyaml. A first pass over the events refuses what the
+ * document no longer shows (anchors, tags, a second document, depth); what settings mean together
+ * is left to config_check.c.
+ */
+#include "config_parse.h"
+#include "config_value.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#define FOUND_MAX 64 /* bytes of a wrong value that an error shows */
+
+static struct config_mark mark_of(yaml_mark_t mark)
+{
+    return (struct config_mark){(unsigned)mark.line + 1, (unsigned)mark.column + 1};
+}
+
+/* -- First pass: is it one plain document? */
+
+static struct config_mark mark_of_byte(const struct config_source *source, size_t offset)
+{
+    struct config_mark mark = {1, 1};
+    for (size_t i = 0; i < offset && i < source->n; i++) {
+        mark.column++;
+        if (source->bytes[i] == '\n')
+            mark = (struct config_mark){mark.line + 1, 1};
+    }
+    return mark;
+}
+
+static bool is_tab_at(const struct config_source *source, size_t line, size_t column)
+{
+    const char *at = source->bytes, *end = source->bytes + source->n;
+    while (line-- && at)
+        at = memchr(at, '\n', (size_t)(end - at))
+                 ? (const char *)memchr(at, '\n', (size_t)(end - at)) + 1
+                 : NULL;
+    return at && column < (size_t)(end - at) && memchr(at, '\t', column + 1) != NULL;
+}
+
+static void complain_of_syntax(struct config_parsing *parsing, const yaml_parser_t *parser)
+{
+    const struct config_source *source = parsing->source;
+    if (parser->error == YAML_READER_ERROR) {
+        bool control = parser->problem && strstr(parser->problem, "control");
+        config_complain(parsing, mark_of_byte(source, parser->problem_offset),
+                        control ? "expected text, found a control character"
+                                : "expected text in UTF-8, found a byte that is none");
+        return;
+    }
+    if (is_tab_at(source, parser->problem_mark.line, parser->problem_mark.column)) {
+        config_complain(parsing, mark_of(parser->problem_mark),
+                        "expected spaces, found a tab: YAML is indented with spaces only");
+        return;
+    }
+    config_complain(parsing, mark_of(parser->problem_mark), "no YAML: %s%s%s",
+                    parser->problem ? parser->problem : "out of memory",
+                    parser->context ? ", " : "", parser->context ? parser->context : "");
+}
+
+static bool is_tagged(const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return event->data.scalar.tag != NULL;
+    case YAML_SEQUENCE_START_EVENT:
+        return event->data.sequence_start.tag != NULL;
+    case YAML_MAPPING_START_EVENT:
+        return event->data.mapping_start.tag != NULL;
+    case YAML_NO_EVENT:
+    case YAML_STREAM_START_EVENT:
+    case YAML_STREAM_END_EVENT:
+    case YAML_DOCUMENT_START_EVENT:
+    case YAML_DOCUMENT_END_EVENT:
+    case YAML_ALIAS_EVENT:
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        break;
+    }
+    return false;
+}
+
+static bool is_anchored(const yaml_event_t *event)
+{
+    return event->type == YAML_ALIAS_EVENT ||
+           (event->type == YAML_SCALAR_EVENT && event->data.scalar.anchor) ||
+           (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.anchor) ||
+           (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.anchor);
+}
+
+struct screening {
+    unsigned documents, depth;
+};
+
+/* Returns false when the walk must end here. */
+static bool screen_event(struct config_parsing *parsing, struct screening *seen,
+                         const yaml_event_t *event)
+{
+    struct config_mark at = mark_of(event->start_mark);
+    if (is_anchored(event))
+        config_complain(parsing, at,
+                        "anchors and aliases (& and *) are not taken here: write it out");
+    if (is_tagged(event))
+        config_complain(parsing, at, "tags (!) are not taken here");
+    if (event->type == YAML_DOCUMENT_START_EVENT && ++seen->documents > 1) {
+        config_complain(parsing, at, "a second document: one file is one configuration");
+        return false;
+    }
+    if (event->type == YAML_SEQUENCE_START_EVENT || event->type == YAML_MAPPING_START_EVENT)
+        seen->depth++;
+    if (event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT)
+        seen->depth--;
+    if (seen->depth > CONFIG_DEPTH_MAX) {
+        config_complain(parsing, at, "nested too deeply: nothing here has more than %d levels",
+                        CONFIG_DEPTH_MAX);
+        return false;
+    }
+    return true;
+}
+
+static void start(yaml_parser_t *parser, const struct config_source *source)
+{
+    yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(parser, (const unsigned char *)source->bytes, source->n);
+}
+
+static void screen(struct config_parsing *parsing)
+{
+    yaml_parser_t parser;
+    struct screening seen = {0};
+    if (!yaml_parser_initialize(&parser))
+        return;
+    start(&parser, parsing->source);
+    for (bool more = true; more;) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&parser, &event)) {
+            complain_of_syntax(parsing, &parser);
+            break;
+        }
+        more = event.type != YAML_STREAM_END_EVENT && screen_event(parsing, &seen, &event);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+}
+
+/* -- Second pass: along the table. */
+
+struct walk {
+    struct config_parsing *parsing;
+    yaml_document_t *document;
+};
+
+static yaml_node_t *node_of(const struct walk *walk, int index)
+{
+    return yaml_document_get_node(walk->document, index);
+}
+
+static size_t pair_count(const yaml_node_t *node)
+{
+    return (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
+}
+
+static size_t item_count(const yaml_node_t *node)
+{
+    return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+}
+
+static struct config_scalar scalar_of(const yaml_node_t *node)
+{
+    return (struct config_scalar){(const char *)node->data.scalar.value, node->data.scalar.length,
+                                  node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE};
+}
+
+static bool is_empty(const yaml_node_t *node)
+{
+    return node->type == YAML_SCALAR_NODE && node->data.scalar.length == 0 &&
+           node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+/* What stands there, for an error: "115200bps" in quotation marks, or its shape. */
+static const char *found(char *out, size_t cap, const yaml_node_t *node)
+{
+    char quoted[FOUND_MAX];
+    switch (node->type) {
+    case YAML_SCALAR_NODE:
+        if (is_empty(node))
+            return "nothing";
+        log_quote(quoted, sizeof quoted, node->data.scalar.value, node->data.scalar.length);
+        snprintf(out, cap, "\"%s\"", quoted);
+        return out;
+    case YAML_SEQUENCE_NODE:
+        return "a list";
+    case YAML_MAPPING_NODE:
+        return "a map";
+    case YAML_NO_NODE:
+        break;
+    }
+    return "nothing";
+}
+
+static void complain_of_shape(const struct walk *walk, const char *key, const yaml_node_t *node,
+                              const char *expected)
+{
+    char text[FOUND_MAX + 4];
+    config_complain(walk->parsing, mark_of(node->start_mark), "\"%s\": expected %s, found %s", key,
+                    expected, found(text, sizeof text, node));
+}
+
+static void complain_of_value(const struct walk *walk, const char *key, const yaml_node_t *node,
+                              const struct config_complaint *complaint)
+{
+    char text[FOUND_MAX + 4];
+    config_complain(walk->parsing, mark_of(node->start_mark), "\"%s\": expected %s, found %s%s%s",
+                    key, complaint->expected,
+                    complaint->hide ? "another (not shown: it may hold a secret)"
+                                    : found(text, sizeof text, node),
+                    complaint->hint[0] ? "; " : "", complaint->hint);
+}
+
+static void take_controls(const struct walk *walk, const yaml_node_t *node, struct config_mcu *mcu);
+
+static void take_value(const struct walk *walk, const struct config_setting *setting,
+                       const yaml_node_t *node, void *base)
+{
+    struct config_complaint complaint;
+    if (setting->type == CONFIG_CONTROLS) {
+        take_controls(walk, node, &((struct config_mcu_entry *)base)->mcu);
+        return;
+    }
+    if (node->type != YAML_SCALAR_NODE) {
+        config_value_expected(setting, complaint.expected, sizeof complaint.expected);
+        complain_of_shape(walk, setting->key, node, complaint.expected);
+        return;
+    }
+    struct config_scalar value = scalar_of(node);
+    if (config_value_put(setting, &value, walk->parsing->source->folder, base, &complaint))
+        complain_of_value(walk, setting->key, node, &complaint);
+}
+
+static const char *key_of_row(const void *section, size_t i)
+{
+    return ((const struct config_section *)section)->settings[i].key;
+}
+
+static const char *key_of_section(const void *sections, size_t i)
+{
+    return ((const struct config_section *)sections)[i].key;
+}
+
+/* The section that has a setting of this name, or NULL. */
+static const char *home_of(const char *key)
+{
+    for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++)
+        if (config_find(&config_sections[i], key, strlen(key)) >= 0)
+            return config_sections[i].key;
+    return NULL;
+}
+
+static void complain_of_key(const struct walk *walk, const yaml_node_t *key, const char *where,
+                            const char *meant)
+{
+    char text[FOUND_MAX + 4];
+    const char *typed = found(text, sizeof text, key);
+    struct config_mark at = mark_of(key->start_mark);
+    const char *home =
+        key->type == YAML_SCALAR_NODE ? home_of((const char *)key->data.scalar.value) : NULL;
+    if (key->type == YAML_SCALAR_NODE && strcmp((const char *)key->data.scalar.value, "<<") == 0)
+        config_complain(walk->parsing, at, "merge keys (<<) are not taken here: write it out");
+    else if (meant)
+        config_complain(walk->parsing, at, "%s: no such setting%s%s; did you mean \"%s\"?", typed,
+                        where[0] ? " in " : "", where, meant);
+    else if (home)
+        config_complain(walk->parsing, at, "%s: no such setting%s%s; it belongs in \"%s\"", typed,
+                        where[0] ? " in " : "", where, home);
+    else
+        config_complain(walk->parsing, at,
+                        "%s: no such setting%s%s; mcu-bridge --help-config lists them", typed,
+                        where[0] ? " in " : "", where);
+}
+
+static bool is_first(const struct walk *walk, const char *key, struct config_mark *mark,
+                     const yaml_node_t *node)
+{
+    struct config_mark here = mark_of(node->start_mark);
+    if (mark->line) {
+        config_complain(walk->parsing, here, "\"%s\": given twice, first in line %u", key,
+                        mark->line);
+        return false;
+    }
+    *mark = here;
+    return true;
+}
+
+static void take_pair(const struct walk *walk, const struct config_section *section,
+                      const yaml_node_t *key, const yaml_node_t *value, void *base,
+                      struct config_mark *marks)
+{
+    int row =
+        key->type == YAML_SCALAR_NODE
+            ? config_find(section, (const char *)key->data.scalar.value, key->data.scalar.length)
+            : -1;
+    if (row < 0) {
+        const char *meant = key->type == YAML_SCALAR_NODE
+                                ? config_nearest((const char *)key->data.scalar.value, key_of_row,
+                                                 section, section->count)
+                                : NULL;
+        complain_of_key(walk, key, section->key, meant);
+        return;
+    }
+    if (is_first(walk, section->settings[row].key, &marks[row], key)) {
+        marks[row] = mark_of(value->start_mark);
+        take_value(walk, &section->settings[row], value, base);
+    }
+}
+
+/* A map of settings into `base`; `marks` (CONFIG_SETTINGS_MAX) say what was given and where. */
+static void take_map(const struct walk *walk, const struct config_section *section,
+                     const yaml_node_t *node, void *base, struct config_mark *marks)
+{
+    if (node->type != YAML_MAPPING_NODE) {
+        complain_of_shape(walk, section->key, node, "settings, as key: value");
+        return;
+    }
+    for (size_t i = 0; i < pair_count(node); i++) {
+        const yaml_node_pair_t *pair = &node->data.mapping.pairs.start[i];
+        take_pair(walk, section, node_of(walk, pair->key), node_of(walk, pair->value), base, marks);
+    }
+    for (size_t i = 0; i < section->count; i++)
+        if (section->settings[i].required && !marks[i].line)
+            config_complain(walk->parsing, mark_of(node->start_mark), "\"%s\" is missing in %s%s",
+                            section->settings[i].key, section->is_list ? "this entry of " : "",
+                            section->key);
+}
+
+static bool is_known_control(const struct walk *walk, const struct config_mcu *mcu,
+                             const yaml_node_t *key)
+{
+    for (size_t i = 0; i < mcu->control_count; i++)
+        if (strcmp(mcu->controls[i].name, (const char *)key->data.scalar.value) == 0) {
+            config_complain(walk->parsing, mark_of(key->start_mark), "\"%s\": given twice",
+                            mcu->controls[i].name);
+            return true;
+        }
+    return false;
+}
+
+static void take_control(const struct walk *walk, const yaml_node_t *key, const yaml_node_t *value,
+                         struct config_mcu *mcu)
+{
+    static const struct config_setting name = {"controls",
+                                               CONFIG_TEXT,
+                                               1,
+                                               CONFIG_NAME_MAX,
+                                               NULL,
+                                               NULL,
+                                               true,
+                                               "",
+                                               offsetof(struct config_control, name),
+                                               sizeof(char *)};
+    struct config_control control = {0};
+    struct config_mark marks[CONFIG_SETTINGS_MAX] = {{0}};
+    struct config_complaint complaint;
+    if (key->type != YAML_SCALAR_NODE) {
+        complain_of_shape(walk, "controls", key, "the name of a control");
+        return;
+    }
+    struct config_scalar text = scalar_of(key);
+    if (config_value_put(&name, &text, NULL, &control, &complaint)) {
+        complain_of_value(walk, "controls", key, &complaint);
+        return;
+    }
+    if (is_known_control(walk, mcu, key)) {
+        free(control.name);
+        return;
+    }
+    config_value_defaults(&config_control_section, &control);
+    take_map(walk, &config_control_section, value, &control, marks);
+    mcu->controls[mcu->control_count++] = control;
+}
+
+static void take_controls(const struct walk *walk, const yaml_node_t *node, struct config_mcu *mcu)
+{
+    if (node->type != YAML_MAPPING_NODE) {
+        complain_of_shape(walk, "controls", node, "a map from names of controls to their settings");
+        return;
+    }
+    if (pair_count(node) > CONFIG_CONTROLS_MAX) {
+        config_complain(walk->parsing, mark_of(node->start_mark),
+                        "\"controls\": expected at most %d, found %zu", CONFIG_CONTROLS_MAX,
+                        pair_count(node));
+        return;
+    }
+    mcu->controls = calloc(pair_count(node) + 1, sizeof *mcu->controls);
+    for (size_t i = 0; mcu->controls && i < pair_count(node); i++) {
+        const yaml_node_pair_t *pair = &node->data.mapping.pairs.start[i];
+        take_control(walk, node_of(walk, pair->key), node_of(walk, pair->value), mcu);
+    }
+}
+
+static void take_port(const struct walk *walk, const yaml_node_t *node)
+{
+    struct config *config = walk->parsing->config;
+    struct config_entry_marks *marks = &walk->parsing->port_marks[config->port_count];
+    struct config_port *port = &config->ports[config->port_count++];
+    if (node->type == YAML_MAPPING_NODE)
+        marks->entry = mark_of(node->start_mark);
+    config_value_defaults(&config_sections[CONFIG_PORTS], port);
+    take_map(walk, &config_sections[CONFIG_PORTS], node, port, marks->settings);
+}
+
+static void take_mcu(const struct walk *walk, const yaml_node_t *node)
+{
+    struct config *config = walk->parsing->config;
+    struct config_entry_marks *marks = &walk->parsing->mcu_marks[config->mcu_count];
+    struct config_mcu_entry entry = {.mcu.any_device = true};
+    if (node->type == YAML_MAPPING_NODE)
+        marks->entry = mark_of(node->start_mark);
+    config_value_defaults(&config_sections[CONFIG_MCUS], &entry);
+    take_map(walk, &config_sections[CONFIG_MCUS], node, &entry, marks->settings);
+    config->mcus[config->mcu_count] = entry.mcu;
+    walk->parsing->own_lines[config->mcu_count++] = entry.port;
+}
+
+/* Room for `count` entries of a list, and one more for MCUs' own lines. */
+static bool make_room(struct config_parsing *parsing, enum config_section_id id, size_t count)
+{
+    struct config *config = parsing->config;
+    if (id == CONFIG_PORTS) {
+        config->ports = calloc(count + 1, sizeof *config->ports);
+        parsing->port_marks = calloc(count + 1, sizeof *parsing->port_marks);
+        return config->ports && parsing->port_marks;
+    }
+    config->mcus = calloc(count + 1, sizeof *config->mcus);
+    parsing->mcu_marks = calloc(count + 1, sizeof *parsing->mcu_marks);
+    parsing->own_lines = calloc(count + 1, sizeof *parsing->own_lines);
+    return config->mcus && parsing->mcu_marks && parsing->own_lines;
+}
+
+static void take_list(const struct walk *walk, enum config_section_id id, const yaml_node_t *node)
+{
+    const char *key = config_sections[id].key;
+    if (node->type != YAML_SEQUENCE_NODE || item_count(node) == 0) {
+        complain_of_shape(walk, key, node, "a list of at least one entry, each after a \"- \"");
+        return;
+    }
+    if (item_count(node) > CONFIG_MCUS_MAX) {
+        config_complain(walk->parsing, mark_of(node->start_mark),
+                        "\"%s\": expected at most %d entries, found %zu", key, CONFIG_MCUS_MAX,
+                        item_count(node));
+        return;
+    }
+    if (!make_room(walk->parsing, id, item_count(node))) {
+        config_complain(walk->parsing, mark_of(node->start_mark), "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < item_count(node); i++) {
+        const yaml_node_t *item = node_of(walk, node->data.sequence.items.start[i]);
+        if (id == CONFIG_PORTS)
+            take_port(walk, item);
+        else
+            take_mcu(walk, item);
+    }
+}
+
+static int find_section(const yaml_node_t *key)
+{
+    for (int i = 0; i < CONFIG_SECTION_COUNT && key->type == YAML_SCALAR_NODE; i++)
+        if (strcmp((const char *)key->data.scalar.value, config_sections[i].key) == 0)
+            return i;
+    return -1;
+}
+
+static void take_section(const struct walk *walk, const yaml_node_t *key, const yaml_node_t *value,
+                         struct config_mark *given)
+{
+    struct config_mark marks[CONFIG_SETTINGS_MAX] = {{0}};
+    int id = find_section(key);
+    if (id < 0) {
+        const char *meant =
+            key->type == YAML_SCALAR_NODE
+                ? config_nearest((const char *)key->data.scalar.value, key_of_section,
+                                 config_sections, CONFIG_SECTION_COUNT)
+                : NULL;
+        complain_of_key(walk, key, "", meant);
+    } else if (is_first(walk, config_sections[id].key, &given[id], key)) {
+        if (config_sections[id].is_list)
+            take_list(walk, (enum config_section_id)id, value);
+        else
+            take_map(walk, &config_sections[id], value, walk->parsing->config, marks);
+    }
+}
+
+static void take_root(const struct walk *walk, const yaml_node_t *root)
+{
+    struct config_mark given[CONFIG_SECTION_COUNT] = {{0}};
+    if (root->type != YAML_MAPPING_NODE) {
+        char text[FOUND_MAX + 4];
+        config_complain(walk->parsing, mark_of(root->start_mark),
+                        "expected sections such as \"server:\" and \"mcus:\", found %s",
+                        found(text, sizeof text, root));
+        return;
+    }
+    for (size_t i = 0; i < pair_count(root); i++) {
+        const yaml_node_pair_t *pair = &root->data.mapping.pairs.start[i];
+        take_section(walk, node_of(walk, pair->key), node_of(walk, pair->value), given);
+    }
+    for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++)
+        if (config_sections[i].required && !given[i].line)
+            config_complain(walk->parsing, mark_of(root->start_mark), "\"%s\" is missing",
+                            config_sections[i].key);
+}
+
+bool config_yaml_walk(struct config_parsing *parsing)
+{
+    yaml_parser_t parser;
+    yaml_document_t document;
+    screen(parsing);
+    if (parsing->error_count || !yaml_parser_initialize(&parser))
+        return false;
+    start(&parser, parsing->source);
+    bool loaded = yaml_parser_load(&parser, &document);
+    if (loaded) {
+        struct walk walk = {parsing, &document};
+        yaml_node_t *root = yaml_document_get_root_node(&document);
+        if (root)
+            take_root(&walk, root);
+        else
+            config_complain(parsing, (struct config_mark){0},
+                            "is empty: a configuration has at least \"server\" and \"mcus\"");
+        yaml_document_delete(&document);
+    } else {
+        complain_of_syntax(parsing, &parser);
+    }
+    yaml_parser_delete(&parser);
+    return loaded;
+}

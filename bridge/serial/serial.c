@@ -1,0 +1,199 @@
+/*
+ * serial.c - from a name to an open line: follows links, asks whether the line is free before
+ * anything is changed on it, picks who drives it. Settings are the backends', reconnecting the
+ * caller's.
+ */
+#define _DEFAULT_SOURCE
+#include "serial.h"
+
+#include "serial_backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* -- What went wrong, for people. */
+
+static void explain_denied(const char *path, char *why, size_t why_cap)
+{
+    struct stat status;
+    const struct group *group = NULL;
+    if (stat(path, &status) == 0 && (status.st_mode & S_IRGRP) && status.st_gid != 0)
+        group = getgrgid(status.st_gid);
+    if (group)
+        snprintf(
+            why, why_cap,
+            "no permission for %s: add yourself to the group %s (sudo adduser $USER %s), then log "
+            "in anew",
+            path, group->gr_name, group->gr_name);
+    else
+        snprintf(why, why_cap, "no permission for %s: its owner alone may use it", path);
+}
+
+static void explain_busy(const char *path, char *why, size_t why_cap)
+{
+    char holder[128];
+    serial_holder(path, holder, sizeof holder);
+    const char *hint = "";
+    if (strstr(holder, "ModemManager"))
+        hint = "; it looks for modems, wait a moment or: sudo systemctl disable --now ModemManager";
+    else if (strstr(holder, "brltty"))
+        hint = "; it takes the adapter for a braille display: sudo apt-get remove brltty";
+    snprintf(why, why_cap, "%s is in use by %s%s", path, holder, hint);
+}
+
+enum serial_result serial_explain(const char *path, int error, char *why, size_t why_cap)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+        explain_denied(path, why, why_cap);
+        return SERIAL_DENIED;
+    case EBUSY:
+    case EWOULDBLOCK:
+        explain_busy(path, why, why_cap);
+        return SERIAL_BUSY;
+    case ENOENT:
+    case ENOTDIR:
+        snprintf(why, why_cap, "%s is not there: plug it in, or look with `mcu-tool list`", path);
+        return SERIAL_ABSENT;
+    case ENXIO:
+    case ENODEV:
+    case EIO:
+        snprintf(why, why_cap, "%s has no device behind it (any more)", path);
+        return SERIAL_ABSENT;
+    default:
+        snprintf(why, why_cap, "cannot open %s: %s", path, strerror(error));
+        return SERIAL_FAILED;
+    }
+}
+
+/* -- Which device, and is it free? */
+
+static enum serial_result find_path(const struct serial_target *target, char *path, char *why,
+                                    size_t why_cap)
+{
+    char by_serial[PATH_MAX];
+    const char *name = target->path;
+    if (!name) {
+        enum serial_result result =
+            serial_find_usb(target->usb_serial, by_serial, sizeof by_serial, why, why_cap);
+        if (result)
+            return result;
+        name = by_serial;
+    }
+    return realpath(name, path) ? SERIAL_OK : serial_explain(name, errno, why, why_cap);
+}
+
+static bool is_pty(const char *path, int fd)
+{
+    int lines;
+    return strncmp(path, "/dev/pts/", 9) == 0 || ioctl(fd, TIOCMGET, &lines) != 0;
+}
+
+/* Locks an `fd` of its own for a moment, so that a line in use is left as it is, and picks the
+ * backend. */
+static enum serial_result look(struct serial *serial, char *why, size_t why_cap)
+{
+    struct stat status;
+    if (stat(serial->path, &status))
+        return serial_explain(serial->path, errno, why, why_cap);
+    if (!S_ISCHR(status.st_mode)) {
+        snprintf(why, why_cap, "%s is no serial line", serial->path);
+        return SERIAL_WRONG;
+    }
+    int fd = open(serial->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return serial_explain(serial->path, errno, why, why_cap);
+    enum serial_result result = SERIAL_OK;
+    struct termios settings;
+    if (tcgetattr(fd, &settings)) {
+        bool gone = errno == EIO;
+        result = gone ? serial_explain(serial->path, EIO, why, why_cap) : SERIAL_WRONG;
+        if (!gone)
+            snprintf(why, why_cap, "%s is no serial line", serial->path);
+    } else if (flock(fd, LOCK_EX | LOCK_NB)) {
+        result = serial_explain(serial->path, errno, why, why_cap);
+    } else {
+        serial->backend = is_pty(serial->path, fd) ? &serial_pty_backend : &serial_port_backend;
+    }
+    serial->fd = fd;
+    return result;
+}
+
+enum serial_result serial_open(struct serial **out, const struct serial_target *target, char *why,
+                               size_t why_cap)
+{
+    char path[PATH_MAX];
+    *out = NULL;
+    enum serial_result result = find_path(target, path, why, why_cap);
+    if (result)
+        return result;
+    struct serial *serial = calloc(1, sizeof *serial);
+    if (!serial || !(serial->path = strdup(path))) {
+        free(serial);
+        snprintf(why, why_cap, "out of memory");
+        return SERIAL_FAILED;
+    }
+    serial->fd = -1;
+    result = look(serial, why, why_cap);
+    if (result == SERIAL_OK)
+        result = serial->backend->open(serial, target->baud, why, why_cap);
+    if (result) {
+        if (serial->fd >= 0)
+            close(serial->fd);
+        free(serial->path);
+        free(serial);
+        return result;
+    }
+    *out = serial;
+    return SERIAL_OK;
+}
+
+void serial_close(struct serial *serial)
+{
+    if (!serial)
+        return;
+    serial->backend->close(serial);
+    free(serial->path);
+    free(serial);
+}
+
+int serial_fd(const struct serial *serial)
+{
+    return serial->fd;
+}
+
+const char *serial_path(const struct serial *serial)
+{
+    return serial->path;
+}
+
+/* -- Bytes. VMIN is 1, so that "none now" is EAGAIN and 0 means hung up. */
+
+static ssize_t moved(ssize_t n)
+{
+    if (n >= 0)
+        return n;
+    return errno == EAGAIN || errno == EINTR ? 0 : -1;
+}
+
+ssize_t serial_read(struct serial *serial, void *out, size_t cap)
+{
+    ssize_t n = read(serial->fd, out, cap);
+    return n == 0 && cap ? -1 : moved(n);
+}
+
+ssize_t serial_write(struct serial *serial, const void *bytes, size_t n)
+{
+    return moved(write(serial->fd, bytes, n));
+}
