@@ -1,0 +1,25 @@
+/*
+ * fw_console.h - a line console over the link: "help", "status", "set motor 40".
+ */
+#ifndef FW_CONSOLE_H
+#define FW_CONSOLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FW_CONSOLE_LINE 48
+
+struct fw_app;
+
+struct fw_console {
+    char line[FW_CONSOLE_LINE];
+    uint8_t len;
+    bool too_long; /* the line being typed is dropped at its end */
+};
+
+/* Takes bytes as typed. A line ends with CR or LF. Answers leave by the link; those for which it
+ * has no room are dropped. */
+void fw_console_bytes(struct fw_app *app, const uint8_t *bytes, size_t n);
+
+#endif

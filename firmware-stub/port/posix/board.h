@@ -1,0 +1,32 @@
+/*
+ * board.h - the process as a board: how main.c sets up what port.h's functions answer with.
+ */
+#ifndef BOARD_H
+#define BOARD_H
+
+#include "mp_schema.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct board {
+    int fd;                       /* the UART: non-blocking, a PTY's master or a socket */
+    uint8_t id[MP_DEVICE_ID_MAX]; /* the board's own identity */
+    uint8_t id_len;               /* 0: none */
+    const char
+        *state; /* file that keeps a stored identity; NULL: it is kept while the process runs */
+    uint32_t seed;
+    double time_scale; /* the firmware's seconds in one of ours */
+};
+
+/* Starts anew as with the power just switched on. `board` is kept by pointer. SIGTERM and SIGINT
+ * end port_idle, and port_running then says false. */
+void board_power_on(struct board *board);
+
+/* port_reset was called since: fw_main is to be run again. Counts as a software reset. */
+bool board_take_reset(void);
+
+/* Reads an identity: text, or hexadecimal digits behind "hex:". Returns its length, or -1. */
+int board_read_id(const char *text, uint8_t out[MP_DEVICE_ID_MAX]);
+
+#endif

@@ -1,0 +1,13 @@
+# pty also serves tools/mcu-link, and fw_app the unit tests, which bring a port of their own.
+set(port ${CMAKE_CURRENT_LIST_DIR})
+add_library(pty STATIC ${port}/pty.c)
+target_include_directories(pty PUBLIC ${port})
+
+add_library(fw_app STATIC ${app_sources})
+target_include_directories(fw_app PUBLIC app ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(fw_app PUBLIC mcu_protocol)
+
+add_executable(mcu-stub ${port}/main.c ${port}/board.c)
+target_link_libraries(mcu-stub PRIVATE fw_app pty)
+target_link_options(mcu-stub PRIVATE -Wl,--build-id=sha1)
+install(TARGETS mcu-stub)
