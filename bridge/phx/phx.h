@@ -2,9 +2,9 @@
  * phx.h - libphx, a Phoenix Channels client: the whole contract.
  *
  * A context sits on the caller's libuv loop. A socket is one connection to one Phoenix socket
- * endpoint, kept up until told otherwise; a channel is one topic on it, rejoined by itself. All calls
- * and all callbacks happen on the loop's thread. JSON goes in and comes out as text: a payload given
- * must be one valid JSON value, a payload received is one.
+ * endpoint, kept up until told otherwise; a channel is one topic on it, rejoined by itself. All
+ * calls and all callbacks happen on the loop's thread. JSON goes in and comes out as text: a
+ * payload given must be one valid JSON value, a payload received is one.
  *
  * Facts behind the rules are in docs of Phoenix 1.7 and 1.8 (Phoenix.Socket.V1/V2.JSONSerializer,
  * Phoenix.Channel) and in recordings of real servers under tests/vectors/transcripts.
@@ -44,27 +44,27 @@ const char *phx_error_text(enum phx_error error);
 
 /* What ended a connection or an attempt, and so whether and when another one follows. */
 enum phx_cause {
-    PHX_CAUSE_ASKED,      /* phx_socket_disconnect: no retry */
-    PHX_CAUSE_RESOLVE,    /* the host name was not found */
-    PHX_CAUSE_CONNECT,    /* nothing listens, no route, time-out */
-    PHX_CAUSE_TLS,        /* certificate not trusted, wrong host name, expired, handshake failed */
-    PHX_CAUSE_REFUSED,    /* HTTP 4xx on the upgrade (403: key refused, or its checker is down) */
-    PHX_CAUSE_LIMITED,    /* HTTP 429 or 503 */
-    PHX_CAUSE_SERVER,     /* HTTP 5xx or an answer that is no WebSocket upgrade, redirects included */
-    PHX_CAUSE_CLOSED,     /* the server closed: kick, restart, idle time-out; any close code */
-    PHX_CAUSE_HEARTBEAT,  /* no reply to a heartbeat in time */
-    PHX_CAUSE_PROTOCOL,   /* the server sent what no Phoenix sends: too large, not UTF-8, too much */
+    PHX_CAUSE_ASKED,   /* phx_socket_disconnect: no retry */
+    PHX_CAUSE_RESOLVE, /* the host name was not found */
+    PHX_CAUSE_CONNECT, /* nothing listens, no route, time-out */
+    PHX_CAUSE_TLS,     /* certificate not trusted, wrong host name, expired, handshake failed */
+    PHX_CAUSE_REFUSED, /* HTTP 4xx on the upgrade (403: key refused, or its checker is down) */
+    PHX_CAUSE_LIMITED, /* HTTP 429 or 503 */
+    PHX_CAUSE_SERVER,  /* HTTP 5xx or an answer that is no WebSocket upgrade, redirects included */
+    PHX_CAUSE_CLOSED,  /* the server closed: kick, restart, idle time-out; any close code */
+    PHX_CAUSE_HEARTBEAT, /* no reply to a heartbeat in time */
+    PHX_CAUSE_PROTOCOL,  /* the server sent what no Phoenix sends: too large, not UTF-8, too much */
     PHX_CAUSE_CREDENTIAL, /* the credentials callback said no */
 };
 
 struct phx_disconnect {
     enum phx_cause cause;
-    int http_status;      /* 0: none */
-    int close_code;       /* 0: none; 1002 may stand for 1012 and others that the transport hides */
-    bool was_connected;   /* false: an attempt failed */
-    bool retry;           /* another attempt follows by itself */
-    uint32_t retry_ms;    /* in so many milliseconds */
-    char text[160];       /* one line for people; never holds a secret */
+    int http_status;    /* 0: none */
+    int close_code;     /* 0: none; 1002 may stand for 1012 and others that the transport hides */
+    bool was_connected; /* false: an attempt failed */
+    bool retry;         /* another attempt follows by itself */
+    uint32_t retry_ms;  /* in so many milliseconds */
+    char text[160];     /* one line for people; never holds a secret */
 };
 
 /* Collects the credentials of one attempt. */
@@ -76,7 +76,7 @@ int phx_add_param(struct phx_credentials *credentials, const char *name, const c
 #define PHX_HEADER_MAX 2048
 
 struct phx_context_options {
-    unsigned max_sockets;    /* descriptors to plan for; 0: 1024 */
+    unsigned max_sockets; /* descriptors to plan for; 0: 1024 */
     /* Log lines of the library and of libwebsockets, without secrets; NULL: silent. level as in
      * syslog(3). */
     void (*log)(void *user, int level, const char *text);
@@ -85,12 +85,12 @@ struct phx_context_options {
 
 /* NULL: out of memory, or libwebsockets without its libuv plug-in (said in the log). */
 struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_options *options);
-/* Frees every socket, without callbacks, and then the context; `closed` is called from the loop when
- * nothing of it is left there. */
+/* Frees every socket, without callbacks, and then the context; `closed` is called from the loop
+ * when nothing of it is left there. */
 void phx_context_close(struct phx_context *context, void (*closed)(void *user), void *user);
 
 struct phx_socket_options {
-    const char *url;     /* ws:// or wss://HOST[:PORT]/PATH[?query]; vsn is added. Copied. */
+    const char *url; /* ws:// or wss://HOST[:PORT]/PATH[?query]; vsn is added. Copied. */
     enum phx_vsn vsn;
     const char *ca_file; /* PEM; NULL: the system's. When given, nothing else is trusted. */
     const char *cert_file, *key_file; /* PEM, both or none */
@@ -100,9 +100,9 @@ struct phx_socket_options {
     uint32_t connect_timeout_ms;      /* 0: 10000, for name, TCP, TLS and upgrade each */
     uint32_t backoff_min_ms;          /* 0: 1000; doubling with jitter to... */
     uint32_t backoff_max_ms;          /* 0: 60000 */
-    uint32_t stable_ms;               /* 0: 60000; a connection that lived so long resets the backoff */
-    size_t max_message;               /* 0: 1 MiB; a longer one from the server ends the connection */
-    size_t max_queue;                 /* 0: 1 MiB waiting to be sent; beyond it PHX_ERR_FULL */
+    uint32_t stable_ms; /* 0: 60000; a connection that lived so long resets the backoff */
+    size_t max_message; /* 0: 1 MiB; a longer one from the server ends the connection */
+    size_t max_queue;   /* 0: 1 MiB waiting to be sent; beyond it PHX_ERR_FULL */
 };
 
 /* A message that belongs to no joined channel of ours, or a frame of the other serializer's shape.
@@ -121,14 +121,17 @@ struct phx_socket_events {
     void (*connected)(void *user);
     void (*disconnected)(void *user, const struct phx_disconnect *why);
     void (*message)(void *user, const struct phx_message *message);
-    void (*heartbeat)(void *user); /* a heartbeat's reply came: what follows is fresh. May be NULL */
+    void (*heartbeat)(
+        void *user); /* a heartbeat's reply came: what follows is fresh. May be NULL */
 };
 
-/* NULL only when out of memory; wrong options are told by phx_socket_connect. `events` is copied. */
+/* NULL only when out of memory; wrong options are told by phx_socket_connect. `events` is copied.
+ */
 struct phx_socket *phx_socket_new(struct phx_context *context,
                                   const struct phx_socket_options *options,
                                   const struct phx_socket_events *events);
-/* Starts connecting and keeps at it. Returns PHX_OK or PHX_ERR_BAD_OPTION. Harmless when started. */
+/* Starts connecting and keeps at it. Returns PHX_OK or PHX_ERR_BAD_OPTION. Harmless when started.
+ */
 int phx_socket_connect(struct phx_socket *socket);
 /* Closes with code 1000 after what is queued has left (at most linger_ms), and stays down until
  * phx_socket_connect; disconnected() with PHX_CAUSE_ASKED follows. */
@@ -158,8 +161,9 @@ struct phx_channel_events {
     void (*joined)(void *user, struct phx_text response);
     /* The server said no, or not in time; retried in retry_ms (0: never, after phx_leave). */
     void (*refused)(void *user, struct phx_text response, uint32_t retry_ms);
-    /* The channel ended: phx_error (the server's process crashed) or phx_close; rejoined in retry_ms.
-     * Not called when the connection ends: the socket says that. Pushes under way end LOST first. */
+    /* The channel ended: phx_error (the server's process crashed) or phx_close; rejoined in
+     * retry_ms. Not called when the connection ends: the socket says that. Pushes under way end
+     * LOST first. */
     void (*ended)(void *user, bool crashed, uint32_t retry_ms);
     void (*message)(void *user, struct phx_text event, struct phx_text payload);
     /* Ends each phx_push that was given a token, exactly once. */
@@ -167,11 +171,11 @@ struct phx_channel_events {
 };
 
 struct phx_channel_options {
-    const char *topic;          /* copied */
-    const char *join_payload;   /* JSON, copied; NULL: {} */
-    uint32_t timeout_ms;        /* of joins, and of pushes that name none; 0: 10000 */
-    uint32_t rejoin_min_ms;     /* 0: 1000; doubling with jitter to... */
-    uint32_t rejoin_max_ms;     /* 0: 10000 */
+    const char *topic;        /* copied */
+    const char *join_payload; /* JSON, copied; NULL: {} */
+    uint32_t timeout_ms;      /* of joins, and of pushes that name none; 0: 10000 */
+    uint32_t rejoin_min_ms;   /* 0: 1000; doubling with jitter to... */
+    uint32_t rejoin_max_ms;   /* 0: 10000 */
 };
 
 /* Joins now or as soon as the socket is connected, and again after every reconnect, until
@@ -183,8 +187,8 @@ int phx_join(struct phx_socket *socket, const struct phx_channel_options *option
 void phx_leave(struct phx_channel *channel);
 bool phx_channel_is_joined(const struct phx_channel *channel);
 
-/* Sends an event on a joined channel. `payload` is copied. With a token other than NULL, push_end is
- * called once with it. Returns PHX_OK, PHX_ERR_DISCONNECTED, PHX_ERR_NOT_JOINED, PHX_ERR_FULL,
+/* Sends an event on a joined channel. `payload` is copied. With a token other than NULL, push_end
+ * is called once with it. Returns PHX_OK, PHX_ERR_DISCONNECTED, PHX_ERR_NOT_JOINED, PHX_ERR_FULL,
  * PHX_ERR_BAD_JSON or PHX_ERR_MEMORY. */
 int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
              uint32_t timeout_ms, void *token);

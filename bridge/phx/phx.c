@@ -1,0 +1,623 @@
+/*
+ * phx.c - the public functions: options and credentials, and the wiring of each socket's machine to
+ * the one transport, timer and log of its context. What a socket does is decided in phx_machine.c.
+ */
+#include "phx.h"
+
+#include "phx_json.h"
+#include "phx_machine.h"
+#include "phx_url.h"
+#include "phx_ws.h"
+
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <uv.h>
+
+#define TICK_MS             10 /* timers of all sockets are served together, at most so late */
+#define DEFAULT_MAX_SOCKETS 1024
+
+#ifndef MCU_VERSION
+#define MCU_VERSION "0"
+#endif
+
+struct phx_context {
+    uv_loop_t *loop;
+    uv_timer_t timer;
+    uint64_t armed; /* when the timer fires; PHX_NEVER: not armed */
+    struct phx_ws *ws;
+    struct phx_context_options options;
+    struct phx_socket *sockets;
+    bool closing;
+    unsigned busy; /* sockets inside an input: they are freed when it returns */
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+struct phx_socket {
+    struct phx_socket *next, *prev;
+    struct phx_context *context;
+    struct phx_machine *machine;
+    struct phx_ws_conn *conn; /* NULL: no attempt and no connection */
+    bool (*credentials)(void *user, struct phx_credentials *credentials);
+    void *credentials_user;
+    char *url_text, *ca, *cert, *key, *agent;
+    struct phx_url url;
+    enum phx_vsn vsn;
+    size_t max_message;
+    unsigned attempts;
+    unsigned depth; /* inputs under way, one inside the other */
+    bool dead;      /* freed inside one of them */
+    char error[160];
+};
+
+struct phx_credentials {
+    char headers[PHX_HEADERS_MAX + 1];
+    size_t headers_len;
+    char target[PHX_TARGET_MAX + 1];
+};
+
+const char *phx_error_text(enum phx_error error)
+{
+    switch (error) {
+    case PHX_OK:
+        return "no error";
+    case PHX_ERR_DISCONNECTED:
+        return "not connected";
+    case PHX_ERR_NOT_JOINED:
+        return "channel not joined";
+    case PHX_ERR_ALREADY_JOINED:
+        return "topic already joined";
+    case PHX_ERR_FULL:
+        return "too much is waiting already";
+    case PHX_ERR_BAD_JSON:
+        return "not valid JSON";
+    case PHX_ERR_BAD_OPTION:
+        return "missing or malformed option";
+    case PHX_ERR_MEMORY:
+        return "out of memory";
+    }
+    return "unknown error";
+}
+
+/* ---- time ---- */
+
+static void on_timer(uv_timer_t *timer);
+
+static uint64_t now_of(const struct phx_context *context)
+{
+    return uv_now(context->loop);
+}
+
+static void arm(struct phx_context *context, uint64_t deadline)
+{
+    uint64_t now = now_of(context), earliest = now + TICK_MS;
+
+    if (deadline == PHX_NEVER || context->closing)
+        return;
+    deadline = deadline < earliest ? earliest : deadline;
+    if (deadline >= context->armed)
+        return;
+    context->armed = deadline;
+    uv_timer_start(&context->timer, on_timer, deadline - now, 0);
+}
+
+/* ---- one input at a time ---- */
+
+static void free_socket(struct phx_socket *socket)
+{
+    struct phx_context *context = socket->context;
+
+    if (socket->prev)
+        socket->prev->next = socket->next;
+    else
+        context->sockets = socket->next;
+    if (socket->next)
+        socket->next->prev = socket->prev;
+    phx_machine_free(socket->machine);
+    free(socket->url_text);
+    free(socket->ca);
+    free(socket->cert);
+    free(socket->key);
+    free(socket->agent);
+    free(socket);
+}
+
+static void finish_close(struct phx_context *context);
+
+static uint64_t enter(struct phx_socket *socket)
+{
+    socket->depth++;
+    socket->context->busy++;
+    return now_of(socket->context);
+}
+
+static void leave(struct phx_socket *socket)
+{
+    struct phx_context *context = socket->context;
+
+    context->busy--;
+    if (--socket->depth == 0 && socket->dead)
+        free_socket(socket);
+    else if (!socket->dead)
+        arm(context, phx_machine_deadline(socket->machine));
+    if (context->closing && context->busy == 0 && !context->sockets)
+        finish_close(context);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct phx_context *context = timer->data;
+    struct phx_socket *socket = context->sockets, *next;
+    uint64_t soonest = PHX_NEVER, now, deadline;
+
+    context->armed = PHX_NEVER;
+    context->busy++;
+    for (; socket; socket = next) {
+        if (!socket->dead && phx_machine_deadline(socket->machine) <= now_of(context)) {
+            now = enter(socket);
+            phx_machine_tick(socket->machine, now);
+            next = socket->next;
+            leave(socket);
+        } else {
+            deadline = socket->dead ? PHX_NEVER : phx_machine_deadline(socket->machine);
+            soonest = deadline < soonest ? deadline : soonest;
+            next = socket->next;
+        }
+    }
+    context->busy--;
+    arm(context, soonest);
+    if (context->closing && context->busy == 0 && !context->sockets)
+        finish_close(context);
+}
+
+/* ---- credentials ---- */
+
+static bool is_token(const char *name)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+    return *name && name[strspn(name, allowed)] == '\0';
+}
+
+int phx_add_header(struct phx_credentials *credentials, const char *name, const char *value)
+{
+    size_t room = sizeof credentials->headers - credentials->headers_len;
+    size_t len = strlen(value);
+    int n;
+
+    if (!is_token(name) || len > PHX_HEADER_MAX || value[strcspn(value, "\r\n")] != '\0')
+        return PHX_ERR_BAD_OPTION;
+    if (strlen(name) + len + 5 > room)
+        return PHX_ERR_BAD_OPTION;
+    n = snprintf(credentials->headers + credentials->headers_len, room, "%s: %s\r\n", name, value);
+    credentials->headers_len += (size_t)n;
+    return PHX_OK;
+}
+
+int phx_add_param(struct phx_credentials *credentials, const char *name, const char *value)
+{
+    if (!*name || name[strcspn(name, "\r\n")] != '\0' || value[strcspn(value, "\r\n")] != '\0')
+        return PHX_ERR_BAD_OPTION;
+    return phx_url_add_param(credentials->target, sizeof credentials->target, name, value);
+}
+
+/* vsn comes last: of two the server takes the last. */
+static bool gather(struct phx_socket *socket, struct phx_credentials *credentials)
+{
+    credentials->headers_len = 0;
+    credentials->headers[0] = '\0';
+    memcpy(credentials->target, socket->url.target.at, socket->url.target.len);
+    credentials->target[socket->url.target.len] = '\0';
+    phx_add_header(credentials, "User-Agent", socket->agent);
+    if (socket->credentials && !socket->credentials(socket->credentials_user, credentials))
+        return false;
+    return !socket->dead &&
+           phx_add_param(credentials, "vsn", socket->vsn == PHX_V1 ? "1.0.0" : "2.0.0") == PHX_OK;
+}
+
+/* ---- machine to transport ---- */
+
+static bool connect_with(struct phx_socket *socket, struct phx_credentials *credentials,
+                         struct phx_end *end)
+{
+    struct phx_ws_request request = {
+        .url = &socket->url,
+        .target = credentials->target,
+        .headers = credentials->headers,
+        .tls = {socket->ca, socket->cert, socket->key},
+        .max_message = socket->max_message,
+        .attempt = socket->attempts++,
+    };
+
+    if (!gather(socket, credentials)) {
+        *end = (struct phx_end){.cause = PHX_CAUSE_CREDENTIAL};
+        snprintf(end->text, sizeof end->text, "no usable credentials");
+        return false;
+    }
+    socket->conn = phx_ws_connect(socket->context->ws, &request, socket, end);
+    return socket->conn != NULL;
+}
+
+static bool io_open(void *user, struct phx_end *end)
+{
+    struct phx_credentials *credentials = malloc(sizeof *credentials);
+    bool good;
+
+    snprintf(end->text, sizeof end->text, "out of memory");
+    if (!credentials)
+        return false;
+    good = connect_with(user, credentials, end);
+    explicit_bzero(credentials, sizeof *credentials);
+    free(credentials);
+    return good;
+}
+
+static void io_want_write(void *user)
+{
+    struct phx_socket *socket = user;
+
+    if (socket->conn)
+        phx_ws_want_write(socket->conn);
+}
+
+static void io_close(void *user, int code)
+{
+    struct phx_socket *socket = user;
+
+    if (socket->conn)
+        phx_ws_shut(socket->conn, code);
+}
+
+static void io_drop(void *user)
+{
+    struct phx_socket *socket = user;
+
+    if (socket->conn)
+        phx_ws_drop(socket->conn);
+    socket->conn = NULL;
+}
+
+static void context_log(void *user, int level, const char *text)
+{
+    struct phx_context *context = user;
+
+    if (context->options.log)
+        context->options.log(context->options.user, level, text);
+}
+
+static void io_log(void *user, int level, const char *text)
+{
+    struct phx_socket *socket = user;
+
+    context_log(socket->context, level, text);
+}
+
+/* ---- transport to machine ---- */
+
+static void ws_progress(void *user)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = enter(socket);
+
+    phx_machine_progress(socket->machine, now);
+    leave(socket);
+}
+
+static void ws_opened(void *user)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = enter(socket);
+
+    phx_machine_opened(socket->machine, now);
+    leave(socket);
+}
+
+static void ws_text(void *user, char *text, size_t len)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = enter(socket);
+
+    phx_machine_text(socket->machine, text, len, now);
+    leave(socket);
+}
+
+static void ws_binary(void *user)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = enter(socket);
+
+    phx_machine_misshaped(socket->machine, now);
+    leave(socket);
+}
+
+static struct phx_send *ws_next(void *user)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = enter(socket);
+    struct phx_send *send = phx_machine_next(socket->machine, now);
+
+    leave(socket);
+    return send;
+}
+
+static void ws_closed(void *user, const struct phx_end *end)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = enter(socket);
+
+    socket->conn = NULL;
+    phx_machine_closed(socket->machine, end, now);
+    leave(socket);
+}
+
+/* ---- contexts ---- */
+
+struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_options *options)
+{
+    static const struct phx_ws_events events = {
+        .progress = ws_progress,
+        .opened = ws_opened,
+        .text = ws_text,
+        .binary = ws_binary,
+        .next = ws_next,
+        .closed = ws_closed,
+        .log = context_log,
+    };
+    struct phx_context *context = calloc(1, sizeof *context);
+    unsigned max_sockets = options && options->max_sockets ? options->max_sockets : 0;
+
+    if (!context)
+        return NULL;
+    if (options)
+        context->options = *options;
+    context->loop = loop;
+    context->armed = PHX_NEVER;
+    context->ws =
+        phx_ws_open(loop, max_sockets ? max_sockets : DEFAULT_MAX_SOCKETS, &events, context);
+    if (!context->ws) {
+        free(context);
+        return NULL;
+    }
+    uv_timer_init(loop, &context->timer);
+    context->timer.data = context;
+    return context;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct phx_context *context = handle->data;
+    void (*closed)(void *user) = context->closed;
+    void *user = context->closed_user;
+
+    free(context);
+    if (closed)
+        closed(user);
+}
+
+static void on_ws_closed(void *user)
+{
+    struct phx_context *context = user;
+
+    uv_close((uv_handle_t *)&context->timer, on_timer_closed);
+}
+
+static void finish_close(struct phx_context *context)
+{
+    context->busy = 1; /* not again */
+    uv_timer_stop(&context->timer);
+    phx_ws_close(context->ws, on_ws_closed, context);
+}
+
+void phx_context_close(struct phx_context *context, void (*closed)(void *user), void *user)
+{
+    struct phx_socket *socket = context->sockets, *next;
+
+    context->closing = true;
+    context->closed = closed;
+    context->closed_user = user;
+    context->busy++;
+    for (; socket; socket = next) {
+        next = socket->next;
+        phx_socket_free(socket);
+    }
+    context->busy--;
+    if (context->busy == 0)
+        finish_close(context);
+}
+
+/* ---- sockets ---- */
+
+static uint64_t seed(void)
+{
+    uint64_t value = 0;
+
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
+        value = uv_hrtime();
+    return value;
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value ? value : fallback;
+}
+
+static struct phx_machine *make_machine(struct phx_socket *socket,
+                                        const struct phx_socket_options *options,
+                                        const struct phx_socket_events *events)
+{
+    struct phx_machine_settings settings = {
+        .vsn = options->vsn,
+        .heartbeat_ms = or_default(options->heartbeat_ms, 30000),
+        .heartbeat_timeout_ms = or_default(options->heartbeat_timeout_ms, 10000),
+        .connect_timeout_ms = or_default(options->connect_timeout_ms, 10000),
+        .backoff_min_ms = or_default(options->backoff_min_ms, 1000),
+        .backoff_max_ms = or_default(options->backoff_max_ms, 60000),
+        .stable_ms = or_default(options->stable_ms, 60000),
+        .max_queue = options->max_queue ? options->max_queue : (size_t)1 << 20,
+        .seed = seed(),
+    };
+    struct phx_machine_io io = {
+        .user = socket,
+        .open = io_open,
+        .want_write = io_want_write,
+        .close = io_close,
+        .drop = io_drop,
+        .log = io_log,
+    };
+
+    return phx_machine_new(&settings, &io, events);
+}
+
+static bool copy_text(char **to, const char *from)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
+static bool fill(struct phx_socket *socket, const struct phx_socket_options *options,
+                 const struct phx_socket_events *events)
+{
+    socket->vsn = options->vsn;
+    socket->max_message = options->max_message ? options->max_message : (size_t)1 << 20;
+    if (events) {
+        socket->credentials = events->credentials;
+        socket->credentials_user = events->user;
+    }
+    socket->machine = make_machine(socket, options, events);
+    return socket->machine && copy_text(&socket->url_text, options->url ? options->url : "") &&
+           copy_text(&socket->ca, options->ca_file) &&
+           copy_text(&socket->cert, options->cert_file) &&
+           copy_text(&socket->key, options->key_file) &&
+           copy_text(&socket->agent,
+                     options->user_agent ? options->user_agent : "libphx/" MCU_VERSION);
+}
+
+struct phx_socket *phx_socket_new(struct phx_context *context,
+                                  const struct phx_socket_options *options,
+                                  const struct phx_socket_events *events)
+{
+    struct phx_socket *socket = calloc(1, sizeof *socket);
+
+    if (!socket)
+        return NULL;
+    socket->context = context;
+    socket->next = context->sockets;
+    if (context->sockets)
+        context->sockets->prev = socket;
+    context->sockets = socket;
+    if (fill(socket, options, events))
+        return socket;
+    free_socket(socket);
+    return NULL;
+}
+
+static bool check_tls(struct phx_socket *socket)
+{
+    struct phx_tls_files files = {socket->ca, socket->cert, socket->key};
+    SSL_CTX *tls;
+
+    if (!socket->cert != !socket->key) {
+        snprintf(socket->error, sizeof socket->error,
+                 "a client certificate and its key are given both or not at all");
+        return false;
+    }
+    if (!socket->url.tls || (!socket->ca && !socket->cert))
+        return true;
+    tls = phx_tls_open(&files, socket->error, sizeof socket->error);
+    SSL_CTX_free(tls);
+    return tls != NULL;
+}
+
+int phx_socket_connect(struct phx_socket *socket)
+{
+    uint64_t now;
+
+    if (phx_url_parse(socket->url_text, &socket->url, socket->error, sizeof socket->error) ||
+        !check_tls(socket))
+        return PHX_ERR_BAD_OPTION;
+    now = enter(socket);
+    phx_machine_connect(socket->machine, now);
+    leave(socket);
+    return PHX_OK;
+}
+
+void phx_socket_disconnect(struct phx_socket *socket, uint32_t linger_ms)
+{
+    uint64_t now = enter(socket);
+
+    phx_machine_disconnect(socket->machine, linger_ms, now);
+    leave(socket);
+}
+
+void phx_socket_free(struct phx_socket *socket)
+{
+    if (!socket || socket->dead)
+        return;
+    socket->dead = true;
+    socket->credentials = NULL;
+    phx_machine_mute(socket->machine);
+    io_drop(socket);
+    if (socket->depth == 0)
+        free_socket(socket);
+}
+
+bool phx_socket_is_connected(const struct phx_socket *socket)
+{
+    return phx_machine_is_connected(socket->machine);
+}
+
+bool phx_socket_is_doubtful(const struct phx_socket *socket)
+{
+    return phx_machine_is_doubtful(socket->machine, now_of(socket->context));
+}
+
+const char *phx_socket_error(const struct phx_socket *socket)
+{
+    return socket->error;
+}
+
+/* ---- channels ---- */
+
+int phx_join(struct phx_socket *socket, const struct phx_channel_options *options,
+             const struct phx_channel_events *events, struct phx_channel **channel)
+{
+    uint64_t now = enter(socket);
+    int error = phx_machine_join(socket->machine, options, events, now, channel);
+
+    leave(socket);
+    return error;
+}
+
+static struct phx_socket *socket_of(const struct phx_channel *channel)
+{
+    return phx_machine_user(phx_machine_of(channel));
+}
+
+void phx_leave(struct phx_channel *channel)
+{
+    struct phx_socket *socket = socket_of(channel);
+    uint64_t now = enter(socket);
+
+    phx_machine_leave(channel, now);
+    leave(socket);
+}
+
+bool phx_channel_is_joined(const struct phx_channel *channel)
+{
+    return phx_machine_is_joined(channel);
+}
+
+int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
+             uint32_t timeout_ms, void *token)
+{
+    struct phx_socket *socket = socket_of(channel);
+    uint64_t now = enter(socket);
+    int error = phx_machine_push(channel, event, payload, timeout_ms, token, now);
+
+    leave(socket);
+    return error;
+}

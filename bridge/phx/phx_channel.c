@@ -1,0 +1,439 @@
+/*
+ * phx_channel.c - the life of one channel: join, rejoin, pushes and their ends. When its socket has
+ * a connection is told by phx_machine.c.
+ */
+#include "phx_core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_TIMEOUT_MS    10000
+#define DEFAULT_REJOIN_MIN_MS 1000
+#define DEFAULT_REJOIN_MAX_MS 10000
+
+static const struct phx_text empty_payload = {"{}", 2};
+static const struct phx_text timeout_response = {"{\"reason\":\"timeout\"}", 20};
+
+struct phx_machine *phx_machine_of(const struct phx_channel *channel)
+{
+    return channel->machine;
+}
+
+struct phx_channel *phx_channel_find(struct phx_machine *machine, struct phx_text topic)
+{
+    for (struct phx_channel *channel = machine->channels; channel; channel = channel->next)
+        if (channel->state != PHX_CH_GONE && phx_text_equal(channel->topic, topic))
+            return channel;
+    return NULL;
+}
+
+static void set_state(struct phx_channel *ch, enum phx_channel_state state, uint64_t due)
+{
+    ch->state = state;
+    ch->due = due;
+    phx_machine_wake(ch->machine, due);
+}
+
+bool phx_machine_is_joined(const struct phx_channel *ch)
+{
+    return ch->state == PHX_CH_JOINED && ch->machine->state == PHX_UP;
+}
+
+/* ---- pushes ---- */
+
+static void end_push(struct phx_channel *ch, struct phx_push *push,
+                     const struct phx_push_result *result)
+{
+    void *token = push->token;
+
+    ch->machine->pushes--;
+    free(push);
+    if (token && ch->events.push_end)
+        ch->events.push_end(ch->events.user, token, result);
+}
+
+static struct phx_push *unlink_push(struct phx_channel *ch, struct phx_push **at)
+{
+    struct phx_push *push = *at;
+
+    *at = push->next;
+    if (!*at)
+        ch->pushes_end = at;
+    return push;
+}
+
+static struct phx_push *take_push(struct phx_channel *ch, uint64_t ref)
+{
+    for (struct phx_push **at = &ch->pushes; *at; at = &(*at)->next)
+        if ((*at)->ref == ref)
+            return unlink_push(ch, at);
+    return NULL;
+}
+
+static void lose_pushes(struct phx_channel *ch)
+{
+    struct phx_push_result lost = {.end = PHX_PUSH_LOST};
+
+    while (ch->pushes)
+        end_push(ch, unlink_push(ch, &ch->pushes), &lost);
+}
+
+static struct phx_push *overdue_push(struct phx_channel *ch, uint64_t now)
+{
+    for (struct phx_push **at = &ch->pushes; *at; at = &(*at)->next)
+        if ((*at)->due <= now)
+            return unlink_push(ch, at);
+    return NULL;
+}
+
+static void expire_pushes(struct phx_channel *ch, uint64_t now)
+{
+    struct phx_push_result late = {.end = PHX_PUSH_TIMEOUT};
+    struct phx_push *push;
+
+    while ((push = overdue_push(ch, now)) != NULL)
+        end_push(ch, push, &late);
+}
+
+static bool may_push(const char *event)
+{
+    struct phx_text name = phx_text_of(event);
+
+    return name.len > 0 && phx_utf8_valid(name) && strncmp(event, "phx_", 4) != 0;
+}
+
+/* A push without a token is not waited for: whatever its reply says, nobody asked. */
+static int send_push(struct phx_channel *ch, const struct phx_frame_out *frame, uint64_t due,
+                     void *token)
+{
+    struct phx_push *push = NULL;
+    int error;
+
+    if (token && ch->machine->pushes >= PHX_PUSHES_MAX)
+        return PHX_ERR_FULL;
+    if (token && !(push = malloc(sizeof *push)))
+        return PHX_ERR_MEMORY;
+    error = phx_machine_send(ch->machine, frame, true);
+    if (error) {
+        free(push);
+        return error;
+    }
+    ch->machine->last_ref = frame->ref;
+    if (push) {
+        *push = (struct phx_push){.ref = frame->ref, .due = due, .token = token};
+        *ch->pushes_end = push;
+        ch->pushes_end = &push->next;
+        ch->machine->pushes++;
+        phx_machine_wake(ch->machine, due);
+    }
+    return PHX_OK;
+}
+
+int phx_machine_push(struct phx_channel *ch, const char *event, struct phx_text payload,
+                     uint32_t timeout_ms, void *token, uint64_t now)
+{
+    struct phx_frame_out frame = {
+        .join_ref = ch->join_ref,
+        .ref = ch->machine->last_ref + 1,
+        .topic = ch->topic,
+        .event = phx_text_of(event),
+        .payload = payload,
+    };
+
+    if (!may_push(event))
+        return PHX_ERR_BAD_OPTION;
+    if (ch->machine->state != PHX_UP)
+        return PHX_ERR_DISCONNECTED;
+    if (ch->state != PHX_CH_JOINED)
+        return PHX_ERR_NOT_JOINED;
+    if (!phx_json_valid(payload))
+        return PHX_ERR_BAD_JSON;
+    return send_push(ch, &frame, now + (timeout_ms ? timeout_ms : ch->timeout_ms), token);
+}
+
+/* ---- joining ---- */
+
+static uint32_t pause_channel(struct phx_channel *ch, uint64_t now)
+{
+    uint32_t wait = phx_backoff_next(&ch->backoff, 0, &ch->machine->random);
+
+    set_state(ch, PHX_CH_PAUSED, now + wait);
+    return wait;
+}
+
+static void send_join(struct phx_channel *ch, uint64_t now)
+{
+    uint64_t ref = ch->machine->last_ref + 1;
+    struct phx_frame_out frame = {
+        .join_ref = ref,
+        .ref = ref,
+        .topic = ch->topic,
+        .event = phx_text_of("phx_join"),
+        .payload = ch->join_payload,
+    };
+
+    if (phx_machine_send(ch->machine, &frame, false)) {
+        pause_channel(ch, now);
+        return;
+    }
+    ch->machine->last_ref = ch->join_ref = ref;
+    set_state(ch, PHX_CH_JOINING, now + ch->timeout_ms);
+}
+
+static void copy_options(struct phx_channel *ch, const struct phx_channel_options *options,
+                         struct phx_text topic, struct phx_text payload)
+{
+    uint32_t min_ms = options->rejoin_min_ms ? options->rejoin_min_ms : DEFAULT_REJOIN_MIN_MS;
+    uint32_t max_ms = options->rejoin_max_ms ? options->rejoin_max_ms : DEFAULT_REJOIN_MAX_MS;
+
+    memcpy(ch->text, topic.at, topic.len);
+    memcpy(ch->text + topic.len, payload.at, payload.len);
+    ch->topic = (struct phx_text){ch->text, topic.len};
+    ch->join_payload = (struct phx_text){ch->text + topic.len, payload.len};
+    ch->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+    phx_backoff_init(&ch->backoff, min_ms, max_ms);
+}
+
+static struct phx_channel *new_channel(const struct phx_channel_options *options,
+                                       struct phx_text topic, struct phx_text payload)
+{
+    struct phx_channel *ch = calloc(1, sizeof *ch + topic.len + payload.len);
+
+    if (ch) {
+        copy_options(ch, options, topic, payload);
+        ch->state = PHX_CH_OFFLINE;
+        ch->due = PHX_NEVER;
+        ch->pushes_end = &ch->pushes;
+    }
+    return ch;
+}
+
+static void append_channel(struct phx_machine *machine, struct phx_channel *ch)
+{
+    struct phx_channel **at = &machine->channels;
+
+    while (*at)
+        at = &(*at)->next;
+    *at = ch;
+    ch->machine = machine;
+}
+
+int phx_machine_join(struct phx_machine *machine, const struct phx_channel_options *options,
+                     const struct phx_channel_events *events, uint64_t now,
+                     struct phx_channel **channel)
+{
+    struct phx_text topic = phx_text_of(options->topic ? options->topic : "");
+    struct phx_text payload =
+        options->join_payload ? phx_text_of(options->join_payload) : empty_payload;
+    struct phx_channel *ch;
+
+    if (topic.len == 0 || !phx_utf8_valid(topic) || phx_text_equal(topic, phx_text_of("phoenix")))
+        return PHX_ERR_BAD_OPTION;
+    if (!phx_json_valid(payload))
+        return PHX_ERR_BAD_JSON;
+    if (phx_channel_find(machine, topic))
+        return PHX_ERR_ALREADY_JOINED;
+    ch = new_channel(options, topic, payload);
+    if (!ch)
+        return PHX_ERR_MEMORY;
+    if (events)
+        ch->events = *events;
+    append_channel(machine, ch);
+    phx_channel_online(ch, now);
+    *channel = ch;
+    return PHX_OK;
+}
+
+void phx_machine_leave(struct phx_channel *ch, uint64_t now)
+{
+    struct phx_machine *machine = ch->machine;
+    struct phx_frame_out frame = {
+        .join_ref = ch->join_ref,
+        .ref = machine->last_ref + 1,
+        .topic = ch->topic,
+        .event = phx_text_of("phx_leave"),
+        .payload = empty_payload,
+    };
+
+    (void)now;
+    if (ch->state == PHX_CH_GONE)
+        return;
+    phx_machine_enter(machine);
+    if (ch->join_ref && machine->state == PHX_UP && !phx_machine_send(machine, &frame, false))
+        machine->last_ref = frame.ref;
+    ch->state = PHX_CH_GONE;
+    ch->due = PHX_NEVER;
+    lose_pushes(ch);
+    phx_machine_exit(machine);
+}
+
+/* ---- the connection comes and goes ---- */
+
+void phx_channel_online(struct phx_channel *ch, uint64_t now)
+{
+    if (ch->state == PHX_CH_OFFLINE && ch->machine->state == PHX_UP)
+        send_join(ch, now);
+}
+
+void phx_channel_offline(struct phx_channel *ch)
+{
+    if (ch->state == PHX_CH_GONE)
+        return;
+    ch->join_ref = 0;
+    ch->state = PHX_CH_OFFLINE;
+    ch->due = PHX_NEVER;
+    lose_pushes(ch);
+}
+
+/* ---- what the server says ---- */
+
+static void on_joined(struct phx_channel *ch, struct phx_text response, uint64_t now)
+{
+    ch->joined_at = now;
+    set_state(ch, PHX_CH_JOINED, PHX_NEVER);
+    if (ch->events.joined)
+        ch->events.joined(ch->events.user, response);
+}
+
+static void on_refused(struct phx_channel *ch, struct phx_text response, uint64_t now)
+{
+    uint32_t wait = pause_channel(ch, now);
+
+    if (ch->events.refused)
+        ch->events.refused(ch->events.user, response, wait);
+}
+
+/* The backoff starts over only after the channel had held longer than its longest pause: one that
+ * is joined and crashes at once is not healthy. */
+static void on_ended(struct phx_channel *ch, bool crashed, uint64_t now)
+{
+    uint32_t wait;
+
+    if (ch->state == PHX_CH_JOINED && now - ch->joined_at >= ch->backoff.max_ms)
+        phx_backoff_reset(&ch->backoff);
+    ch->join_ref = 0;
+    wait = pause_channel(ch, now);
+    lose_pushes(ch);
+    if (ch->state == PHX_CH_PAUSED && ch->events.ended)
+        ch->events.ended(ch->events.user, crashed, wait);
+}
+
+static void on_join_reply(struct phx_channel *ch, bool ok, struct phx_text response, uint64_t now)
+{
+    switch (ch->state) {
+    case PHX_CH_JOINING:
+    case PHX_CH_PAUSED:
+        if (ok) {
+            on_joined(ch, response, now);
+            break;
+        }
+        ch->join_ref = 0;
+        if (ch->state == PHX_CH_JOINING)
+            on_refused(ch, response, now);
+        break;
+    case PHX_CH_OFFLINE:
+    case PHX_CH_JOINED:
+    case PHX_CH_GONE:
+        break;
+    }
+}
+
+static void on_push_reply(struct phx_channel *ch, uint64_t ref,
+                          const struct phx_push_result *result, uint64_t now)
+{
+    bool unmatched = !result->ok && phx_frame_is_unmatched(result->response);
+    bool current = ch->join_ref && ref > ch->join_ref;
+    uint64_t join_ref = ch->join_ref;
+    struct phx_push *push = take_push(ch, ref);
+
+    if (push)
+        end_push(ch, push, result);
+    if (unmatched && current && ch->state == PHX_CH_JOINED && ch->join_ref == join_ref)
+        on_ended(ch, false, now);
+}
+
+static void on_reply(struct phx_channel *ch, const struct phx_frame *frame, uint64_t now)
+{
+    struct phx_push_result result = {.end = PHX_PUSH_REPLY};
+
+    if (frame->ref == 0 || !phx_frame_reply(frame->payload, &result.status, &result.response))
+        return;
+    result.ok = phx_text_equal(result.status, phx_text_of("ok"));
+    if (frame->ref == ch->join_ref)
+        on_join_reply(ch, result.ok, result.response, now);
+    else
+        on_push_reply(ch, frame->ref, &result, now);
+}
+
+static void on_close(struct phx_channel *ch, const struct phx_frame *frame, bool crashed,
+                     uint64_t now)
+{
+    uint64_t whose = frame->has_join_ref ? frame->join_ref : frame->ref;
+
+    if (ch->join_ref == 0 || whose != ch->join_ref)
+        return;
+    if (ch->state == PHX_CH_PAUSED)
+        ch->join_ref = 0;
+    else
+        on_ended(ch, crashed, now);
+}
+
+void phx_channel_frame(struct phx_channel *ch, const struct phx_frame *frame, uint64_t now)
+{
+    if (phx_text_equal(frame->event, phx_text_of("phx_reply")))
+        on_reply(ch, frame, now);
+    else if (phx_text_equal(frame->event, phx_text_of("phx_close")))
+        on_close(ch, frame, false, now);
+    else if (phx_text_equal(frame->event, phx_text_of("phx_error")))
+        on_close(ch, frame, true, now);
+    else if (frame->has_join_ref && frame->join_ref != ch->join_ref)
+        return;
+    else if (ch->state == PHX_CH_JOINED && ch->events.message)
+        ch->events.message(ch->events.user, frame->event, frame->payload);
+}
+
+/* ---- time ---- */
+
+void phx_channel_tick(struct phx_channel *ch, uint64_t now)
+{
+    switch (ch->state) {
+    case PHX_CH_JOINING:
+        if (now >= ch->due)
+            on_refused(ch, timeout_response, now);
+        break;
+    case PHX_CH_PAUSED:
+        if (now >= ch->due && ch->machine->state == PHX_UP)
+            send_join(ch, now);
+        else if (now >= ch->due)
+            ch->due = PHX_NEVER;
+        break;
+    case PHX_CH_JOINED:
+        expire_pushes(ch, now);
+        break;
+    case PHX_CH_OFFLINE:
+    case PHX_CH_GONE:
+        break;
+    }
+}
+
+uint64_t phx_channel_deadline(const struct phx_channel *ch)
+{
+    uint64_t at = ch->due;
+
+    if (ch->state == PHX_CH_GONE)
+        return PHX_NEVER;
+    for (const struct phx_push *push = ch->pushes; push; push = push->next)
+        at = push->due < at ? push->due : at;
+    return at;
+}
+
+void phx_channel_free(struct phx_channel *ch)
+{
+    struct phx_push *push;
+
+    while ((push = ch->pushes) != NULL) {
+        ch->pushes = push->next;
+        free(push);
+    }
+    free(ch);
+}

@@ -1,0 +1,113 @@
+/*
+ * phx_core.h - what phx_machine.c (the socket) and phx_channel.c (its channels) share, and nobody
+ * else.
+ */
+#ifndef PHX_CORE_H
+#define PHX_CORE_H
+
+#include "phx_backoff.h"
+#include "phx_frame.h"
+#include "phx_machine.h"
+
+/*
+ *         connect          due             opened           disconnect
+ *  DOWN ----------> WAITING -----> OPENING --------> UP ------------------> LINGERING
+ *   ^                  ^              |               |                        | queue empty,
+ *   |                  |    failed    |    ended      |                        v or too long
+ *   |                  +--------------+---------------+                     CLOSING
+ *   |                                                                          |
+ *   +------------------------------ closed, or not in time --------------------+
+ *
+ * disconnect in WAITING and OPENING goes to CLOSING with nothing left to wait for.
+ */
+enum phx_state {
+    PHX_DOWN,
+    PHX_WAITING,
+    PHX_OPENING,
+    PHX_UP,
+    PHX_LINGERING,
+    PHX_CLOSING,
+};
+
+/*
+ *            socket up            ok
+ *  OFFLINE -----------> JOINING ------> JOINED
+ *     ^                  ^  |             |
+ *     |              due |  | refused,    | phx_close, phx_error,
+ *     |                  |  v too late    v unmatched topic
+ *     |                 PAUSED <----------+
+ *     +---- from all, when the connection ends
+ *
+ * A late ok of a join that was given up for lost still leads from PAUSED to JOINED. phx_leave leads
+ * from all to GONE, where a channel waits for the outermost input to return and free it.
+ */
+enum phx_channel_state {
+    PHX_CH_OFFLINE,
+    PHX_CH_JOINING,
+    PHX_CH_JOINED,
+    PHX_CH_PAUSED,
+    PHX_CH_GONE,
+};
+
+/* A push waiting for its reply. */
+struct phx_push {
+    struct phx_push *next;
+    uint64_t ref, due;
+    void *token;
+};
+
+struct phx_channel {
+    struct phx_channel *next;
+    struct phx_machine *machine;
+    enum phx_channel_state state;
+    struct phx_channel_events events;
+    struct phx_backoff backoff;
+    uint64_t join_ref; /* of the latest join; 0: the server knows of none */
+    uint64_t due;      /* JOINING: the join is lost; PAUSED: join again; else PHX_NEVER */
+    uint64_t joined_at;
+    uint32_t timeout_ms;
+    struct phx_push *pushes, **pushes_end; /* oldest first */
+    struct phx_text topic, join_payload;   /* in `text` */
+    char text[];
+};
+
+struct phx_machine {
+    enum phx_state state;
+    bool wanted;    /* the caller wants it up */
+    bool was_up;    /* CLOSING: the connection had been open */
+    bool late;      /* the tick before this one came late and was let pass */
+    unsigned depth; /* inputs under way, one inside the other */
+    unsigned misshaped;
+    unsigned pushes; /* waiting for replies, over all channels */
+    struct phx_machine_settings settings;
+    struct phx_machine_io io;
+    struct phx_socket_events events;
+    struct phx_backoff backoff;
+    uint64_t random;
+    uint64_t last_ref; /* never used twice, not even over connections */
+    uint64_t due;      /* the one timer of `state` */
+    uint64_t deadline; /* not later than any timer of socket, channels and pushes */
+    uint64_t up_since;
+    uint64_t heartbeat_ref; /* 0: none under way */
+    uint64_t heartbeat_sent;
+    struct phx_queue queue;
+    struct phx_channel *channels;
+};
+
+/* phx_machine.c, for phx_channel.c */
+void phx_machine_enter(struct phx_machine *machine);
+void phx_machine_exit(struct phx_machine *machine); /* frees what is GONE when the outermost */
+void phx_machine_wake(struct phx_machine *machine, uint64_t at);
+/* Encodes and queues. Returns PHX_OK, PHX_ERR_FULL (only if `limited`) or PHX_ERR_MEMORY. */
+int phx_machine_send(struct phx_machine *machine, const struct phx_frame_out *frame, bool limited);
+
+/* phx_channel.c, for phx_machine.c: what happens to one channel. */
+struct phx_channel *phx_channel_find(struct phx_machine *machine, struct phx_text topic);
+void phx_channel_online(struct phx_channel *channel, uint64_t now);
+void phx_channel_offline(struct phx_channel *channel);
+void phx_channel_frame(struct phx_channel *channel, const struct phx_frame *frame, uint64_t now);
+void phx_channel_tick(struct phx_channel *channel, uint64_t now);
+uint64_t phx_channel_deadline(const struct phx_channel *channel);
+void phx_channel_free(struct phx_channel *channel);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * phx_tls.h - what a TLS connection trusts and shows, and its errors in words.
+ */
+#ifndef PHX_TLS_H
+#define PHX_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ssl_ctx_st SSL_CTX;
+
+/* PEM files; NULL: the system's authorities, no client certificate. */
+struct phx_tls_files {
+    const char *ca, *cert, *key;
+};
+
+/* Everything read and checked: with `ca` nothing else is trusted, peers are always verified. Freed
+ * with SSL_CTX_free. NULL: a line for people in `error`. */
+SSL_CTX *phx_tls_open(const struct phx_tls_files *files, char *error, size_t cap);
+
+/* Changes when one of the files does. */
+uint64_t phx_tls_stamp(const struct phx_tls_files *files);
+
+/* A line that says what is wrong with the server's certificate and what to do; `verify_error` is an
+ * X509_V_ERR of OpenSSL. */
+void phx_tls_explain(int verify_error, const char *host, const char *ca, char *text, size_t cap);
+
+#endif

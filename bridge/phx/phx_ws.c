@@ -1,0 +1,750 @@
+/*
+ * phx_ws.c - everything that touches libwebsockets: its contexts and vhosts on the caller's loop,
+ * the handshake, messages put together and written. Its callbacks only translate; what to do about
+ * an end is decided in phx_machine.c.
+ */
+#include "phx_ws.h"
+
+#include <libwebsockets.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+_Static_assert(PHX_SEND_ROOM >= LWS_PRE, "libwebsockets writes its header before the message");
+
+#define PROTOCOL_NAME     "phx"
+#define SERVICE_BYTES     8192 /* a request's headers must fit, and a read is no longer */
+#define LWS_TIMEOUT_S     120  /* libwebsockets' own time-outs; ours come first */
+#define SPARE_DESCRIPTORS 16
+
+enum flavour { PLAIN, TLS, FLAVOURS };
+
+/* One setting of TLS; connections share it. */
+struct host {
+    struct host *next;
+    struct lws_vhost *vhost;
+    SSL_CTX *tls;
+    uint64_t stamp;
+    char *ca, *cert, *key;
+};
+
+struct phx_ws {
+    uv_loop_t *loop;
+    struct phx_ws_events events;
+    void *context_user;
+    unsigned max_sockets;
+    struct lws_context *contexts[FLAVOURS]; /* libwebsockets writes NULL when one is gone */
+    struct host *hosts;
+    struct phx_ws_conn *conns;
+    unsigned lookups; /* given up, still on the loop */
+    uv_timer_t closing;
+    unsigned rounds;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+struct phx_ws_conn {
+    struct phx_ws_conn *next, *prev;
+    struct phx_ws *ws;
+    void *user; /* NULL: dropped */
+    struct lws *wsi;
+    struct phx_resolve *resolve;
+    struct attempt *attempt; /* NULL once the connection is open */
+    char *message;           /* the start of one that comes in pieces */
+    size_t message_len, message_cap, max_message;
+    int close_code; /* what the server said */
+    int shut_code;  /* what we shall say; 0: not yet */
+    bool open, starting, too_long;
+};
+
+/* What is needed until the connection is open. */
+struct attempt {
+    struct phx_addresses addresses;
+    unsigned tried;
+    unsigned first;
+    int verify_error; /* X509_V_ERR of OpenSSL */
+    bool tls;
+    uint16_t port;
+    struct lws_vhost *vhost;
+    char *ca;
+    char name[PHX_HOST_MAX + 3]; /* in brackets if IPv6 */
+    char *headers;
+    char target[PHX_TARGET_MAX + 1];
+};
+
+/* libwebsockets logs for the whole process: its lines go to the context opened last. */
+static struct phx_ws *log_to;
+
+/* ---- contexts and vhosts ---- */
+
+static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                  size_t len);
+
+static const struct lws_protocols protocols[] = {
+    {.name = PROTOCOL_NAME, .callback = on_lws},
+    {.name = NULL},
+};
+
+static void on_lws_log(int level, const char *line)
+{
+    char text[200];
+
+    (void)level;
+    if (!log_to || !log_to->events.log)
+        return;
+    snprintf(text, sizeof text, "libwebsockets: %.*s", (int)strcspn(line, "\r\n"), line);
+    log_to->events.log(log_to->context_user, 7, text);
+}
+
+static struct lws_context *context_of(struct phx_ws *ws, enum flavour flavour)
+{
+    void *loops[] = {ws->loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .gid = -1,
+        .uid = -1,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        .foreign_loops = loops,
+        .pcontext = &ws->contexts[flavour],
+        .fd_limit_per_thread = ws->max_sockets + SPARE_DESCRIPTORS,
+        .pt_serv_buf_size = SERVICE_BYTES,
+        .max_http_header_data2 = SERVICE_BYTES,
+        .timeout_secs = LWS_TIMEOUT_S,
+        .connect_timeout_secs = LWS_TIMEOUT_S,
+    };
+
+    if (ws->contexts[flavour])
+        return ws->contexts[flavour];
+    if (flavour == TLS)
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    log_to = ws;
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    ws->contexts[flavour] = lws_create_context(&info);
+    return ws->contexts[flavour];
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static char *copy(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+static void free_host(struct host *host)
+{
+    SSL_CTX_free(host->tls);
+    free(host->ca);
+    free(host->cert);
+    free(host->key);
+    free(host);
+}
+
+static struct host *find_host(const struct phx_ws *ws, bool tls, const struct phx_tls_files *files,
+                              uint64_t stamp)
+{
+    for (struct host *host = ws->hosts; host; host = host->next)
+        if (tls ? host->tls && host->stamp == stamp && same(host->ca, files->ca) &&
+                      same(host->cert, files->cert) && same(host->key, files->key)
+                : !host->tls)
+            return host;
+    return NULL;
+}
+
+/* An empty proxy address keeps http_proxy of the environment out; libwebsockets would complain of
+ * it. */
+static struct lws_vhost *new_vhost(struct lws_context *context, SSL_CTX *tls)
+{
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
+        .provided_client_ssl_ctx = tls,
+        .http_proxy_address = "",
+        .vhost_name = PROTOCOL_NAME,
+        .timeout_secs_ah_idle = LWS_TIMEOUT_S,
+    };
+    struct lws_vhost *vhost;
+
+    lws_set_log_level(0, NULL);
+    vhost = lws_create_vhost(context, &info);
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    return vhost;
+}
+
+/* The vhost of these files as they are now. One made from files since replaced stays for the
+ * connections it has. */
+static struct lws_vhost *vhost_of(struct phx_ws *ws, bool tls, const struct phx_tls_files *files,
+                                  struct phx_end *end)
+{
+    uint64_t stamp = tls ? phx_tls_stamp(files) : 0;
+    struct host *host = find_host(ws, tls, files, stamp);
+    struct lws_context *context = context_of(ws, tls ? TLS : PLAIN);
+
+    if (host)
+        return host->vhost;
+    end->cause = tls ? PHX_CAUSE_TLS : PHX_CAUSE_CONNECT;
+    snprintf(end->text, sizeof end->text,
+             "libwebsockets did not start: is its libuv plug-in there?");
+    host = context ? calloc(1, sizeof *host) : NULL;
+    if (!host)
+        return NULL;
+    host->stamp = stamp;
+    host->ca = copy(files->ca);
+    host->cert = copy(files->cert);
+    host->key = copy(files->key);
+    if (tls)
+        host->tls = phx_tls_open(files, end->text, sizeof end->text);
+    if (!tls || host->tls)
+        host->vhost = new_vhost(context, host->tls);
+    if (!host->vhost) {
+        free_host(host);
+        return NULL;
+    }
+    host->next = ws->hosts;
+    ws->hosts = host;
+    return host->vhost;
+}
+
+struct phx_ws *phx_ws_open(uv_loop_t *loop, unsigned max_sockets,
+                           const struct phx_ws_events *events, void *context_user)
+{
+    struct phx_ws *ws = calloc(1, sizeof *ws);
+
+    if (!ws)
+        return NULL;
+    ws->loop = loop;
+    ws->max_sockets = max_sockets;
+    ws->events = *events;
+    ws->context_user = context_user;
+    return ws;
+}
+
+/* ---- a connection's memory ---- */
+
+static void free_attempt(struct phx_ws_conn *conn)
+{
+    struct attempt *attempt = conn->attempt;
+
+    if (!attempt)
+        return;
+    if (attempt->headers)
+        explicit_bzero(attempt->headers, strlen(attempt->headers));
+    free(attempt->headers);
+    explicit_bzero(attempt->target, sizeof attempt->target);
+    free(attempt->ca);
+    free(attempt);
+    conn->attempt = NULL;
+}
+
+static void free_message(struct phx_ws_conn *conn)
+{
+    free(conn->message);
+    conn->message = NULL;
+    conn->message_len = conn->message_cap = 0;
+}
+
+static void free_conn(struct phx_ws_conn *conn)
+{
+    if (conn->prev)
+        conn->prev->next = conn->next;
+    else
+        conn->ws->conns = conn->next;
+    if (conn->next)
+        conn->next->prev = conn->prev;
+    free_attempt(conn);
+    free_message(conn);
+    free(conn);
+}
+
+/* Tells the end once; the connection itself goes with libwebsockets' last word on it. */
+static void report(struct phx_ws_conn *conn, const struct phx_end *end)
+{
+    void *user = conn->user;
+
+    conn->user = NULL;
+    if (user)
+        conn->ws->events.closed(user, end);
+}
+
+/* ---- attempts ---- */
+
+static const char *next_address(struct attempt *attempt)
+{
+    unsigned index = (attempt->first + attempt->tried++) % attempt->addresses.count;
+
+    return attempt->addresses.text[index];
+}
+
+static bool has_address(const struct attempt *attempt)
+{
+    return attempt->tried < attempt->addresses.count;
+}
+
+/* Host as it stands in the request: with the port where it is not the usual one. */
+static void host_header(const struct attempt *attempt, char *text, size_t cap)
+{
+    if (attempt->port == (attempt->tls ? 443 : 80))
+        snprintf(text, cap, "%s", attempt->name);
+    else
+        snprintf(text, cap, "%s:%u", attempt->name, attempt->port);
+}
+
+/* Takes the next address. On false libwebsockets is done with the connection already. */
+static bool begin(struct phx_ws_conn *conn)
+{
+    static const lws_retry_bo_t no_pings = {.secs_since_valid_ping = 0};
+    struct attempt *attempt = conn->attempt;
+    char host[PHX_HOST_MAX + 10];
+    struct lws_client_connect_info info = {
+        .context = conn->ws->contexts[attempt->tls ? TLS : PLAIN],
+        .vhost = attempt->vhost,
+        .address = next_address(attempt),
+        .port = attempt->port,
+        .path = attempt->target,
+        .host = host,
+        .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (attempt->tls ? LCCSCF_USE_SSL : 0),
+        .ietf_version_or_minus_one = -1,
+        .userdata = conn,
+        .local_protocol_name = PROTOCOL_NAME,
+        .alpn = "http/1.1",
+        .retry_and_idle_policy = &no_pings,
+    };
+
+    host_header(attempt, host, sizeof host);
+    attempt->verify_error = 0;
+    conn->starting = true;
+    conn->wsi = NULL;
+    conn->wsi = lws_client_connect_via_info(&info);
+    conn->starting = false;
+    if (conn->wsi)
+        lws_cancel_service(info.context);
+    return conn->wsi != NULL;
+}
+
+static void cannot_connect(struct phx_end *end, const char *text)
+{
+    *end = (struct phx_end){.cause = PHX_CAUSE_CONNECT};
+    snprintf(end->text, sizeof end->text, "no connection: %.100s", text);
+}
+
+static bool begin_any(struct phx_ws_conn *conn, struct phx_end *end)
+{
+    while (has_address(conn->attempt))
+        if (begin(conn))
+            return true;
+    cannot_connect(end, "the attempt could not be started");
+    return false;
+}
+
+static void on_resolved(void *user, const struct phx_addresses *addresses, const char *error)
+{
+    struct phx_ws_conn *conn = user;
+    struct phx_end end = {.cause = PHX_CAUSE_RESOLVE};
+
+    conn->resolve = NULL;
+    if (addresses) {
+        conn->attempt->addresses = *addresses;
+        conn->ws->events.progress(conn->user);
+        if (begin_any(conn, &end))
+            return;
+    } else {
+        snprintf(end.text, sizeof end.text, "host name %.80s: %.50s", conn->attempt->name, error);
+    }
+    report(conn, &end);
+    free_conn(conn);
+}
+
+static struct attempt *new_attempt(const struct phx_ws_request *request, struct lws_vhost *vhost)
+{
+    const struct phx_url *url = request->url;
+    struct attempt *attempt = calloc(1, sizeof *attempt);
+
+    if (!attempt)
+        return NULL;
+    attempt->first = request->attempt;
+    attempt->tls = url->tls;
+    attempt->port = url->port;
+    attempt->vhost = vhost;
+    attempt->ca = copy(request->tls.ca);
+    attempt->headers = copy(request->headers);
+    snprintf(attempt->name, sizeof attempt->name, url->ipv6 ? "[%.*s]" : "%.*s", (int)url->host.len,
+             url->host.at);
+    snprintf(attempt->target, sizeof attempt->target, "%s", request->target);
+    return attempt;
+}
+
+static bool start(struct phx_ws_conn *conn, const struct phx_url *url, struct phx_end *end)
+{
+    char host[PHX_HOST_MAX + 1];
+
+    snprintf(host, sizeof host, "%.*s", (int)url->host.len, url->host.at);
+    if (phx_resolve_numeric(host, &conn->attempt->addresses))
+        return begin_any(conn, end);
+    conn->resolve = phx_resolve_start(conn->ws->loop, host, on_resolved, conn);
+    return conn->resolve != NULL;
+}
+
+struct phx_ws_conn *phx_ws_connect(struct phx_ws *ws, const struct phx_ws_request *request,
+                                   void *user, struct phx_end *end)
+{
+    struct phx_ws_conn *conn;
+    struct lws_vhost *vhost = vhost_of(ws, request->url->tls, &request->tls, end);
+
+    if (!vhost)
+        return NULL;
+    cannot_connect(end, "out of memory");
+    conn = calloc(1, sizeof *conn);
+    if (!conn)
+        return NULL;
+    conn->ws = ws;
+    conn->user = user;
+    conn->max_message = request->max_message;
+    conn->next = ws->conns;
+    if (ws->conns)
+        ws->conns->prev = conn;
+    ws->conns = conn;
+    conn->attempt = new_attempt(request, vhost);
+    if (conn->attempt && start(conn, request->url, end))
+        return conn;
+    free_conn(conn);
+    return NULL;
+}
+
+/* ---- how it ended ---- */
+
+static uint32_t retry_after(struct lws *wsi)
+{
+    char text[16];
+    uint64_t seconds = 0;
+    int n = lws_hdr_copy(wsi, text, sizeof text, WSI_TOKEN_HTTP_RETRY_AFTER);
+
+    if (n <= 0)
+        return 0;
+    for (int i = 0; i < n; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return 0;
+        seconds = seconds * 10 + (uint64_t)(text[i] - '0');
+    }
+    return seconds > UINT32_MAX / 1000 ? UINT32_MAX : (uint32_t)seconds * 1000;
+}
+
+static void explain_status(struct phx_end *end, int status)
+{
+    end->http_status = status;
+    if (status == 429 || status == 503) {
+        end->cause = PHX_CAUSE_LIMITED;
+        snprintf(end->text, sizeof end->text, "the server asks to come later (HTTP %d)", status);
+    } else if (status == 401 || status == 403) {
+        end->cause = PHX_CAUSE_REFUSED;
+        snprintf(end->text, sizeof end->text,
+                 "the server refuses us (HTTP %d): wrong key, or it cannot check keys now", status);
+    } else if (status == 404) {
+        end->cause = PHX_CAUSE_REFUSED;
+        snprintf(end->text, sizeof end->text,
+                 "no Phoenix socket at this path (HTTP 404): it usually ends in /websocket");
+    } else if (status >= 400 && status < 500) {
+        end->cause = PHX_CAUSE_REFUSED;
+        snprintf(end->text, sizeof end->text, "the server refuses the connection (HTTP %d)",
+                 status);
+    } else if (status >= 300 && status < 400) {
+        end->cause = PHX_CAUSE_SERVER;
+        snprintf(end->text, sizeof end->text,
+                 "the server redirects elsewhere (HTTP %d), which is not followed", status);
+    } else {
+        end->cause = PHX_CAUSE_SERVER;
+        snprintf(end->text, sizeof end->text, "the server answers no WebSocket upgrade (HTTP %d)",
+                 status);
+    }
+}
+
+static void explain_failure(struct phx_ws_conn *conn, struct lws *wsi, const char *detail,
+                            struct phx_end *end)
+{
+    const struct attempt *attempt = conn->attempt;
+    int status = (int)lws_http_client_http_response(wsi);
+
+    if (attempt->verify_error) {
+        end->cause = PHX_CAUSE_TLS;
+        phx_tls_explain(attempt->verify_error, attempt->name, attempt->ca, end->text,
+                        sizeof end->text);
+    } else if (status > 0) {
+        explain_status(end, status);
+        end->retry_after_ms = retry_after(wsi);
+    } else if (attempt->tls && strstr(detail, "SSL")) {
+        end->cause = PHX_CAUSE_TLS;
+        snprintf(end->text, sizeof end->text, "the TLS handshake failed: %.100s", detail);
+    } else {
+        cannot_connect(end, *detail ? detail : "the server closed before it answered");
+    }
+}
+
+static void on_failed(struct phx_ws_conn *conn, struct lws *wsi, const char *in, size_t len)
+{
+    struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
+    char detail[120];
+
+    if (conn->starting || !conn->user || !conn->attempt)
+        return;
+    snprintf(detail, sizeof detail, "%.*s", in ? (int)len : 0, in ? in : "");
+    explain_failure(conn, wsi, detail, &end);
+    if (end.cause == PHX_CAUSE_CONNECT && has_address(conn->attempt)) {
+        conn->ws->events.progress(conn->user);
+        if (begin_any(conn, &end)) {
+            lws_set_wsi_user(wsi, NULL);
+            return;
+        }
+    }
+    report(conn, &end);
+}
+
+static void on_closed(struct phx_ws_conn *conn)
+{
+    struct phx_end end = {.cause = PHX_CAUSE_CLOSED, .close_code = conn->close_code};
+
+    if (conn->too_long) {
+        end.cause = PHX_CAUSE_PROTOCOL;
+        snprintf(end.text, sizeof end.text, "the server sent a message of over %zu bytes",
+                 conn->max_message);
+    } else if (conn->close_code) {
+        snprintf(end.text, sizeof end.text, "the server closed the connection (code %d)",
+                 conn->close_code);
+    } else {
+        snprintf(end.text, sizeof end.text, "the connection broke");
+    }
+    report(conn, &end);
+}
+
+/* ---- messages ---- */
+
+static bool grow(struct phx_ws_conn *conn, size_t more)
+{
+    size_t cap = conn->message_cap ? conn->message_cap * 2 : SERVICE_BYTES;
+    char *bigger;
+
+    if (conn->message_len + more <= conn->message_cap)
+        return true;
+    while (cap < conn->message_len + more)
+        cap *= 2;
+    bigger = realloc(conn->message, cap);
+    if (!bigger)
+        return false;
+    conn->message = bigger;
+    conn->message_cap = cap;
+    return true;
+}
+
+static void deliver(struct phx_ws_conn *conn, bool binary, char *text, size_t len)
+{
+    if (!conn->user)
+        return;
+    if (binary)
+        conn->ws->events.binary(conn->user);
+    else
+        conn->ws->events.text(conn->user, text, len);
+}
+
+/* Returns what libwebsockets' callback shall: -1 ends the connection. */
+static int on_receive(struct phx_ws_conn *conn, struct lws *wsi, char *in, size_t len)
+{
+    bool last = lws_is_final_fragment(wsi) != 0;
+    bool binary = lws_frame_is_binary(wsi) != 0;
+
+    if (len > conn->max_message - conn->message_len) {
+        conn->too_long = true;
+        lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL, 0);
+        return -1;
+    }
+    if (last && conn->message_len == 0) {
+        deliver(conn, binary, in, len);
+        return conn->user ? 0 : -1;
+    }
+    if (!grow(conn, len))
+        return -1;
+    if (len)
+        memcpy(conn->message + conn->message_len, in, len);
+    conn->message_len += len;
+    if (last) {
+        deliver(conn, binary, conn->message, conn->message_len);
+        free_message(conn);
+    }
+    return conn->user ? 0 : -1;
+}
+
+static int on_writeable(struct phx_ws_conn *conn, struct lws *wsi)
+{
+    struct phx_send *send = conn->user ? conn->ws->events.next(conn->user) : NULL;
+    int written = 0, len;
+
+    if (send) {
+        len = (int)send->len;
+        written = lws_write(wsi, send->bytes + PHX_SEND_ROOM, send->len, LWS_WRITE_TEXT);
+        free(send);
+        if (written < len)
+            return -1;
+        lws_callback_on_writable(wsi);
+        return 0;
+    }
+    if (conn->shut_code)
+        lws_close_reason(wsi, (enum lws_close_status)conn->shut_code, NULL, 0);
+    return conn->shut_code || !conn->user ? -1 : 0;
+}
+
+static int append_headers(const struct phx_ws_conn *conn, char **at, size_t room)
+{
+    const char *headers = conn->attempt && conn->attempt->headers ? conn->attempt->headers : "";
+    size_t n = strlen(headers);
+
+    if (n >= room)
+        return -1;
+    memcpy(*at, headers, n);
+    *at += n;
+    return 0;
+}
+
+static void on_peer_close(struct phx_ws_conn *conn, const unsigned char *in, size_t len)
+{
+    if (len >= 2)
+        conn->close_code = in[0] << 8 | in[1];
+}
+
+static void on_established(struct phx_ws_conn *conn)
+{
+    conn->open = true;
+    free_attempt(conn);
+    if (conn->user)
+        conn->ws->events.opened(conn->user);
+}
+
+static void on_destroyed(struct phx_ws_conn *conn)
+{
+    if (conn->starting)
+        return;
+    on_closed(conn);
+    free_conn(conn);
+}
+
+static int on_verify(struct lws *wsi, void *store, bool good)
+{
+    struct phx_ws_conn *conn = lws_wsi_user(wsi);
+
+    if (!good && conn && conn->attempt)
+        conn->attempt->verify_error = X509_STORE_CTX_get_error(store);
+    return good ? 0 : 1;
+}
+
+static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                  size_t len)
+{
+    struct phx_ws_conn *conn = user;
+
+    if (reason == LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION)
+        return on_verify(wsi, user, len != 0);
+    if (!conn)
+        return 0;
+    if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER)
+        return append_headers(conn, in, len);
+    if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
+        on_failed(conn, wsi, in, len);
+    else if (reason == LWS_CALLBACK_CLIENT_ESTABLISHED)
+        on_established(conn);
+    else if (reason == LWS_CALLBACK_CLIENT_RECEIVE)
+        return on_receive(conn, wsi, in, len);
+    else if (reason == LWS_CALLBACK_CLIENT_WRITEABLE)
+        return on_writeable(conn, wsi);
+    else if (reason == LWS_CALLBACK_WS_PEER_INITIATED_CLOSE)
+        on_peer_close(conn, in, len);
+    else if (reason == LWS_CALLBACK_CLIENT_CLOSED)
+        on_closed(conn);
+    else if (reason == LWS_CALLBACK_WSI_DESTROY)
+        on_destroyed(conn);
+    return 0;
+}
+
+/* ---- orders ---- */
+
+void phx_ws_want_write(struct phx_ws_conn *conn)
+{
+    if (conn->open && conn->wsi)
+        lws_callback_on_writable(conn->wsi);
+}
+
+void phx_ws_shut(struct phx_ws_conn *conn, int code)
+{
+    conn->shut_code = code;
+    phx_ws_want_write(conn);
+}
+
+static void on_lookup_over(void *user)
+{
+    struct phx_ws *ws = user;
+
+    ws->lookups--;
+}
+
+void phx_ws_drop(struct phx_ws_conn *conn)
+{
+    conn->user = NULL;
+    if (conn->resolve) {
+        conn->ws->lookups++;
+        phx_resolve_cancel(conn->resolve, on_lookup_over, conn->ws);
+        free_conn(conn);
+    } else if (conn->wsi) {
+        lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+        lws_cancel_service(lws_get_context(conn->wsi));
+    }
+}
+
+/* ---- closing down ---- */
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct phx_ws *ws = handle->data;
+    void (*closed)(void *user) = ws->closed;
+    void *user = ws->closed_user;
+
+    while (ws->hosts) {
+        struct host *host = ws->hosts;
+        ws->hosts = host->next;
+        free_host(host);
+    }
+    if (log_to == ws)
+        log_to = NULL;
+    free(ws);
+    closed(user);
+}
+
+/* On a loop that is not its own, libwebsockets closes its handles over two rounds of the loop and
+ * frees itself when destroyed a second time. */
+static void close_round(uv_timer_t *timer)
+{
+    struct phx_ws *ws = timer->data;
+
+    ws->rounds++;
+    for (int i = 0; i < FLAVOURS; i++)
+        if (ws->contexts[i] && (ws->rounds == 1 || ws->rounds == 4))
+            lws_context_destroy(ws->contexts[i]);
+    if (ws->rounds >= 4 && ws->lookups == 0)
+        uv_close((uv_handle_t *)timer, on_timer_closed);
+}
+
+void phx_ws_close(struct phx_ws *ws, void (*closed)(void *user), void *user)
+{
+    struct phx_ws_conn *conn = ws->conns, *next;
+
+    ws->closed = closed;
+    ws->closed_user = user;
+    for (; conn; conn = next) {
+        next = conn->next;
+        conn->user = NULL;
+        if (conn->resolve)
+            phx_ws_drop(conn);
+    }
+    uv_timer_init(ws->loop, &ws->closing);
+    ws->closing.data = ws;
+    uv_timer_start(&ws->closing, close_round, 0, 1);
+}

@@ -1,0 +1,371 @@
+/*
+ * phx_probe.c - a client on libphx for tests: joins one topic and prints every event as a JSON
+ * line. Standard input takes orders, one a line:
+ *
+ *   push EVENT PAYLOAD      leave      join      disconnect      connect      free      quit
+ */
+#include "phx.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#define HEADERS_MAX    8
+#define LINE_MAX_BYTES (1 << 20)
+
+struct probe {
+    uv_loop_t *loop;
+    uv_pipe_t input;
+    uv_timer_t watch;
+    struct phx_context *context;
+    struct phx_socket *socket;
+    struct phx_channel *channel;
+    struct phx_socket_options options;
+    struct phx_channel_options channel_options;
+    const char *header_names[HEADERS_MAX], *header_values[HEADERS_MAX];
+    int headers;
+    bool join_on_metadata, doubtful;
+    uintptr_t pushes;
+    char *line;
+    size_t line_len;
+};
+
+static void put_text(struct phx_text text)
+{
+    putchar('"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if (c < 0x20 || c == '"' || c == '\\')
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+static void put_string(const char *text)
+{
+    put_text((struct phx_text){text, strlen(text)});
+}
+
+static void put_json(struct phx_text json)
+{
+    fwrite(json.at, 1, json.len, stdout);
+}
+
+static void end_line(void)
+{
+    puts("}");
+    fflush(stdout);
+}
+
+static void log_line(void *user, int level, const char *text)
+{
+    (void)user;
+    printf("{\"event\":\"log\",\"level\":%d,\"text\":", level);
+    put_string(text);
+    end_line();
+}
+
+static bool credentials(void *user, struct phx_credentials *to)
+{
+    struct probe *probe = user;
+
+    for (int i = 0; i < probe->headers; i++)
+        if (phx_add_header(to, probe->header_names[i], probe->header_values[i]))
+            return false;
+    return true;
+}
+
+static void connected(void *user)
+{
+    (void)user;
+    printf("{\"event\":\"connected\"");
+    end_line();
+}
+
+static void disconnected(void *user, const struct phx_disconnect *why)
+{
+    (void)user;
+    printf("{\"event\":\"disconnected\",\"cause\":%d,\"http\":%d,\"code\":%d,\"was_connected\":%s,"
+           "\"retry\":%s,\"retry_ms\":%u,\"text\":",
+           (int)why->cause, why->http_status, why->close_code,
+           why->was_connected ? "true" : "false", why->retry ? "true" : "false",
+           (unsigned)why->retry_ms);
+    put_string(why->text);
+    end_line();
+}
+
+static void joined(void *user, struct phx_text response)
+{
+    (void)user;
+    printf("{\"event\":\"joined\",\"response\":");
+    put_json(response);
+    end_line();
+}
+
+static void refused(void *user, struct phx_text response, uint32_t retry_ms)
+{
+    (void)user;
+    printf("{\"event\":\"refused\",\"retry_ms\":%u,\"response\":", (unsigned)retry_ms);
+    put_json(response);
+    end_line();
+}
+
+static void ended(void *user, bool crashed, uint32_t retry_ms)
+{
+    (void)user;
+    printf("{\"event\":\"ended\",\"crashed\":%s,\"retry_ms\":%u", crashed ? "true" : "false",
+           (unsigned)retry_ms);
+    end_line();
+}
+
+static void channel_message(void *user, struct phx_text event, struct phx_text payload)
+{
+    (void)user;
+    printf("{\"event\":\"message\",\"name\":");
+    put_text(event);
+    printf(",\"payload\":");
+    put_json(payload);
+    end_line();
+}
+
+static void push_end(void *user, void *token, const struct phx_push_result *result)
+{
+    (void)user;
+    printf("{\"event\":\"push_end\",\"push\":%u,\"end\":%d", (unsigned)(uintptr_t)token,
+           (int)result->end);
+    if (result->end == PHX_PUSH_REPLY) {
+        printf(",\"ok\":%s,\"response\":", result->ok ? "true" : "false");
+        put_json(result->response);
+    }
+    end_line();
+}
+
+static void join(struct probe *probe)
+{
+    struct phx_channel_events events = {
+        .user = probe,
+        .joined = joined,
+        .refused = refused,
+        .ended = ended,
+        .message = channel_message,
+        .push_end = push_end,
+    };
+    int error = phx_join(probe->socket, &probe->channel_options, &events, &probe->channel);
+
+    if (error)
+        printf("{\"event\":\"join_error\",\"error\":%d}\n", error);
+}
+
+static void socket_message(void *user, const struct phx_message *message)
+{
+    struct probe *probe = user;
+
+    printf("{\"event\":\"stray\",\"topic\":");
+    put_text(message->topic);
+    printf(",\"name\":");
+    put_text(message->event);
+    printf(",\"payload\":");
+    put_json(message->payload);
+    end_line();
+    if (probe->join_on_metadata && !probe->channel)
+        join(probe);
+}
+
+static void heartbeat(void *user)
+{
+    (void)user;
+    printf("{\"event\":\"heartbeat\"");
+    end_line();
+}
+
+static void context_closed(void *user)
+{
+    struct probe *probe = user;
+
+    uv_close((uv_handle_t *)&probe->input, NULL);
+    uv_close((uv_handle_t *)&probe->watch, NULL);
+}
+
+static void push(struct probe *probe, char *rest)
+{
+    char *payload = strchr(rest, ' ');
+    int error;
+
+    if (!payload || !probe->channel)
+        return;
+    *payload++ = '\0';
+    error = phx_push(probe->channel, rest, (struct phx_text){payload, strlen(payload)}, 0,
+                     (void *)++probe->pushes);
+    printf("{\"event\":\"pushed\",\"push\":%u,\"error\":%d", (unsigned)probe->pushes, error);
+    end_line();
+}
+
+static void quit(struct probe *probe)
+{
+    if (probe->context)
+        phx_context_close(probe->context, context_closed, probe);
+    probe->context = NULL;
+}
+
+static void obey(struct probe *probe, char *line)
+{
+    if (strncmp(line, "push ", 5) == 0) {
+        push(probe, line + 5);
+    } else if (strcmp(line, "leave") == 0) {
+        phx_leave(probe->channel);
+        probe->channel = NULL;
+    } else if (strcmp(line, "join") == 0) {
+        join(probe);
+    } else if (strcmp(line, "disconnect") == 0) {
+        phx_socket_disconnect(probe->socket, 1000);
+    } else if (strcmp(line, "connect") == 0) {
+        phx_socket_connect(probe->socket);
+    } else if (strcmp(line, "free") == 0) {
+        phx_socket_free(probe->socket);
+    } else if (strcmp(line, "quit") == 0) {
+        quit(probe);
+    }
+}
+
+static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct probe *probe = handle->data;
+
+    (void)suggested;
+    *buf = uv_buf_init(probe->line + probe->line_len, (unsigned)(LINE_MAX_BYTES - probe->line_len));
+}
+
+static void on_input(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct probe *probe = stream->data;
+    char *end;
+
+    (void)buf;
+    if (n < 0) {
+        uv_read_stop(stream);
+        quit(probe);
+        return;
+    }
+    probe->line_len += (size_t)n;
+    while ((end = memchr(probe->line, '\n', probe->line_len)) != NULL) {
+        *end = '\0';
+        if (probe->context)
+            obey(probe, probe->line);
+        probe->line_len -= (size_t)(end + 1 - probe->line);
+        memmove(probe->line, end + 1, probe->line_len);
+    }
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+    struct probe *probe = timer->data;
+
+    if (!probe->context || probe->doubtful == phx_socket_is_doubtful(probe->socket))
+        return;
+    probe->doubtful = !probe->doubtful;
+    printf("{\"event\":\"doubtful\",\"is\":%s", probe->doubtful ? "true" : "false");
+    end_line();
+}
+
+static bool set_option(struct probe *probe, const char *name, char *value)
+{
+    struct phx_socket_options *o = &probe->options;
+    struct {
+        const char *name;
+        uint32_t *to;
+    } numbers[] = {
+        {"heartbeat", &o->heartbeat_ms},
+        {"heartbeat-timeout", &o->heartbeat_timeout_ms},
+        {"connect-timeout", &o->connect_timeout_ms},
+        {"backoff-min", &o->backoff_min_ms},
+        {"backoff-max", &o->backoff_max_ms},
+        {"stable", &o->stable_ms},
+        {"timeout", &probe->channel_options.timeout_ms},
+        {"rejoin-min", &probe->channel_options.rejoin_min_ms},
+    };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (strcmp(name, numbers[i].name) == 0) {
+            *numbers[i].to = (uint32_t)strtoul(value, NULL, 10);
+            return true;
+        }
+    if (strcmp(name, "url") == 0)
+        o->url = value;
+    else if (strcmp(name, "vsn") == 0)
+        o->vsn = strcmp(value, "1") == 0 ? PHX_V1 : PHX_V2;
+    else if (strcmp(name, "ca") == 0)
+        o->ca_file = value;
+    else if (strcmp(name, "max-message") == 0)
+        o->max_message = strtoul(value, NULL, 10);
+    else if (strcmp(name, "topic") == 0)
+        probe->channel_options.topic = value;
+    else if (strcmp(name, "join") == 0)
+        probe->channel_options.join_payload = value;
+    else if (strcmp(name, "join-on") == 0)
+        probe->join_on_metadata = strcmp(value, "message") == 0;
+    else if (strcmp(name, "header") == 0 && probe->headers < HEADERS_MAX && strchr(value, '=')) {
+        char *equals = strchr(value, '=');
+        *equals = '\0';
+        probe->header_names[probe->headers] = value;
+        probe->header_values[probe->headers++] = equals + 1;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool start(struct probe *probe)
+{
+    struct phx_context_options options = {.max_sockets = 16, .log = log_line, .user = probe};
+    struct phx_socket_events events = {
+        .user = probe,
+        .credentials = credentials,
+        .connected = connected,
+        .disconnected = disconnected,
+        .message = socket_message,
+        .heartbeat = heartbeat,
+    };
+
+    probe->context = phx_context_open(probe->loop, &options);
+    probe->socket =
+        probe->context ? phx_socket_new(probe->context, &probe->options, &events) : NULL;
+    if (!probe->socket)
+        return false;
+    if (phx_socket_connect(probe->socket)) {
+        printf("{\"event\":\"bad_option\",\"text\":");
+        put_string(phx_socket_error(probe->socket));
+        end_line();
+    }
+    if (probe->channel_options.topic && !probe->join_on_metadata)
+        join(probe);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct probe probe = {.loop = uv_default_loop(), .line = malloc(LINE_MAX_BYTES)};
+
+    for (int i = 1; i + 1 < argc; i += 2)
+        if (strncmp(argv[i], "--", 2) || !set_option(&probe, argv[i] + 2, argv[i + 1])) {
+            fprintf(stderr, "phx_probe: unknown option %s\n", argv[i]);
+            return 2;
+        }
+    if (!probe.line || !start(&probe))
+        return 1;
+    uv_pipe_init(probe.loop, &probe.input, 0);
+    probe.input.data = &probe;
+    uv_pipe_open(&probe.input, 0);
+    uv_read_start((uv_stream_t *)&probe.input, on_room, on_input);
+    uv_timer_init(probe.loop, &probe.watch);
+    probe.watch.data = &probe;
+    uv_timer_start(&probe.watch, on_watch, 20, 20);
+    uv_run(probe.loop, UV_RUN_DEFAULT);
+    free(probe.line);
+    if (uv_loop_close(probe.loop))
+        puts("{\"event\":\"loop_busy\"}");
+    puts("{\"event\":\"closed\"}");
+    return 0;
+}
