@@ -1,7 +1,7 @@
 /*
- * mp_device.h - the firmware's side: describes the device, sends readings, applies commands that are
- * fresh and fit the description, and lets every control fall to its fail-safe value when the host is
- * gone.
+ * mp_device.h - the firmware's side: describes the device, sends readings, applies commands that
+ * are fresh and fit the description, and lets every control fall to its fail-safe value when the
+ * host is gone.
  *
  * A port needs four things around it: bytes in, bytes out, a microsecond counter, and the callbacks
  * of struct mp_device_io. No interrupts are touched; call everything from one context.
@@ -41,8 +41,8 @@ struct mp_device_io {
     enum mp_status (*set_id)(void *user, const uint8_t *id, uint8_t len);
     /* Restarts; called once the result has left, or after 100 ms. NULL: unsupported. */
     void (*reset)(void *user, enum mp_reset_mode mode);
-    void (*identify)(void *user, uint16_t ms);                       /* NULL: unsupported */
-    void (*console)(void *user, const uint8_t *bytes, size_t n);     /* NULL: dropped */
+    void (*identify)(void *user, uint16_t ms);                   /* NULL: unsupported */
+    void (*console)(void *user, const uint8_t *bytes, size_t n); /* NULL: dropped */
     void (*host)(void *user, bool present); /* session up, or dead-man timer ran out; may be NULL */
 };
 
@@ -72,43 +72,45 @@ struct mp_device {
     struct mp_device_config config;
     struct mp_device_io io;
     struct mp_identity identity;
-    /* The rest is mp_device's own. */
-    uint64_t clock_us;   /* extended from the wrapping counter */
-    uint32_t last_us;    /* the counter when clock_us was extended */
-    uint32_t heard_us;   /* last valid frame of the session */
-    uint32_t batch_last; /* ticks of the newest reading in the batch */
-    uint32_t failsafe_on; /* bit per control: at its fail-safe value, to be reported */
     uint32_t readings_dropped; /* no room: the oldest are kept, the new one is dropped */
+    /* The rest is mp_device's own. */
+    uint64_t clock_us;     /* extended from the wrapping counter */
+    uint32_t last_us;      /* the counter when it was extended, ... */
+    uint32_t asked_us;     /* ... and when the latest time question came */
+    uint32_t batch_last;   /* ticks of the newest reading in the batch */
+    uint32_t failsafe_due; /* bit per control: its fail-safe is to be reported */
     uint32_t reset_at_us;
-    uint16_t describe_offset;
+    uint16_t describe_offset, describe_total;
+    uint16_t last_request;
     uint8_t reset_mode;
-    uint8_t batch_len;
+    uint8_t batch_len, batch_count;
     bool host_present;
-    bool describe_due, reset_due;
-    bool batch_reliable;
+    bool describe_due, reset_due, request_seen, batch_reliable;
     uint8_t batch[MP_BODY_MAX];
 };
 
-/* Checks the tables, puts every control to its initial value by io.apply, and computes the hash of
- * the description. Returns MP_OK or MP_ERR_BAD_VALUE. `config` and `io` are copied. */
+/* Checks the tables (names neither empty nor twice among the controls, types known, bounds finite
+ * and in order, initial and fail-safe value between them), puts every control to its initial value
+ * by io.apply, and computes the hash of the description. Returns MP_OK or MP_ERR_BAD_VALUE.
+ * `config` and `io` are copied. */
 int mp_device_init(struct mp_device *device, const struct mp_device_config *config,
                    const struct mp_device_io *io, uint32_t now_us);
 
-/* As the functions of mp_link with the same names. mp_device_poll also runs the dead-man timer: call
- * it at least every deadman_ms / 4. */
+/* As the functions of mp_link with the same names. mp_device_poll also runs the dead-man timer:
+ * call it at least every deadman_ms / 4. */
 void mp_device_bytes(struct mp_device *device, const uint8_t *bytes, size_t n, uint32_t now_us);
 uint32_t mp_device_poll(struct mp_device *device, uint32_t now_us);
 size_t mp_device_output(struct mp_device *device, uint8_t *out, size_t cap, uint32_t now_us);
 
-/* Adds a reading taken at `ticks` of the device clock (mp_device_ticks) to the batch; the batch goes
- * out by itself when it is full, and with mp_device_flush. A non-finite F32 is refused. `reliable`:
- * kept until safe; else best effort with counted gaps. Returns MP_OK, MP_ERR_BAD_VALUE, or
- * MP_ERR_FULL: dropped and counted in readings_dropped. */
+/* Adds a reading taken at `ticks` of the device clock (mp_device_ticks) to the batch; the batch
+ * goes out by itself when it is full, and with mp_device_flush. A non-finite F32 is refused.
+ * `reliable`: kept until safe; else best effort with counted gaps. Returns MP_OK, MP_ERR_BAD_VALUE,
+ * or MP_ERR_FULL: dropped and counted in readings_dropped. */
 int mp_device_reading(struct mp_device *device, uint8_t slot, union mp_value value, uint32_t ticks,
                       bool reliable);
 int mp_device_flush(struct mp_device *device);
 
-/* Log line, cut to what one message holds. Returns as mp_link_send. */
+/* Log line, cut to what one message holds now. Returns as mp_link_send. */
 int mp_device_log(struct mp_device *device, enum mp_level level, const char *text);
 
 /* Bytes for the host's console. Returns as mp_link_send; all or nothing. */

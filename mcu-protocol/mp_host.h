@@ -7,11 +7,12 @@
 #ifndef MP_HOST_H
 #define MP_HOST_H
 
+#include "mp_clock.h"
 #include "mp_link.h"
 #include "mp_value.h"
 
-#define MP_HOST_SENSORS_MAX 64
-#define MP_HOST_CONTROLS_MAX 32
+#define MP_HOST_SENSORS_MAX     64
+#define MP_HOST_CONTROLS_MAX    32
 #define MP_HOST_DESCRIPTION_MAX 4096
 
 /* Strings are inside the description's bytes, NUL-terminated by the host, valid UTF-8. */
@@ -50,7 +51,8 @@ enum mp_host_state { MP_HOST_HELLO, MP_HOST_DESCRIBING, MP_HOST_READY };
 
 struct mp_host_io {
     void *user;
-    /* The device is known and described: readings and commands may flow. `fresh` as in mp_link_io. */
+    /* The device is known and described: readings and commands may flow. `fresh` as in mp_link_io.
+     */
     void (*ready)(void *user, const struct mp_peer *peer, const struct mp_description *description,
                   bool fresh);
     /* It is gone; commands without a result will get none. */
@@ -65,26 +67,19 @@ struct mp_host_io {
     void (*console)(void *user, const uint8_t *bytes, size_t n);
     /* Something the device sent makes no sense (undecodable, undescribed); dropped and counted. */
     void (*nonsense)(void *user, const char *what);
-    /* Every valid message, before it is acted upon: for monitors. */
+    /* As trace in mp_link_io: every frame, for monitors. */
     void (*trace)(void *user, bool outgoing, const struct mp_message *message);
 };
 
 struct mp_host_config {
     uint8_t *tx_mem, *rx_mem;
     size_t tx_bytes, rx_bytes;
-    uint16_t credit;       /* bytes of messages taken beyond what is safe */
+    uint16_t credit; /* bytes of messages taken beyond what is safe */
     uint32_t baud;
     uint32_t seed;         /* random, different in every process */
     uint16_t keepalive_ms; /* a time question at least so often; the device's dead-man timer waits a
                               multiple */
     bool safe_at_once;     /* nobody will call mp_host_safe: monitors, tools */
-};
-
-/* The device's clock as the host sees it. */
-struct mp_clock {
-    int64_t offset_us; /* host time = device time + offset */
-    uint32_t bound_us; /* the offset is right to within this; UINT32_MAX: not known yet */
-    uint64_t taken_us; /* host time of the sample behind it */
 };
 
 struct mp_host {
@@ -97,16 +92,21 @@ struct mp_host {
     uint32_t nonsense;         /* messages dropped as such */
     uint32_t readings_missing; /* best-effort messages lost */
     /* The rest is mp_host's own. */
-    uint64_t now_us, asked_us, newest_device_us;
-    uint64_t newest_ticks;
-    uint32_t schema; /* of the description held; 0: none */
+    uint64_t now_us;
+    uint64_t asked_us;     /* when the latest time question left; 0: it has not */
+    uint64_t ask_at_us;    /* when the next one is due */
+    uint64_t describe_us;  /* when the description was last asked for */
+    uint64_t newest_ticks; /* latest time known of the device's clock, unwrapped */
+    uint32_t schema;       /* of the description held; 0: none */
     uint16_t next_request;
-    uint16_t description_total, description_have;
+    uint16_t total, have; /* bytes of the description */
     uint8_t time_ref;
-    bool asked, fresh;
+    uint8_t quick_asks; /* time questions still to come in quick succession */
+    bool fresh, ticks_known;
     uint8_t raw[MP_HOST_DESCRIPTION_MAX];
 };
 
+/* Returns MP_OK or MP_ERR_BAD_VALUE. `config` and `io` are copied. */
 int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
                  const struct mp_host_io *io, uint64_t now_us);
 void mp_host_bytes(struct mp_host *host, const uint8_t *bytes, size_t n, uint64_t now_us);
@@ -119,10 +119,12 @@ void mp_host_line_lost(struct mp_host *host);
 void mp_host_safe(struct mp_host *host, uint32_t number);
 
 /* Sends `value` (wire units) for a control, to be applied within ttl_ms of now or never. *request
- * comes back in io.result. Returns MP_OK, MP_ERR_FULL, MP_ERR_NO_SESSION (not ready, or the device's
- * clock is not known yet), MP_ERR_BAD_VALUE (no such control, or out of its range). */
+ * comes back in io.result. Returns MP_OK, MP_ERR_FULL, MP_ERR_NO_SESSION (not ready, or the
+ * device's clock is not known yet), MP_ERR_BAD_VALUE (no such control, or out of its range). */
 int mp_host_command(struct mp_host *host, uint8_t control, union mp_value value, uint32_t ttl_ms,
                     uint64_t now_us, uint16_t *request);
+/* Requests that the device answers with io.result. All four return MP_OK, MP_ERR_FULL,
+ * MP_ERR_TOO_LONG, MP_ERR_BAD_VALUE or MP_ERR_NO_SESSION (not ready). */
 int mp_host_set_id(struct mp_host *host, const uint8_t *id, uint8_t len, uint16_t *request);
 int mp_host_identify(struct mp_host *host, uint16_t ms, uint16_t *request);
 int mp_host_reset(struct mp_host *host, enum mp_reset_mode mode, uint16_t *request);

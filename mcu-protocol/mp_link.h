@@ -2,11 +2,11 @@
  * mp_link.h - the link: sessions, and messages in order without loss or repeat, over a line that
  * loses, damages and repeats bytes.
  *
- * No I/O, no clock, no memory of its own. Bytes and time go in (mp_link_bytes, mp_link_poll), events
- * come out by struct mp_link_io, and bytes for the line are pulled (mp_link_output), so that a UART
- * with one byte of room and a PTY with 4096 are served by the same code and the most urgent message
- * is chosen only when the line has room for it. One link is one serial line; a program may have any
- * number.
+ * No I/O, no clock, no memory of its own. Bytes and time go in (mp_link_bytes, mp_link_poll),
+ * events come out by struct mp_link_io, and bytes for the line are pulled (mp_link_output), so that
+ * a UART with one byte of room and a PTY with 4096 are served by the same code and the most urgent
+ * message is chosen only when the line has room for it. One link is one serial line; a program may
+ * have any number.
  *
  * `now_us` everywhere: a free-running microsecond counter that may wrap; call mp_link_poll at least
  * every 30 minutes.
@@ -37,9 +37,11 @@ enum mp_error {
 enum mp_down {
     MP_DOWN_SILENT,    /* nothing valid came for `silence_ms` */
     MP_DOWN_RESTARTED, /* the device started anew; its readings so far are complete or counted */
-    MP_DOWN_VERSION,   /* the peer speaks another MP_VERSION: peer.version says which */
+    MP_DOWN_VERSION,   /* the peer speaks another MP_VERSION: peer.version says which; told again
+                          at every attempt, with no session between */
     MP_DOWN_LINE,      /* mp_link_line_lost was called */
-    MP_DOWN_REPLACED,  /* device: a host asked for a new session (a bridge restarted) */
+    MP_DOWN_REPLACED,  /* device: a host asked for a new session (a bridge restarted); host: the
+                          device, without a restart, no longer holds this session */
 };
 
 /* What the other side said in its hello. Pointers hold until the next session. */
@@ -61,8 +63,8 @@ struct mp_peer {
 struct mp_message {
     uint8_t id; /* enum mp_msg_id; an id that this version does not know is passed on too */
     bool reliable;
-    uint16_t gap;    /* best effort: messages lost just before this one */
-    uint32_t number; /* reliable: counts from 0 in each epoch of its sender, over sessions */
+    uint16_t gap;        /* best effort: messages lost just before this one */
+    uint32_t number;     /* reliable: counts from 0 in each epoch of its sender, over sessions */
     const uint8_t *body; /* valid during the call */
     size_t len;
 };
@@ -79,6 +81,11 @@ struct mp_link_io {
     void (*message)(void *user, const struct mp_message *message);
     /* Every reliable message sent here before `number` is safe with the peer. */
     void (*safe)(void *user, uint32_t number);
+    /* A best-effort message begins to leave: a last chance to write times into its body. */
+    void (*leaving)(void *user, uint8_t id, uint8_t *body, size_t len, uint32_t now_us);
+    /* Every valid frame that came and every frame that leaves, the link's own and repeated ones
+     * among them; `number` is the byte of the frame. For monitors. */
+    void (*trace)(void *user, bool outgoing, const struct mp_message *message);
 };
 
 /* What a device says of itself in its hello; a host leaves it NULL. Kept by pointer. */
@@ -96,11 +103,13 @@ struct mp_link_config {
     enum mp_role role;
     uint8_t *tx_mem; /* messages wait here until they are safe; belongs to the caller */
     size_t tx_bytes;
-    uint8_t *rx_mem; /* one frame being received, and messages that came before their turn */
-    size_t rx_bytes; /* at least MP_LINK_RX_MIN(max_body) */
-    uint8_t max_body; /* longest body taken: MP_BODY_MIN to MP_BODY_MAX */
+    uint8_t *rx_mem;   /* one frame being received, and messages that came before their turn */
+    size_t rx_bytes;   /* at least MP_LINK_RX_MIN(max_body) */
+    uint8_t max_body;  /* longest body taken: MP_BODY_MIN to MP_BODY_MAX. A host's should be
+                          MP_BODY_MAX: a device's longer messages wait for a host that takes them */
     bool safe_at_once; /* a delivered message is safe: nothing beyond delivery is promised */
-    uint16_t credit;   /* bytes of messages taken beyond what is safe; 0: what rx_mem allows */
+    uint16_t credit;   /* bytes of messages taken beyond what is safe, each counted as its body and
+                          MP_CREDIT_EXTRA; 0: what rx_mem allows */
     uint32_t baud;     /* of the line, for time-outs before a round trip is measured; 0: no limit */
     uint32_t seed;     /* host: random, different in every process; draws nonces and epochs */
     uint16_t silence_ms; /* end the session after this long without a valid frame; 0: never */
@@ -110,25 +119,31 @@ struct mp_link_config {
 /* Least receive memory: one frame of that body and two messages out of turn. */
 #define MP_LINK_RX_MIN(max_body) (3u * ((max_body) + 8u))
 
+/* Least memory for sending: four messages of MP_BODY_MIN bytes. */
+#define MP_LINK_TX_MIN (4u * (MP_BODY_MIN + 10u))
+
+#define MP_LINK_WINDOW 64 /* at most so many reliable messages are not yet safe */
+
 /* Counted since mp_link_init; they wrap. */
 struct mp_link_stats {
     uint32_t frames_in;
     uint32_t frames_out;
     uint32_t bytes_in;
     uint32_t bytes_out;
-    uint32_t bad_frames;  /* failed CRC, cut short, too long, or no frame at all */
-    uint32_t resent;      /* frames sent a second time or more */
-    uint32_t duplicates;  /* arrived a second time or more, dropped */
-    uint32_t foreign;     /* valid, of another session, dropped */
-    uint32_t no_room;     /* arrived out of turn with no memory left, dropped, resent later */
+    uint32_t bad_frames; /* failed CRC, cut short, too long, or no frame at all */
+    uint32_t resent;     /* frames sent a second time or more */
+    uint32_t duplicates; /* arrived a second time or more, dropped */
+    uint32_t foreign;    /* valid, of another session, dropped */
+    uint32_t no_room;    /* arrived out of turn with no memory left, dropped, resent later */
     uint32_t sessions;
     uint32_t rtt_us; /* smoothed round trip; 0: not yet measured */
 };
 
 #include "mp_link_state.h" /* struct mp_link: sized here, its members are the link's own */
 
-/* Prepares `link`; the host starts saying hello at the first poll. Returns MP_OK, or MP_ERR_BAD_VALUE
- * when the memory is too small or a member out of range. `config` and `io` are copied. */
+/* Prepares `link`; the host starts saying hello at the first poll. Returns MP_OK, or
+ * MP_ERR_BAD_VALUE when the memory is too small or a member out of range. `config` and `io` are
+ * copied. */
 int mp_link_init(struct mp_link *link, const struct mp_link_config *config,
                  const struct mp_link_io *io);
 
@@ -144,19 +159,22 @@ uint32_t mp_link_poll(struct mp_link *link, uint32_t now_us);
 size_t mp_link_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us);
 
 /* Keeps a copy of the message until it is safe with the peer and sends it as often as needed.
- * Returns MP_OK, MP_ERR_FULL, MP_ERR_TOO_LONG, or MP_ERR_NO_SESSION (hosts: commands never wait for
- * a session; a device's messages do). */
+ * Returns MP_OK, MP_ERR_FULL, MP_ERR_TOO_LONG, MP_ERR_BAD_VALUE (no such id), or MP_ERR_NO_SESSION
+ * (hosts: commands never wait for a session; a device's messages do). A part of the memory is kept
+ * for MP_PRIO_COMMAND and for mp_link_send_once, so that a queue of readings stops neither. */
 int mp_link_send(struct mp_link *link, enum mp_priority priority, uint8_t id, const uint8_t *body,
                  size_t len);
 
-/* Sends once, unnumbered; the receiver counts gaps. Returns MP_OK, MP_ERR_FULL (drop it: best effort
- * never waits), MP_ERR_TOO_LONG or MP_ERR_NO_SESSION. */
+/* Sends once; the receiver counts gaps. Ids below 0x20 leave as MP_PRIO_COMMAND, others as
+ * MP_PRIO_READING. Returns MP_OK, MP_ERR_FULL (drop it: best effort never waits; the receiver will
+ * see the gap), MP_ERR_TOO_LONG, MP_ERR_BAD_VALUE or MP_ERR_NO_SESSION. */
 int mp_link_send_once(struct mp_link *link, uint8_t id, const uint8_t *body, size_t len);
 
 /* Every message received before `number` is safe: the peer may forget it. Not with safe_at_once. */
 void mp_link_safe(struct mp_link *link, uint32_t number);
 
-/* New credit, told to the peer with the next ack. */
+/* New credit, told to the peer with the next ack. 0 stops the peer's reliable messages; with less
+ * than one message it sends one at a time. */
 void mp_link_credit(struct mp_link *link, uint16_t bytes);
 
 /* The line was cut or the port closed: ends the session, forgets half a frame, and (host) starts
@@ -167,6 +185,11 @@ void mp_link_line_lost(struct mp_link *link);
 bool mp_link_is_up(const struct mp_link *link);
 const struct mp_peer *mp_link_peer(const struct mp_link *link); /* of the latest hello */
 const struct mp_link_stats *mp_link_stats(const struct mp_link *link);
-size_t mp_link_room(const struct mp_link *link); /* longest body that mp_link_send takes now */
+/* Longest body that mp_link_send takes now for a reading, a log or bulk. */
+size_t mp_link_room(const struct mp_link *link);
+/* Longest body that mp_link_send_once takes now. */
+size_t mp_link_room_once(const struct mp_link *link);
+/* Whether a reliable message of this priority or a more urgent one has not yet reached the peer. */
+bool mp_link_pending(const struct mp_link *link, enum mp_priority priority);
 
 #endif

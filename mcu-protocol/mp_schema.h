@@ -14,199 +14,204 @@
  * byte: a mismatch is told as such, with both numbers. */
 #define MP_VERSION 1
 
-#define MP_DEVICE_ID_MAX 16 /* bytes of a device's identity */
-#define MP_IMAGE_ID_MAX 20  /* bytes of an image id: a GNU build id is 20 */
-#define MP_BODY_MIN 64      /* every peer takes message bodies of this many bytes */
-#define MP_BODY_MAX 240     /* no peer sends a longer one */
+#define MP_DEVICE_ID_MAX 16  /* bytes of a device's identity */
+#define MP_IMAGE_ID_MAX  20  /* bytes of an image id: a GNU build id is 20 */
+#define MP_BODY_MIN      64  /* every peer takes message bodies of this many bytes */
+#define MP_BODY_MAX      240 /* no peer sends a longer one */
+#define MP_CREDIT_EXTRA  4   /* a message counts so many bytes beside its body against the credit */
 
 /* X(id, NAME, name, unit): what a sensor measures. CUSTOM carries its own name and unit in the
  * description. */
-#define MP_KINDS(X)                                                                                \
-    X(0, CUSTOM, "", "")                                                                           \
-    X(1, TEMPERATURE, "temperature", "Cel")                                                        \
-    X(2, PRESSURE, "pressure", "hPa")                                                              \
-    X(3, ILLUMINANCE, "illuminance", "lx")                                                         \
-    X(4, HUMIDITY, "humidity", "%RH")                                                              \
-    X(5, VOLTAGE, "voltage", "V")                                                                  \
-    X(6, CURRENT, "current", "A")                                                                  \
-    X(7, POWER, "power", "W")                                                                      \
-    X(8, SPEED, "speed", "rpm")                                                                    \
-    X(9, ACCELERATION, "acceleration", "m/s2")                                                     \
+#define MP_KINDS(X)                            \
+    X(0, CUSTOM, "", "")                       \
+    X(1, TEMPERATURE, "temperature", "Cel")    \
+    X(2, PRESSURE, "pressure", "hPa")          \
+    X(3, ILLUMINANCE, "illuminance", "lx")     \
+    X(4, HUMIDITY, "humidity", "%RH")          \
+    X(5, VOLTAGE, "voltage", "V")              \
+    X(6, CURRENT, "current", "A")              \
+    X(7, POWER, "power", "W")                  \
+    X(8, SPEED, "speed", "rpm")                \
+    X(9, ACCELERATION, "acceleration", "m/s2") \
     X(10, COUNT, "count", "1")
 
 /* X(id, NAME, name, size in bytes): how a value stands on the wire. An integer is multiplied by
  * ten to the power of the description's exponent to get the physical value. */
-#define MP_TYPES(X)                                                                                \
-    X(0, BOOL, "bool", 1)                                                                          \
-    X(1, I16, "i16", 2)                                                                            \
-    X(2, I32, "i32", 4)                                                                            \
+#define MP_TYPES(X)       \
+    X(0, BOOL, "bool", 1) \
+    X(1, I16, "i16", 2)   \
+    X(2, I32, "i32", 4)   \
     X(3, F32, "f32", 4)
 
 /* X(id, NAME, text): how a request of the host ended. */
-#define MP_STATUSES(X)                                                                             \
-    X(0, DONE, "done")                                                                             \
-    X(1, UNKNOWN, "refused: no such control")                                                      \
-    X(2, RANGE, "refused: value out of range")                                                     \
-    X(3, EXPIRED, "refused: past its deadline")                                                    \
-    X(4, CORRUPT, "refused: CRC-32 of the command does not match")                                 \
-    X(5, UNSUPPORTED, "refused: this device cannot do that")                                       \
-    X(6, FAILED, "failed in the device")                                                           \
+#define MP_STATUSES(X)                                             \
+    X(0, DONE, "done")                                             \
+    X(1, UNKNOWN, "refused: no such control")                      \
+    X(2, RANGE, "refused: value out of range")                     \
+    X(3, EXPIRED, "refused: past its deadline")                    \
+    X(4, CORRUPT, "refused: CRC-32 of the command does not match") \
+    X(5, UNSUPPORTED, "refused: this device cannot do that")       \
+    X(6, FAILED, "failed in the device")                           \
     X(7, STALE, "refused: older than a command already taken")
 
 /* X(id, NAME, text): why a control has the value it has. */
-#define MP_CAUSES(X)                                                                               \
-    X(0, COMMAND, "command")                                                                       \
-    X(1, FAILSAFE, "fail-safe: the host is gone")                                                  \
+#define MP_CAUSES(X)                              \
+    X(0, COMMAND, "command")                      \
+    X(1, FAILSAFE, "fail-safe: the host is gone") \
     X(2, LOCAL, "changed at the device")
 
 /* X(id, NAME, text): why the device last started. */
-#define MP_RESETS(X)                                                                               \
-    X(0, UNKNOWN, "unknown")                                                                       \
-    X(1, POWER, "power on")                                                                        \
-    X(2, PIN, "reset pin")                                                                         \
-    X(3, WATCHDOG, "watchdog")                                                                     \
-    X(4, SOFTWARE, "software")                                                                     \
+#define MP_RESETS(X)           \
+    X(0, UNKNOWN, "unknown")   \
+    X(1, POWER, "power on")    \
+    X(2, PIN, "reset pin")     \
+    X(3, WATCHDOG, "watchdog") \
+    X(4, SOFTWARE, "software") \
     X(5, BROWNOUT, "brown-out")
 
 /* X(id, NAME, text): syslog's upper half, in its order of urgency. */
-#define MP_LEVELS(X)                                                                               \
-    X(0, ERROR, "error")                                                                           \
-    X(1, WARNING, "warning")                                                                       \
-    X(2, INFO, "info")                                                                             \
+#define MP_LEVELS(X)         \
+    X(0, ERROR, "error")     \
+    X(1, WARNING, "warning") \
+    X(2, INFO, "info")       \
     X(3, DEBUG, "debug")
 
 /* What a RESET asks for. */
-#define MP_RESET_MODES(X)                                                                          \
-    X(0, APPLICATION, "application")                                                               \
+#define MP_RESET_MODES(X)            \
+    X(0, APPLICATION, "application") \
     X(1, BOOTLOADER, "boot loader")
 
 /*
- * Fields, F(TYPE, name, "what it is"). TYPE is U8, U16, U32, U64, STR (a length byte, then that many
- * bytes) or REST (all bytes up to the end of the message; only last).
+ * Fields, F(TYPE, name, "what it is"). TYPE is U8, U16, U32, U64, STR (a length byte, then that
+ * many bytes) or REST (all bytes up to the end of the message; only last).
  */
 
 /* -- The link's own messages: never numbered, never resent by the window. */
-#define MP_HELLO(F)                                                                                \
-    F(U8, version, "MP_VERSION of the host")                                                       \
-    F(U32, nonce, "names the session that the host asks for; drawn at random, never 0")            \
-    F(U32, epoch_offer, "random; the boot epoch of a device that has none yet")                    \
-    F(U8, max_body, "longest message body the host takes")                                         \
+#define MP_HELLO(F)                                                                     \
+    F(U8, version, "MP_VERSION of the host")                                            \
+    F(U32, nonce, "names the session that the host asks for; drawn at random, never 0") \
+    F(U32, epoch_offer, "random; the boot epoch of a device that has none yet")         \
+    F(U8, max_body, "longest message body the host takes")                              \
     F(U16, credit, "bytes of messages the host takes beyond what is safe")
 
-#define MP_HELLO_ACK(F)                                                                            \
-    F(U8, version, "MP_VERSION of the device")                                                     \
-    F(U32, nonce, "the hello it answers")                                                          \
-    F(U32, epoch, "names this run of the device since its start")                                  \
-    F(U32, first, "number of the oldest message that the device still holds")                      \
-    F(U8, reset, "why the device started: MP_RESETS")                                              \
-    F(U8, max_body, "longest message body the device takes")                                       \
-    F(U16, credit, "bytes of messages the device takes beyond what is safe")                       \
-    F(U16, tick_us, "unit of the time stamps of readings, in microseconds")                        \
-    F(U32, schema, "CRC-32 of the description")                                                    \
-    F(STR, device, "identity of the device, at most MP_DEVICE_ID_MAX bytes; empty: none set")      \
+#define MP_HELLO_ACK(F)                                                                       \
+    F(U8, version, "MP_VERSION of the device")                                                \
+    F(U32, nonce, "the hello it answers")                                                     \
+    F(U32, epoch, "names this run of the device since its start")                             \
+    F(U32, first, "number of the oldest message that the device still holds")                 \
+    F(U8, reset, "why the device started: MP_RESETS")                                         \
+    F(U8, max_body, "longest message body the device takes")                                  \
+    F(U16, credit, "bytes of messages the device takes beyond what is safe")                  \
+    F(U16, tick_us, "unit of the time stamps of readings, in microseconds")                   \
+    F(U32, schema, "CRC-32 of the description")                                               \
+    F(STR, device, "identity of the device, at most MP_DEVICE_ID_MAX bytes; empty: none set") \
     F(STR, image, "identity of its firmware image, at most MP_IMAGE_ID_MAX bytes")
 
 /* The frame's number field holds the low byte of the next number expected. */
-#define MP_ACK(F)                                                                                  \
-    F(U8, safe, "low byte of the first number that is not yet safe")                               \
-    F(U16, credit, "bytes of messages taken beyond what is safe")                                  \
-    F(U8, flags, "MP_ACK_BAD_FRAME: a damaged frame arrived since the last ack")                   \
+#define MP_ACK(F)                                                                         \
+    F(U8, safe, "low byte of the first number that is not yet safe")                      \
+    F(U16, credit, "bytes of messages taken beyond what is safe")                         \
+    F(U8, flags,                                                                          \
+      "MP_ACK_BAD_FRAME: a damaged frame arrived since the last ack; MP_ACK_ASK: answer") \
     F(REST, bitmap, "bit i of byte j: number next + 1 + 8j + i has arrived")
 
-#define MP_NO_SESSION(F)                                                                           \
-    F(U8, version, "MP_VERSION of the device")                                                     \
+#define MP_NO_SESSION(F)                       \
+    F(U8, version, "MP_VERSION of the device") \
     F(U32, epoch, "its boot epoch, 0 before its first hello")
 
 /* -- Time and keep-alive: sent best effort, one answer for one question. */
 #define MP_TIME_ASK(F) F(U8, ref, "comes back in the answer")
 
-#define MP_TIME(F)                                                                                 \
-    F(U8, ref, "of the question")                                                                  \
-    F(U64, device_us, "device clock when the question arrived")                                    \
+#define MP_TIME(F)                                              \
+    F(U8, ref, "of the question")                               \
+    F(U64, device_us, "device clock when the question arrived") \
     F(U32, turnaround_us, "time from then to the answer")
 
 /* -- Self-description, in chunks. */
 #define MP_DESCRIBE(F) F(U16, offset, "first byte wanted")
 
-#define MP_DESCRIPTION(F)                                                                          \
-    F(U16, offset, "of the first byte here")                                                       \
-    F(U16, total, "bytes of the whole description")                                                \
+#define MP_DESCRIPTION_CHUNK(F)                     \
+    F(U16, offset, "of the first byte here")        \
+    F(U16, total, "bytes of the whole description") \
     F(REST, bytes, "as many as fit")
 
 /* -- Up. */
-#define MP_READINGS(F)                                                                             \
-    F(U32, base, "device clock of the first reading, in ticks")                                    \
-    F(REST, entries, "each: slot U8, ticks since the one before as a varint, value by its type")
+#define MP_READINGS(F)                                                                           \
+    F(U32, base, "device clock of the first reading, in ticks")                                  \
+    F(REST, entries,                                                                             \
+      "each: slot U8, ticks since the one before as a varint (none in the first), value by its " \
+      "type")
 
-#define MP_RESULT(F)                                                                               \
-    F(U16, request, "of the host's message it answers")                                            \
+#define MP_RESULT(F)                                    \
+    F(U16, request, "of the host's message it answers") \
     F(U8, status, "MP_STATUSES")
 
-#define MP_CONTROL_STATE(F)                                                                        \
-    F(U8, control, "which")                                                                        \
-    F(U8, cause, "MP_CAUSES")                                                                      \
+#define MP_CONTROL_STATE(F)   \
+    F(U8, control, "which")   \
+    F(U8, cause, "MP_CAUSES") \
     F(U32, value, "the value's bits, by the control's type")
 
-#define MP_LOG(F)                                                                                  \
-    F(U8, level, "MP_LEVELS")                                                                      \
+#define MP_LOG(F)             \
+    F(U8, level, "MP_LEVELS") \
     F(REST, text, "UTF-8")
 
 /* -- Down. */
-#define MP_COMMAND(F)                                                                              \
-    F(U16, request, "comes back in the result")                                                    \
-    F(U8, control, "which")                                                                        \
-    F(U32, value, "the value's bits, by the control's type")                                       \
-    F(U32, deadline, "device clock in ticks; never applied after it")                              \
+#define MP_COMMAND(F)                                                 \
+    F(U16, request, "comes back in the result")                       \
+    F(U8, control, "which")                                           \
+    F(U32, value, "the value's bits, by the control's type")          \
+    F(U32, deadline, "device clock in ticks; never applied after it") \
     F(U32, crc, "CRC-32 over session nonce, id and the fields before")
 
-#define MP_RESET(F)                                                                                \
-    F(U16, request, "comes back in the result, which is sent before the reset")                    \
+#define MP_RESET(F)                                                             \
+    F(U16, request, "comes back in the result, which is sent before the reset") \
     F(U8, mode, "MP_RESET_MODES")
 
-#define MP_IDENTIFY(F)                                                                             \
-    F(U16, request, "comes back in the result")                                                    \
+#define MP_IDENTIFY(F)                          \
+    F(U16, request, "comes back in the result") \
     F(U16, ms, "for how long to show which board this is")
 
-#define MP_SET_ID(F)                                                                               \
-    F(U16, request, "comes back in the result")                                                    \
-    F(U32, crc, "CRC-32 over session nonce, id and the new identity")                              \
+#define MP_SET_ID(F)                                                  \
+    F(U16, request, "comes back in the result")                       \
+    F(U32, crc, "CRC-32 over session nonce, id and the new identity") \
     F(STR, device, "the new identity, kept by the device over power loss")
 
 /* -- Both ways. */
 #define MP_CONSOLE(F) F(REST, bytes, "as typed or printed")
 
 /* X(id, NAME, name, FIELDS, from). 0x00 is never an id; 0x40 to 0x4f are kept for bulk upload. */
-#define MP_MESSAGES(X)                                                                             \
-    X(0x01, HELLO, hello, MP_HELLO, "host")                                                        \
-    X(0x02, HELLO_ACK, hello_ack, MP_HELLO_ACK, "device")                                          \
-    X(0x03, ACK, ack, MP_ACK, "both")                                                              \
-    X(0x04, NO_SESSION, no_session, MP_NO_SESSION, "device")                                       \
-    X(0x05, TIME_ASK, time_ask, MP_TIME_ASK, "host")                                               \
-    X(0x06, TIME, time, MP_TIME, "device")                                                         \
-    X(0x10, DESCRIBE, describe, MP_DESCRIBE, "host")                                               \
-    X(0x11, DESCRIPTION, description, MP_DESCRIPTION, "device")                                    \
-    X(0x20, READINGS, readings, MP_READINGS, "device")                                             \
-    X(0x21, RESULT, result, MP_RESULT, "device")                                                   \
-    X(0x22, CONTROL_STATE, control_state, MP_CONTROL_STATE, "device")                              \
-    X(0x23, LOG, log, MP_LOG, "device")                                                            \
-    X(0x30, COMMAND, command, MP_COMMAND, "host")                                                  \
-    X(0x31, RESET, reset, MP_RESET, "host")                                                        \
-    X(0x32, IDENTIFY, identify, MP_IDENTIFY, "host")                                               \
-    X(0x33, SET_ID, set_id, MP_SET_ID, "host")                                                     \
+#define MP_MESSAGES(X)                                                            \
+    X(0x01, HELLO, hello, MP_HELLO, "host")                                       \
+    X(0x02, HELLO_ACK, hello_ack, MP_HELLO_ACK, "device")                         \
+    X(0x03, ACK, ack, MP_ACK, "both")                                             \
+    X(0x04, NO_SESSION, no_session, MP_NO_SESSION, "device")                      \
+    X(0x05, TIME_ASK, time_ask, MP_TIME_ASK, "host")                              \
+    X(0x06, TIME, time, MP_TIME, "device")                                        \
+    X(0x10, DESCRIBE, describe, MP_DESCRIBE, "host")                              \
+    X(0x11, DESCRIPTION_CHUNK, description_chunk, MP_DESCRIPTION_CHUNK, "device") \
+    X(0x20, READINGS, readings, MP_READINGS, "device")                            \
+    X(0x21, RESULT, result, MP_RESULT, "device")                                  \
+    X(0x22, CONTROL_STATE, control_state, MP_CONTROL_STATE, "device")             \
+    X(0x23, LOG, log, MP_LOG, "device")                                           \
+    X(0x30, COMMAND, command, MP_COMMAND, "host")                                 \
+    X(0x31, RESET, reset, MP_RESET, "host")                                       \
+    X(0x32, IDENTIFY, identify, MP_IDENTIFY, "host")                              \
+    X(0x33, SET_ID, set_id, MP_SET_ID, "host")                                    \
     X(0x38, CONSOLE, console, MP_CONSOLE, "both")
 
 #define MP_ACK_BAD_FRAME 0x01u
+#define MP_ACK_ASK       0x02u
 
-#define MP_X_KIND(id, NAME, name, unit) MP_KIND_##NAME = id,
-#define MP_X_TYPE(id, NAME, name, size) MP_TYPE_##NAME = id,
-#define MP_X_STATUS(id, NAME, text) MP_STATUS_##NAME = id,
-#define MP_X_CAUSE(id, NAME, text) MP_CAUSE_##NAME = id,
-#define MP_X_RESET(id, NAME, text) MP_RESET_##NAME = id,
-#define MP_X_LEVEL(id, NAME, text) MP_LEVEL_##NAME = id,
-#define MP_X_RESET_MODE(id, NAME, text) MP_RESET_TO_##NAME = id,
+#define MP_X_KIND(id, NAME, name, unit)        MP_KIND_##NAME = id,
+#define MP_X_TYPE(id, NAME, name, size)        MP_TYPE_##NAME = id,
+#define MP_X_STATUS(id, NAME, text)            MP_STATUS_##NAME = id,
+#define MP_X_CAUSE(id, NAME, text)             MP_CAUSE_##NAME = id,
+#define MP_X_RESET(id, NAME, text)             MP_RESET_##NAME = id,
+#define MP_X_LEVEL(id, NAME, text)             MP_LEVEL_##NAME = id,
+#define MP_X_RESET_MODE(id, NAME, text)        MP_RESET_TO_##NAME = id,
 #define MP_X_MSG(id, NAME, name, FIELDS, from) MP_MSG_##NAME = id,
 
-enum mp_kind { MP_KINDS(MP_X_KIND) MP_KIND_COUNT };
+enum mp_kind { MP_KINDS(MP_X_KIND) MP_KIND_END };
 enum mp_type { MP_TYPES(MP_X_TYPE) MP_TYPE_COUNT };
 enum mp_status { MP_STATUSES(MP_X_STATUS) MP_STATUS_COUNT };
 enum mp_cause { MP_CAUSES(MP_X_CAUSE) MP_CAUSE_COUNT };

@@ -22,14 +22,21 @@ size_t mp_type_size(uint8_t type); /* bytes on the wire; 0: no such type */
 uint32_t mp_value_to_bits(uint8_t type, union mp_value value);
 union mp_value mp_value_from_bits(uint8_t type, uint32_t bits);
 
-/* Whether the bits are a value of the type (BOOL 0 or 1, I16 in range, F32 finite) within the two
- * bounds, both included. */
+/* Whether it is a value of the type: BOOL 0 or 1, I16 in its range, F32 finite. */
+bool mp_value_of_type(uint8_t type, union mp_value value);
+
+/* The same, and within the two bounds, both included. */
 bool mp_value_in_range(uint8_t type, union mp_value value, union mp_value min, union mp_value max);
 
 /* Writes mp_type_size bytes; returns how many. */
 size_t mp_value_put(uint8_t type, union mp_value value, uint8_t *out);
 /* Reads mp_type_size bytes. */
 union mp_value mp_value_get(uint8_t type, const uint8_t *in);
+
+/* A number in groups of seven bits, lowest first, the top bit set on all but the last. Writes at
+ * most MP_VARINT_MAX bytes; returns how many. */
+#define MP_VARINT_MAX 5
+size_t mp_varint_put(uint32_t value, uint8_t *out);
 
 /* One entry of a READINGS message. */
 struct mp_reading {
@@ -46,11 +53,12 @@ struct mp_readings_iter {
     const uint8_t *types;
     size_t slots;
     uint32_t ticks;
+    bool begun;
 };
 void mp_readings_begin(struct mp_readings_iter *iter, uint32_t base, const uint8_t *entries,
                        size_t n, const uint8_t *types, size_t slots);
 /* 1: *reading holds the next; 0: end; -1: malformed from here on (unknown slot, cut short, bad
- * varint). */
+ * varint, a value that its type cannot have, NaN among them). */
 int mp_readings_next(struct mp_readings_iter *iter, struct mp_reading *reading);
 
 #endif

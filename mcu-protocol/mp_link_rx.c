@@ -1,0 +1,198 @@
+/*
+ * What came: bytes to frames, reliable messages into their order, and the ack that tells about it.
+ * A message that came too early waits in the queue; that queue is also the bitmap of the ack, so
+ * the two cannot disagree.
+ */
+#include "mp_crc.h"
+#include "mp_link_parts.h"
+
+#include <string.h>
+
+void mp_rx_init(struct mp_link *link)
+{
+    struct mp_link_rx *rx = &link->rx;
+    size_t frame = (size_t)MP_FRAME_HEAD + link->config.max_body + MP_FRAME_TAIL;
+    mp_deframer_init(&rx->deframer, link->config.rx_mem, link->config.max_body);
+    mp_queue_init(&rx->queue, link->config.rx_mem + frame, link->config.rx_bytes - frame, 0);
+    rx->credit = link->config.credit;
+    if (rx->credit == 0)
+        rx->credit = rx->queue.cap > UINT16_MAX ? UINT16_MAX : (uint16_t)rx->queue.cap;
+}
+
+void mp_rx_begin_session(struct mp_link *link, uint32_t first)
+{
+    struct mp_link_rx *rx = &link->rx;
+    rx->queue.used = 0;
+    rx->next = first;
+    rx->safe = first;
+}
+
+static void on_bad_frame(struct mp_link *link)
+{
+    link->stats.bad_frames++;
+    if (link->phase == MP_LINK_UP) {
+        link->rx.bad = true;
+        link->due |= MP_DUE_ACK;
+    }
+}
+
+static void on_frame(struct mp_link *link)
+{
+    const uint8_t *mem = link->rx.deframer.mem;
+    struct mp_link_frame frame = {
+        .id = mem[0] & (uint8_t)~MP_FRAME_RELIABLE,
+        .reliable = (mem[0] & MP_FRAME_RELIABLE) != 0,
+        .tag = mem[1],
+        .number = mem[2],
+        .body = mem + MP_FRAME_HEAD,
+        .len = (size_t)link->rx.deframer.len - MP_FRAME_HEAD - MP_FRAME_TAIL,
+    };
+    link->stats.frames_in++;
+    mp_link_frame(link, &frame);
+}
+
+void mp_link_bytes(struct mp_link *link, const uint8_t *bytes, size_t n, uint32_t now_us)
+{
+    link->now_us = now_us;
+    link->stats.bytes_in += (uint32_t)n;
+    for (size_t i = 0; i < n; i++) {
+        switch (mp_deframer_byte(&link->rx.deframer, bytes[i])) {
+        case MP_DEFRAMED_MORE:
+            break;
+        case MP_DEFRAMED_BAD:
+            on_bad_frame(link);
+            break;
+        case MP_DEFRAMED_FRAME:
+            on_frame(link);
+            break;
+        }
+    }
+}
+
+static uint8_t *find(const struct mp_queue *queue, uint8_t number)
+{
+    uint8_t *record = mp_queue_next(queue, NULL);
+    while (record != NULL && record[MP_RECORD_NUMBER] != number)
+        record = mp_queue_next(queue, record);
+    return record;
+}
+
+static void deliver(struct mp_link *link, uint8_t id, const uint8_t *body, size_t len)
+{
+    struct mp_message message = {
+        .id = id, .reliable = true, .number = link->rx.next, .body = body, .len = len};
+    link->rx.next++;
+    if (link->config.safe_at_once)
+        link->rx.safe = link->rx.next;
+    if (link->io.message != NULL)
+        link->io.message(link->io.user, &message);
+}
+
+static void deliver_waiting(struct mp_link *link)
+{
+    struct mp_queue *queue = &link->rx.queue;
+    uint8_t *record;
+    while ((record = find(queue, (uint8_t)link->rx.next)) != NULL) {
+        deliver(link, record[MP_RECORD_ID], mp_queue_body(queue, record), record[MP_RECORD_LEN]);
+        mp_queue_take(queue, record);
+    }
+}
+
+static void keep(struct mp_link *link, const struct mp_link_frame *frame)
+{
+    uint8_t *record = mp_queue_put(&link->rx.queue, frame->id, frame->body, frame->len);
+    if (record == NULL)
+        link->stats.no_room++;
+    else
+        record[MP_RECORD_NUMBER] = frame->number;
+}
+
+static void on_reliable(struct mp_link *link, const struct mp_link_frame *frame)
+{
+    uint8_t ahead = (uint8_t)(frame->number - link->rx.next);
+    link->due |= MP_DUE_ACK;
+    if (ahead >= MP_LINK_WINDOW || find(&link->rx.queue, frame->number) != NULL) {
+        link->stats.duplicates++;
+    } else if (ahead > 0) {
+        keep(link, frame);
+    } else {
+        deliver(link, frame->id, frame->body, frame->len);
+        deliver_waiting(link);
+    }
+}
+
+static void on_best_effort(struct mp_link *link, const struct mp_link_frame *frame)
+{
+    uint8_t gap = (uint8_t)(frame->number - link->rx.once_next);
+    if (gap > INT8_MAX) {
+        link->stats.duplicates++;
+        return;
+    }
+    struct mp_message message = {.id = frame->id,
+                                 .gap = gap,
+                                 .number = frame->number,
+                                 .body = frame->body,
+                                 .len = frame->len};
+    link->rx.once_next = (uint8_t)(frame->number + 1);
+    if (link->io.message != NULL)
+        link->io.message(link->io.user, &message);
+}
+
+void mp_rx_message(struct mp_link *link, const struct mp_link_frame *frame)
+{
+    if (frame->reliable)
+        on_reliable(link, frame);
+    else
+        on_best_effort(link, frame);
+}
+
+/* Returns how many bytes of the bitmap are used. */
+static size_t fill_bitmap(const struct mp_link_rx *rx, uint8_t bitmap[MP_LINK_WINDOW / 8])
+{
+    size_t used = 0;
+    memset(bitmap, 0, MP_LINK_WINDOW / 8);
+    for (uint8_t *r = mp_queue_next(&rx->queue, NULL); r != NULL;
+         r = mp_queue_next(&rx->queue, r)) {
+        uint8_t bit = (uint8_t)(r[MP_RECORD_NUMBER] - rx->next - 1);
+        bitmap[bit / 8] |= (uint8_t)(1u << (bit % 8));
+        if (used <= bit / 8u)
+            used = bit / 8u + 1;
+    }
+    return used;
+}
+
+int mp_rx_ack(struct mp_link *link, struct mp_link_frame *frame)
+{
+    struct mp_link_rx *rx = &link->rx;
+    uint8_t bitmap[MP_LINK_WINDOW / 8];
+    struct mp_ack ack = {
+        .safe = (uint8_t)rx->safe,
+        .credit = rx->credit,
+        .flags = (uint8_t)((rx->bad ? MP_ACK_BAD_FRAME : 0) | (link->tx.ask ? MP_ACK_ASK : 0)),
+        .bitmap = bitmap,
+        .bitmap_len = fill_bitmap(rx, bitmap),
+    };
+    frame->id = MP_MSG_ACK;
+    frame->tag = link->tag;
+    frame->number = (uint8_t)rx->next;
+    rx->bad = false;
+    link->tx.ask = false;
+    return mp_encode_ack(link->tx.own, sizeof link->tx.own, &ack);
+}
+
+void mp_link_safe(struct mp_link *link, uint32_t number)
+{
+    struct mp_link_rx *rx = &link->rx;
+    if (number - rx->safe - 1 >= rx->next - rx->safe)
+        return;
+    rx->safe = number;
+    link->due |= MP_DUE_ACK;
+}
+
+void mp_link_credit(struct mp_link *link, uint16_t bytes)
+{
+    if (bytes == link->rx.credit)
+        return;
+    link->rx.credit = bytes;
+    link->due |= MP_DUE_ACK;
+}
