@@ -100,7 +100,7 @@ void buf_deinit(struct buf *b)
 
 struct slice buf_all(const struct buf *b)
 {
-    return (struct slice){b->data, b->len};
+    return (struct slice){b->data != NULL ? b->data : "", b->len};
 }
 
 struct slice slice_of(const char *text)

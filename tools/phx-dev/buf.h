@@ -36,7 +36,7 @@ char *copy_bytes(const char *bytes, size_t n);
 void *must_calloc(size_t count, size_t size);
 void *must_realloc(void *old, size_t size);
 
-struct slice buf_all(const struct buf *b);
+struct slice buf_all(const struct buf *b); // its data is never NULL
 struct slice slice_of(const char *text);
 int slice_eq(struct slice a, const char *text);
 // Without the spaces and tabs at both ends.

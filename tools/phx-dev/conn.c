@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,7 @@ static void on_tls_bytes(struct conn *c, const char *bytes, size_t n)
     char plain[16384];
     BIO_write(SSL_get_rbio(c->ssl), bytes, (int)n);
     for (;;) {
+        ERR_clear_error(); // SSL_get_error looks at what other connections left there
         int got = SSL_read(c->ssl, plain, sizeof plain); // does the handshake too
         if (got <= 0) {
             flush_tls(c); // an alert, most likely

@@ -58,7 +58,8 @@ enum http_parse http_parse(struct http_request *r, char *bytes, size_t n, size_t
 {
     char *end = n > 0 ? memmem(bytes, n, "\r\n\r\n", 4) : NULL;
     if (end == NULL) {
-        return n > HTTP_MAX_HEAD ? HTTP_BAD : HTTP_MORE;
+        bool method = n == 0 || isalpha((unsigned char)bytes[0]); // a TLS hello has no end of head
+        return n > HTTP_MAX_HEAD || !method ? HTTP_BAD : HTTP_MORE;
     }
     *used = (size_t)(end - bytes) + 4;
     if (*used > HTTP_MAX_HEAD) {

@@ -79,11 +79,12 @@ struct task *socket_add_task(struct socket *s, enum task_kind kind, uint64_t cha
     struct task *t = must_calloc(1, sizeof *t);
     t->kind = kind;
     t->channel_id = channel_id;
-    struct task **tail = &s->tasks;
-    while (*tail != NULL) {
-        tail = &(*tail)->next;
+    struct task **at = &s->tasks;
+    while (*at != NULL && !(kind == TASK_LATE && (*at)->kind == TASK_IN)) {
+        at = &(*at)->next;
     }
-    *tail = t;
+    t->next = *at;
+    *at = t;
     return t;
 }
 

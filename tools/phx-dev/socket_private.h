@@ -72,7 +72,8 @@ void socket_encode_reply(const struct socket *s, struct buf *out, struct slice j
                          const struct phx_msg *to, const char *status, struct slice response);
 void socket_send_reply(struct socket *s, struct slice join_ref, const struct phx_msg *to,
                        const char *status, const char *response);
-// Behind all others. NULL when too many wait; the socket is then closed.
+// Behind all others; a late reply ahead of the messages that its channel has still to handle. NULL
+// when too many wait; the socket is then closed.
 struct task *socket_add_task(struct socket *s, enum task_kind kind, uint64_t channel_id);
 
 // ---- channel.c
