@@ -296,7 +296,7 @@ static uint64_t watch_channel(struct commands *commands, uint64_t now_ms)
     if (now_ms < due_ms)
         return due_ms;
     begin_failsafe(commands, now_ms);
-    return now_ms;
+    return UINT64_MAX;
 }
 
 static uint64_t give_up_unanswered(struct commands *commands, uint64_t now_ms)
@@ -316,10 +316,8 @@ uint64_t commands_flush(struct commands *commands, uint64_t now_ms)
 {
     if (commands->description == NULL)
         return UINT64_MAX;
-    uint64_t next_ms = give_up_unanswered(commands, now_ms);
-    uint64_t at_ms = watch_channel(commands, now_ms);
-    if (at_ms > now_ms && at_ms < next_ms)
-        next_ms = at_ms;
+    uint64_t next_ms = watch_channel(commands, now_ms);
+    uint64_t at_ms;
     for (size_t i = 0; i < commands->description->control_count; i++) {
         if (commands->waiting[i].is_set) {
             at_ms = flush_waiting(commands, i, now_ms);
@@ -330,7 +328,8 @@ uint64_t commands_flush(struct commands *commands, uint64_t now_ms)
             next_ms = at_ms < next_ms ? at_ms : next_ms;
         }
     }
-    return next_ms;
+    at_ms = give_up_unanswered(commands, now_ms);
+    return at_ms < next_ms ? at_ms : next_ms;
 }
 
 void commands_on_result(struct commands *commands, uint16_t request, enum mp_status status,
