@@ -173,6 +173,8 @@ class Connection:
             self.events.put(("fin",))
         except (OSError, ValueError) as error:
             self.events.put(("error", str(error)))
+        finally:
+            self.link.close()
 
     def _receive_tls(self):
         while True:
