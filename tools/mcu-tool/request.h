@@ -1,0 +1,27 @@
+/*
+ * request.h - what send, set-id, identify and reset share: meet a device, ask one thing, wait for
+ * the answer.
+ */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include "options.h"
+#include "session.h"
+
+struct request {
+    struct session session;
+    bool ready, refused; /* refused: another version of the protocol */
+    bool asked, answered, lost;
+    uint16_t number;
+    enum mp_status status;
+};
+
+/* Opens the port and waits for a device on it. Returns TOOL_OK, or TOOL_NO_DEVICE after telling
+ * why, with the port closed. */
+int request_open(struct request *request, const char *port, const struct options *options);
+
+/* Waits for the answer to what was just asked; `error` is what mp_host_... returned. Tells how it
+ * went wrong as "WHAT: ...". Returns TOOL_OK or TOOL_REFUSED. */
+int request_finish(struct request *request, const char *what, int error);
+
+#endif
