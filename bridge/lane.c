@@ -23,17 +23,18 @@
 #include <string.h>
 #include <time.h>
 
-#define GREETING_MS          10000 /* the metadata may take so long before its absence is said */
-#define NEVER                UINT64_MAX
-#define SECRET_BYTES         256
-#define QUEUE_BYTES          (4u << 20) /* one upload of the largest batch fits */
-#define MESSAGE_BYTES_MAX    (256u << 10)
-#define CLOSE_MS             1000
-#define RETRY_MIN_MS         500
-#define RETRY_MAX_MS         60000
-#define READINGS_PER_MESSAGE (MP_BODY_MAX / 3) /* slot, ticks and value take three bytes at least \
-                                                */
-#define FULL_PAUSE_MS        1000
+#define GREETING_MS       10000 /* the metadata may take so long before its absence is said */
+#define NEVER             UINT64_MAX
+#define SECRET_BYTES      256
+#define QUEUE_BYTES       (4u << 20) /* one upload of the largest batch fits */
+#define MESSAGE_BYTES_MAX (256u << 10)
+#define CLOSE_MS          1000
+#define RETRY_MIN_MS      500
+#define RETRY_MAX_MS      60000
+#define READINGS_PER_MESSAGE                                             \
+    (MP_BODY_MAX / 3) /* slot, ticks and value take three bytes at least \
+                       */
+#define FULL_PAUSE_MS 1000
 
 enum lane_state {
     LANE_IDLE,
@@ -62,6 +63,7 @@ struct lane {
     uint32_t gaps;        /* of the loop, as far as a heartbeat was heard since */
     bool stale;           /* a gap, and no heartbeat since */
     bool closing;         /* stopping: the socket was asked to close */
+    bool closed;          /* and has done so */
     struct lane_log log;
     uint16_t message_count; /* readings of the message at hand */
     struct uplink_reading message[READINGS_PER_MESSAGE];
@@ -237,6 +239,7 @@ static void on_disconnected(void *user, const struct phx_disconnect *why)
     lane->greeting_ms = NEVER;
     if (lane->state != LANE_STOPPING)
         lane->state = LANE_CONNECTING;
+    lane->closed = lane->closing;
     loop_wake(lane->shared->loop);
 }
 
@@ -295,14 +298,18 @@ static void on_bad_control(void *user, const char *why)
     log_warning(lane->config->name, "a control update makes no sense: %s", why);
 }
 
-/* What lies in the buffers after a gap may be as old as the gap. */
+/* What lies in the buffers after a gap may be as old as the gap; what follows the reply to a
+ * heartbeat sent after it is not. */
 static void look_for_gap(struct lane *lane)
 {
     uint32_t gaps = loop_gaps(lane->shared->loop);
     if (gaps == lane->gaps)
         return;
     lane->gaps = gaps;
+    if (lane->socket == NULL || !phx_socket_is_connected(lane->socket))
+        return;
     lane->stale = true;
+    phx_socket_probe(lane->socket);
     log_warning(lane->config->name, "controls are discarded until the server answers a heartbeat");
 }
 
@@ -553,7 +560,7 @@ static void upload(struct lane *lane, uint64_t now)
 static void close_when_done(struct lane *lane, uint64_t now)
 {
     if (lane->closing) {
-        if (!phx_socket_is_connected(lane->socket) || now >= lane->stop_ms)
+        if (lane->closed || now >= lane->stop_ms)
             finish_stop(lane);
         return;
     }
@@ -599,6 +606,7 @@ static uint64_t next_ms(const struct lane *lane)
 uint64_t lane_tick(struct lane *lane, uint64_t now_us)
 {
     uint64_t now = now_us / 1000;
+    look_for_gap(lane);
     if (now >= lane->commands_ms)
         lane->commands_ms = commands_flush(&lane->commands, now);
     if (now >= lane->greeting_ms)

@@ -14,6 +14,7 @@
 
 #define LONGEST_SLEEP_MS 1000
 #define GAP_MS           (LONGEST_SLEEP_MS + 1500)
+#define SAME_SIGNAL_MS   500 /* a shell or supervisor may signal the process and its group */
 #define EXIT_AT_ONCE     1
 
 static uint64_t boot_ms(void)
@@ -76,11 +77,15 @@ void loop_wake(struct loop *loop)
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct loop *loop = signal->data;
-    if (loop->stopping) {
+    uint64_t now_ms = loop_now_ms(loop);
+    if (loop->stopping && now_ms - loop->stop_ms >= SAME_SIGNAL_MS) {
         log_warning("bridge", "second signal: exiting at once");
         _exit(EXIT_AT_ONCE);
     }
+    if (loop->stopping)
+        return;
     loop->stopping = true;
+    loop->stop_ms = now_ms;
     log_info("bridge", "%s: stopping", number == SIGINT ? "interrupted" : "terminated");
     loop->events.stop(loop->events.user);
 }
@@ -108,6 +113,9 @@ int loop_open(struct loop *loop, const struct loop_events *events)
 void loop_run(struct loop *loop)
 {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&loop->sigterm, NULL);
+    uv_close((uv_handle_t *)&loop->sigint, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
     if (uv_loop_close(&loop->uv) != 0)
         log_debug("bridge", "something is left open on the loop");
 }
@@ -116,6 +124,6 @@ void loop_close(struct loop *loop)
 {
     uv_close((uv_handle_t *)&loop->timer, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
-    uv_close((uv_handle_t *)&loop->sigterm, NULL);
-    uv_close((uv_handle_t *)&loop->sigint, NULL);
+    uv_unref((uv_handle_t *)&loop->sigterm); /* heard to the last */
+    uv_unref((uv_handle_t *)&loop->sigint);
 }

@@ -15,7 +15,8 @@ struct loop_events {
      * loop_now_us; UINT64_MAX: not before loop_wake. It is called at least once a second all the
      * same. */
     uint64_t (*tick)(void *user, uint64_t now_us);
-    /* SIGTERM or SIGINT, the first time. A second one ends the process at once. */
+    /* SIGTERM or SIGINT, the first time. A second one, not of the same
+     * moment, ends the process at once. */
     void (*stop)(void *user);
 };
 
@@ -26,6 +27,7 @@ struct loop {
     uv_signal_t sigterm, sigint;
     struct loop_events events;
     uint64_t alive_ms; /* of the clock that goes on during suspend: the last time the loop ran */
+    uint64_t stop_ms;  /* when the first signal came */
     uint32_t gaps;
     bool stopping;
 };

@@ -570,6 +570,14 @@ bool phx_socket_is_connected(const struct phx_socket *socket)
     return phx_machine_is_connected(socket->machine);
 }
 
+void phx_socket_probe(struct phx_socket *socket)
+{
+    uint64_t now = enter(socket);
+
+    phx_machine_probe(socket->machine, now);
+    leave(socket);
+}
+
 bool phx_socket_is_doubtful(const struct phx_socket *socket)
 {
     return phx_machine_is_doubtful(socket->machine, now_of(socket->context));

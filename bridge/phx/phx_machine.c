@@ -415,6 +415,13 @@ static void heartbeat_due(struct phx_machine *m, uint64_t now)
     }
 }
 
+/* One under way is given up: its reply may have been on the way for long. */
+void phx_machine_probe(struct phx_machine *m, uint64_t now)
+{
+    if (m->state == PHX_UP && send_heartbeat(m, now))
+        set_state(m, PHX_UP, now + m->settings.heartbeat_timeout_ms);
+}
+
 static void state_due(struct phx_machine *m, uint64_t now)
 {
     switch (m->state) {

@@ -68,6 +68,7 @@ struct phx_machine *phx_machine_of(const struct phx_channel *channel);
 /* The caller's wishes: see phx.h. disconnect does nothing to a socket that is down. */
 void phx_machine_connect(struct phx_machine *machine, uint64_t now);
 void phx_machine_disconnect(struct phx_machine *machine, uint32_t linger_ms, uint64_t now);
+void phx_machine_probe(struct phx_machine *machine, uint64_t now);
 bool phx_machine_is_connected(const struct phx_machine *machine);
 bool phx_machine_is_doubtful(const struct phx_machine *machine, uint64_t now);
 int phx_machine_join(struct phx_machine *machine, const struct phx_channel_options *options,
