@@ -162,7 +162,7 @@ static struct lws_vhost *new_vhost(struct lws_context *context, SSL_CTX *tls)
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
-        .options = LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
+        .options = tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0,
         .provided_client_ssl_ctx = tls,
         .http_proxy_address = "",
         .vhost_name = PROTOCOL_NAME,

@@ -1,0 +1,315 @@
+/*
+ * phx_rig.c - the transport, clock and caller of a machine, written down. What is right is said by
+ * the tests.
+ */
+#include "phx_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void say(struct rig *rig, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct rig *rig, const char *format, ...)
+{
+    size_t room = sizeof rig->log - rig->log_len;
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(rig->log + rig->log_len, room, format, args);
+    va_end(args);
+    assert_true(n >= 0 && (size_t)n + 1 < room);
+    rig->log_len += (size_t)n;
+    rig->log[rig->log_len++] = '\n';
+    rig->log[rig->log_len] = '\0';
+}
+
+static void inside(struct rig *rig, const char *event)
+{
+    if (rig->inside)
+        rig->inside(rig, event);
+}
+
+/* ---- transport ---- */
+
+static bool io_open(void *user, struct phx_end *end)
+{
+    struct rig *rig = user;
+
+    assert_false(rig->is_open);
+    say(rig, "open");
+    if (rig->refuse_open) {
+        *end = (struct phx_end){.cause = PHX_CAUSE_CREDENTIAL};
+        return false;
+    }
+    rig->is_open = true;
+    return true;
+}
+
+static void io_want_write(void *user)
+{
+    (void)user;
+}
+
+static void io_close(void *user, int code)
+{
+    say(user, "close %d", code);
+}
+
+static void io_drop(void *user)
+{
+    struct rig *rig = user;
+
+    if (rig->is_open)
+        say(rig, "drop");
+    rig->is_open = false;
+}
+
+/* ---- events of the socket ---- */
+
+static void on_connected(void *user)
+{
+    inside(user, "connected");
+    say(user, "connected");
+}
+
+static const char *cause_name(enum phx_cause cause)
+{
+    static const char *const names[] = {"asked",     "resolve",  "connect",   "tls",
+                                        "refused",   "limited",  "server",    "closed",
+                                        "heartbeat", "protocol", "credential"};
+    return names[cause];
+}
+
+static void on_disconnected(void *user, const struct phx_disconnect *why)
+{
+    struct rig *rig = user;
+
+    inside(rig, "disconnected");
+    rig->last_wait_ms = why->retry_ms;
+    say(rig, why->retry ? "down %s in soon" : "down %s", cause_name(why->cause));
+}
+
+static void on_stray(void *user, const struct phx_message *message)
+{
+    inside(user, "stray");
+    say(user, "stray %.*s %.*s %.*s", (int)message->topic.len, message->topic.at,
+        (int)message->event.len, message->event.at, (int)message->payload.len, message->payload.at);
+}
+
+static void on_heartbeat(void *user)
+{
+    inside(user, "heartbeat");
+    say(user, "heartbeat");
+}
+
+/* ---- events of channels ---- */
+
+static void on_joined(void *user, struct phx_text response)
+{
+    struct rig_channel *ch = user;
+
+    inside(ch->rig, "joined");
+    say(ch->rig, "%s: joined %.*s", ch->topic, (int)response.len, response.at);
+}
+
+static void on_refused(void *user, struct phx_text response, uint32_t retry_ms)
+{
+    struct rig_channel *ch = user;
+
+    inside(ch->rig, "refused");
+    ch->rig->last_wait_ms = retry_ms;
+    say(ch->rig, "%s: refused %.*s in soon", ch->topic, (int)response.len, response.at);
+}
+
+static void on_ended(void *user, bool crashed, uint32_t retry_ms)
+{
+    struct rig_channel *ch = user;
+
+    inside(ch->rig, "ended");
+    ch->rig->last_wait_ms = retry_ms;
+    say(ch->rig, "%s: %s in soon", ch->topic, crashed ? "crashed" : "closed");
+}
+
+static void on_message(void *user, struct phx_text event, struct phx_text payload)
+{
+    struct rig_channel *ch = user;
+
+    inside(ch->rig, "message");
+    say(ch->rig, "%s: %.*s %.*s", ch->topic, (int)event.len, event.at, (int)payload.len,
+        payload.at);
+}
+
+static void on_push_end(void *user, void *token, const struct phx_push_result *result)
+{
+    struct rig_channel *ch = user;
+    unsigned push = (unsigned)(uintptr_t)token;
+
+    inside(ch->rig, "push_end");
+    switch (result->end) {
+    case PHX_PUSH_REPLY:
+        say(ch->rig, "%s: push %u %.*s %.*s", ch->topic, push, (int)result->status.len,
+            result->status.at, (int)result->response.len, result->response.at);
+        break;
+    case PHX_PUSH_TIMEOUT:
+        say(ch->rig, "%s: push %u timeout", ch->topic, push);
+        break;
+    case PHX_PUSH_LOST:
+        say(ch->rig, "%s: push %u lost", ch->topic, push);
+        break;
+    }
+}
+
+/* ---- orders of the tests ---- */
+
+void rig_init(struct rig *rig, enum phx_vsn vsn)
+{
+    struct phx_machine_io io = {
+        .user = rig,
+        .open = io_open,
+        .want_write = io_want_write,
+        .close = io_close,
+        .drop = io_drop,
+    };
+
+    *rig = (struct rig){
+        .settings = {.vsn = vsn,
+                     .heartbeat_ms = 30000,
+                     .heartbeat_timeout_ms = 10000,
+                     .connect_timeout_ms = 10000,
+                     .backoff_min_ms = 1000,
+                     .backoff_max_ms = 60000,
+                     .stable_ms = 60000,
+                     .max_queue = 4096,
+                     .seed = 1},
+        .events = {.user = rig,
+                   .connected = on_connected,
+                   .disconnected = on_disconnected,
+                   .message = on_stray,
+                   .heartbeat = on_heartbeat},
+        .now = 1000000,
+    };
+    rig->machine = phx_machine_new(&rig->settings, &io, &rig->events);
+    assert_non_null(rig->machine);
+}
+
+void rig_deinit(struct rig *rig)
+{
+    phx_machine_free(rig->machine);
+}
+
+void rig_drain(struct rig *rig)
+{
+    struct phx_send *send;
+
+    while ((send = phx_machine_next(rig->machine, rig->now)) != NULL) {
+        say(rig, "> %.*s", (int)send->len, phx_send_text(send));
+        free(send);
+    }
+}
+
+void rig_expect(struct rig *rig, const char *lines)
+{
+    rig_drain(rig);
+    assert_string_equal(rig->log, lines);
+    rig_forget(rig);
+}
+
+void rig_forget(struct rig *rig)
+{
+    rig_drain(rig);
+    rig->log_len = 0;
+    rig->log[0] = '\0';
+}
+
+void rig_connect(struct rig *rig)
+{
+    phx_machine_connect(rig->machine, rig->now);
+    rig_pass(rig, 0);
+    phx_machine_opened(rig->machine, rig->now);
+    assert_true(phx_machine_is_connected(rig->machine));
+}
+
+int rig_join(struct rig *rig, unsigned index, const char *topic)
+{
+    struct rig_channel *ch = &rig->channels[index];
+    struct phx_channel_options options = {.topic = topic};
+
+    *ch = (struct rig_channel){.rig = rig,
+                               .topic = topic,
+                               .events = {.user = ch,
+                                          .joined = on_joined,
+                                          .refused = on_refused,
+                                          .ended = on_ended,
+                                          .message = on_message,
+                                          .push_end = on_push_end}};
+    return phx_machine_join(rig->machine, &options, &ch->events, rig->now, &ch->channel);
+}
+
+int rig_push(struct rig *rig, unsigned index, const char *event, const char *payload,
+             uintptr_t token)
+{
+    return phx_machine_push(rig->channels[index].channel, event,
+                            (struct phx_text){payload, strlen(payload)}, 0, (void *)token,
+                            rig->now);
+}
+
+void rig_server(struct rig *rig, const char *frame)
+{
+    size_t len = strlen(frame);
+    char *copy = malloc(len ? len : 1);
+
+    assert_non_null(copy);
+    memcpy(copy, frame, len);
+    phx_machine_text(rig->machine, copy, len, rig->now);
+    free(copy);
+}
+
+static void end(struct rig *rig, const struct phx_end *why)
+{
+    rig->is_open = false;
+    phx_machine_closed(rig->machine, why, rig->now);
+}
+
+void rig_close(struct rig *rig, int code)
+{
+    end(rig, &(struct phx_end){.cause = PHX_CAUSE_CLOSED, .close_code = code});
+}
+
+void rig_fail(struct rig *rig, enum phx_cause cause, int status, uint32_t retry_after_ms)
+{
+    end(rig,
+        &(struct phx_end){.cause = cause, .http_status = status, .retry_after_ms = retry_after_ms});
+}
+
+void rig_pass(struct rig *rig, uint64_t ms)
+{
+    uint64_t until = rig->now + ms, at;
+
+    while ((at = phx_machine_deadline(rig->machine)) <= until) {
+        rig->now = at > rig->now ? at : rig->now;
+        phx_machine_tick(rig->machine, rig->now);
+    }
+    rig->now = until;
+}
+
+void rig_up(struct rig *rig, enum phx_vsn vsn)
+{
+    rig_init(rig, vsn);
+    rig_connect(rig);
+    rig_expect(rig, "open\nconnected\n");
+}
+
+void rig_up_and_joined(struct rig *rig)
+{
+    rig_up(rig, PHX_V2);
+    assert_int_equal(rig_join(rig, 0, "room:1"), PHX_OK);
+    rig_server(rig, "[\"1\",\"1\",\"room:1\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+    rig_expect(rig, "room:1: joined {}\n> [\"1\",\"1\",\"room:1\",\"phx_join\",{}]\n");
+}
