@@ -181,7 +181,8 @@ void lane_log_refused(struct lane_log *log, const char *topic, struct phx_text r
                       uint32_t retry_ms)
 {
     char quoted[QUOTED];
-    log_line(is_worth_a_line(++log->refusals) ? LOG_WARNING : LOG_DEBUG, log->who,
+    log->refusals++;
+    log_line(is_worth_a_line(log->refusals) ? LOG_WARNING : LOG_DEBUG, log->who,
              "the server refuses %s: %s; trying again in %u ms", topic,
              log_quote(quoted, sizeof quoted, response.at, response.len), retry_ms);
 }
@@ -189,7 +190,8 @@ void lane_log_refused(struct lane_log *log, const char *topic, struct phx_text r
 void lane_log_ignored(struct lane_log *log, struct phx_text event)
 {
     char quoted[QUOTED];
-    log_line(is_worth_a_line(++log->ignored) ? LOG_INFO : LOG_DEBUG, log->who,
+    log->ignored++;
+    log_line(is_worth_a_line(log->ignored) ? LOG_INFO : LOG_DEBUG, log->who,
              "ignored the event \"%s\" (%u ignored so far)",
              log_quote(quoted, sizeof quoted, event.at, event.len), log->ignored);
 }
