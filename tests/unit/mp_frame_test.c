@@ -1,0 +1,267 @@
+/*
+ * Frames: what goes in comes out, whatever is cut, damaged or repeated on the way costs the least.
+ */
+#include "mp_crc.h"
+#include "mp_frame.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LINE_MAX 4096
+
+struct line {
+    uint8_t bytes[LINE_MAX];
+    size_t len;
+};
+
+static uint32_t seed = 20260102;
+
+static uint8_t random_byte(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (uint8_t)(seed >> 24);
+}
+
+static void put(struct line *line, uint8_t number, const uint8_t *body, size_t len, bool shared)
+{
+    struct mp_framer framer = {0};
+    mp_framer_begin(&framer, 0x20, 0x55, number, body, len, shared);
+    line->len += mp_framer_read(&framer, line->bytes + line->len, LINE_MAX - line->len);
+    assert_true(mp_framer_idle(&framer));
+}
+
+/* Counts the frames in the bytes; numbers[] gets those of the first ones. */
+static size_t count(const uint8_t *bytes, size_t n, uint8_t *numbers, size_t *bad)
+{
+    uint8_t mem[MP_FRAME_MAX];
+    struct mp_deframer deframer;
+    size_t frames = 0;
+    mp_deframer_init(&deframer, mem, MP_BODY_MAX);
+    *bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        enum mp_deframed got = mp_deframer_byte(&deframer, bytes[i]);
+        *bad += got == MP_DEFRAMED_BAD;
+        if (got == MP_DEFRAMED_FRAME && frames < 16)
+            numbers[frames++] = mem[2];
+    }
+    return frames;
+}
+
+static void crcs_have_their_catalogued_check_values(void **state)
+{
+    static const uint8_t digits[] = "123456789";
+    uint16_t crc = MP_CRC16_START;
+    (void)state;
+    for (size_t i = 0; i < 9; i++)
+        crc = mp_crc16_update(crc, digits[i]);
+    assert_int_equal((uint16_t)~crc, 0x906e);
+    crc = mp_crc16_update(crc, 0x6e);
+    crc = mp_crc16_update(crc, 0x90);
+    assert_int_equal(crc, MP_CRC16_GOOD);
+    assert_int_equal(mp_crc32(0, digits, 9), 0xcbf43926);
+    assert_int_equal(mp_crc32(mp_crc32(0, digits, 4), digits + 4, 5), 0xcbf43926);
+}
+
+static void every_body_length_and_content_comes_back(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 4; kind++)
+        for (size_t len = 0; len <= MP_BODY_MAX; len++) {
+            uint8_t body[MP_BODY_MAX], mem[MP_FRAME_MAX];
+            struct mp_deframer deframer;
+            struct line line = {.len = 0};
+            enum mp_deframed got = MP_DEFRAMED_MORE;
+            for (size_t i = 0; i < len; i++)
+                body[i] = kind == 0   ? 0
+                          : kind == 1 ? 0xff
+                          : kind == 2 ? random_byte() & 1
+                                      : random_byte();
+            put(&line, 7, body, len, false);
+            assert_int_equal(line.len, len + MP_FRAME_OVERHEAD);
+            assert_null(memchr(line.bytes + 1, 0, line.len - 2));
+            mp_deframer_init(&deframer, mem, MP_BODY_MAX);
+            for (size_t i = 0; i < line.len; i++)
+                got = mp_deframer_byte(&deframer, line.bytes[i]);
+            assert_int_equal(got, MP_DEFRAMED_FRAME);
+            assert_int_equal(deframer.len, len + 5);
+            assert_int_equal(mem[0], 0x20);
+            assert_int_equal(mem[1], 0x55);
+            assert_int_equal(mem[2], 7);
+            assert_memory_equal(mem + 3, body, len);
+        }
+}
+
+static void a_frame_read_in_any_pieces_is_the_same(void **state)
+{
+    static const uint8_t body[] = {0, 1, 0, 0, 2, 3, 4, 0};
+    struct line whole = {.len = 0};
+    (void)state;
+    put(&whole, 0, body, sizeof body, false);
+    for (size_t step = 1; step < whole.len; step++) {
+        struct mp_framer framer = {0};
+        uint8_t out[64];
+        size_t n = 0;
+        mp_framer_begin(&framer, 0x20, 0x55, 0, body, sizeof body, false);
+        while (!mp_framer_idle(&framer))
+            n += mp_framer_read(&framer, out + n, step);
+        assert_int_equal(n, whole.len);
+        assert_memory_equal(out, whole.bytes, n);
+    }
+}
+
+static void a_frame_cut_at_any_point_is_bad_and_costs_only_itself(void **state)
+{
+    uint8_t body[32], numbers[16];
+    (void)state;
+    for (size_t i = 0; i < sizeof body; i++)
+        body[i] = i % 5 == 0 ? 0 : random_byte();
+    struct line one = {.len = 0};
+    put(&one, 1, body, sizeof body, false);
+    for (size_t cut = 1; cut < one.len - 1; cut++) {
+        struct line line = {.len = cut};
+        size_t bad;
+        memcpy(line.bytes, one.bytes, cut);
+        put(&line, 2, body, sizeof body, false);
+        assert_int_equal(count(line.bytes, line.len, numbers, &bad), 1);
+        assert_int_equal(numbers[0], 2);
+        assert_int_equal(bad, cut > 1 ? 1 : 0);
+    }
+}
+
+static void resyncs_after_garbage(void **state)
+{
+    static const uint8_t body[] = {1, 2, 3};
+    uint8_t numbers[16];
+    size_t bad;
+    (void)state;
+    for (int round = 0; round < 1000; round++) {
+        struct line line = {.len = 0};
+        size_t n = random_byte();
+        for (size_t i = 0; i < n; i++)
+            line.bytes[line.len++] = random_byte();
+        put(&line, 9, body, sizeof body, false);
+        assert_int_equal(count(line.bytes, line.len, numbers, &bad), 1);
+        assert_int_equal(numbers[0], 9);
+    }
+}
+
+/* Three frames; every single bit flipped in turn. */
+static size_t worst_loss(bool shared, size_t skip_at, double *mean)
+{
+    uint8_t body[32], numbers[16];
+    size_t bad, worst = 0, lost = 0, cases = 0;
+    struct line line = {.len = 0};
+    for (size_t i = 0; i < sizeof body; i++)
+        body[i] = i % 7 == 0 ? 0 : random_byte();
+    for (uint8_t i = 0; i < 3; i++)
+        put(&line, i, body, sizeof body, shared && i > 0);
+    for (size_t bit = 8; bit < 8 * (line.len - 1); bit++) {
+        if (skip_at > 0 && bit / 8 % skip_at == 0)
+            continue;
+        struct line hit = line;
+        hit.bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        size_t here = 3 - count(hit.bytes, hit.len, numbers, &bad);
+        worst = here > worst ? here : worst;
+        lost += here;
+        cases++;
+    }
+    *mean = (double)lost / (double)cases;
+    return worst;
+}
+
+static void a_flipped_bit_costs_one_frame(void **state)
+{
+    double mean;
+    (void)state;
+    /* Delimiters of their own: one of two may go. */
+    assert_int_equal(worst_loss(false, 0, &mean), 1);
+    assert_true(mean <= 1.0);
+    /* Back to back: the shared delimiter is the one byte whose loss costs both. */
+    assert_int_equal(worst_loss(true, 39, &mean), 1);
+    assert_int_equal(worst_loss(true, 0, &mean), 2);
+    assert_true(mean < 1.03);
+}
+
+/* A CRC that is not complemented keeps the residue zero through a zero that is lost or added at the
+ * end; this one must not. */
+static void a_trailing_zero_dropped_or_added_is_seen(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 2000; round++) {
+        uint8_t content[64], mem[MP_FRAME_MAX];
+        size_t n = 3u + random_byte() % 30u;
+        uint16_t crc = MP_CRC16_START;
+        for (size_t i = 0; i < n; i++)
+            content[i] = i + 2 >= n ? 0 : random_byte();
+        for (size_t i = 0; i < n; i++)
+            crc = mp_crc16_update(crc, content[i]);
+        content[n] = (uint8_t)~crc;
+        content[n + 1] = (uint8_t)(~crc >> 8);
+        for (int change = -1; change <= 1; change++) {
+            struct mp_deframer deframer;
+            enum mp_deframed got = MP_DEFRAMED_MORE;
+            content[n + 2] = 0;
+            size_t len = (size_t)((int)n + 2 + change);
+            if (change < 0 && content[n + 1] != 0)
+                continue;
+            mp_deframer_init(&deframer, mem, MP_BODY_MAX);
+            for (size_t at = 0; at <= len;) {
+                size_t zero = at;
+                while (zero < len && content[zero] != 0)
+                    zero++;
+                mp_deframer_byte(&deframer, (uint8_t)(zero - at + 1));
+                for (; at < zero; at++)
+                    mp_deframer_byte(&deframer, content[at]);
+                at++;
+            }
+            got = mp_deframer_byte(&deframer, 0);
+            assert_int_equal(got, change == 0 ? MP_DEFRAMED_FRAME : MP_DEFRAMED_BAD);
+        }
+    }
+}
+
+static void a_frame_longer_than_the_memory_is_bad_and_touches_nothing_behind(void **state)
+{
+    uint8_t body[MP_BODY_MAX] = {1}, mem[MP_FRAME_HEAD + MP_BODY_MIN + MP_FRAME_TAIL + 1];
+    struct mp_deframer deframer;
+    struct line line = {.len = 0};
+    enum mp_deframed got = MP_DEFRAMED_MORE;
+    (void)state;
+    put(&line, 0, body, MP_BODY_MIN + 1, false);
+    mem[sizeof mem - 1] = 0xa5;
+    mp_deframer_init(&deframer, mem, MP_BODY_MIN);
+    for (size_t i = 0; i < line.len; i++)
+        got = mp_deframer_byte(&deframer, line.bytes[i]);
+    assert_int_equal(got, MP_DEFRAMED_BAD);
+    assert_int_equal(mem[sizeof mem - 1], 0xa5);
+}
+
+static void delimiters_alone_are_no_bad_frames(void **state)
+{
+    uint8_t zeros[100] = {0}, numbers[16];
+    size_t bad;
+    (void)state;
+    assert_int_equal(count(zeros, sizeof zeros, numbers, &bad), 0);
+    assert_int_equal(bad, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(crcs_have_their_catalogued_check_values),
+        cmocka_unit_test(every_body_length_and_content_comes_back),
+        cmocka_unit_test(a_frame_read_in_any_pieces_is_the_same),
+        cmocka_unit_test(a_frame_cut_at_any_point_is_bad_and_costs_only_itself),
+        cmocka_unit_test(resyncs_after_garbage),
+        cmocka_unit_test(a_flipped_bit_costs_one_frame),
+        cmocka_unit_test(a_trailing_zero_dropped_or_added_is_seen),
+        cmocka_unit_test(a_frame_longer_than_the_memory_is_bad_and_touches_nothing_behind),
+        cmocka_unit_test(delimiters_alone_are_no_bad_frames),
+    };
+    return cmocka_run_group_tests_name("mp_frame", tests, NULL, NULL);
+}
