@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import selectors
 import signal
 import subprocess
@@ -167,16 +168,37 @@ def start(given, folder):
     key.touch(0o600)
     key.write_text("API_TOKEN_MC_DEMO0DEMO0DEMO0DEMO\n")
     bridge = Process("mcu-bridge", [BIN / "mcu-bridge", "--port", port, "--api-key-file", key, "--url",
-                                    f"ws://{address}/microcontrollers/websocket"],
-                     log=None if given.verbose else log("mcu-bridge"))
+                                    f"ws://{address}/microcontrollers/websocket"], log=log("mcu-bridge"))
     print("bridge    mcu-bridge: serial frames <-> upload_readings and control_update")
     print()
     return Server(address), [bridge, mcu, server]
 
 
+class BridgeLog:
+    """What the bridge says: above all, that the MCU has done what the server asked for."""
+
+    def __init__(self, path, echo):
+        self.file = open(path, errors="replace")
+        self.echo = echo
+        self.motor = None
+
+    def news(self):
+        """New lines about controls; `motor` is the value that the MCU confirmed last."""
+        found = []
+        for line in self.file:
+            if self.echo:
+                print(f"         {line}", end="")
+            done = re.search(r"control (\w+)=([\d.]+): (done.*)", line)
+            if done and done.group(1) == "motor":
+                self.motor = float(done.group(2))
+                found.append(f"the MCU answers: motor={done.group(2)} {done.group(3)}")
+        return found
+
+
 def run(given, server, processes):
-    """Returns what was seen: (readings up, control down, temperature followed)."""
+    """Returns what was seen: readings up, control done, temperature followed, and from what to what."""
     view = View()
+    bridge = BridgeLog(processes[0].log.name, given.verbose)
     motor, before, sent_at = 0, None, None
     lowest = None
     end = given.seconds or float("inf")
@@ -186,11 +208,13 @@ def run(given, server, processes):
                 raise RuntimeError(f"{process.name} ended by itself, status {process.process.returncode}{process.tail()}")
         fresh = server.new_readings()
         view.take(fresh)
-        view.show(motor)
+        for news in bridge.news():
+            view.say(f"---- {news}")
+        view.show(bridge.motor or 0)
         if sent_at is None and view.now() > min(6, end / 3) and len(view.temperatures) > 20:
             before, motor, sent_at = view.temperatures[-1], 100, view.now()
-            reached = server.control("motor", motor)
-            view.say(f'---- the server broadcasts control_update {{"control":[{{"motor":{motor}}}]}}: {reached}')
+            server.control("motor", motor)
+            view.say(f'---- the server broadcasts control_update {{"control":[{{"motor":{motor}}}]}}')
         if sent_at is not None:
             temperatures = [r["value"] for r in fresh if r["type"] == "temperature"]
             if temperatures:
@@ -199,10 +223,10 @@ def run(given, server, processes):
             motor = 0 if motor else 100
             sent_at = view.now()
             server.control("motor", motor)
-            view.say(f"---- motor set to {motor}")
+            view.say(f'---- the server broadcasts control_update {{"control":[{{"motor":{motor}}}]}}')
         time.sleep(0.2)
     followed = before is not None and lowest is not None and lowest < before - 0.3
-    return view.count > 0, sent_at is not None, followed, before, lowest
+    return view.count > 0, bridge.motor is not None, followed, before, lowest
 
 
 def main():
