@@ -1,8 +1,8 @@
 """What the bridge costs: CPU and memory with one MCU, idle and at work; with --scale, many MCUs.
 
 The MCUs are the sample firmware as processes. Idle is the firmware at a hundredth of its speed, so
-that time questions, heartbeats and next to no readings are left. CPU is user and system time of the
-whole process over --seconds; memory is its resident set, shared libraries included.
+that time questions, heartbeats and next to no readings are left. CPU is that of the whole
+process over --seconds; memory is its resident set, shared libraries included.
 """
 
 import argparse
@@ -14,12 +14,12 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MCU_BIN", ROOT / "build" / "release" / "bin"))
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Of all its threads, in the scheduler's nanoseconds: /proc/PID/stat counts in hundredths."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 def rss_kib(pid):
@@ -95,7 +95,7 @@ class Rig:
 
 
 def figure(name, value, unit, goal):
-    print(f"{name} {value:.2f} {unit} {value / goal:.2f} {goal} {'ok' if value <= goal else 'short'}", flush=True)
+    print(f"{name} {value:.3f} {unit} {value / goal:.2f} {goal} {'ok' if value <= goal else 'short'}", flush=True)
 
 
 def measured(count, scale, seconds):
