@@ -165,9 +165,10 @@ size_t mp_link_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t n
 int mp_link_send(struct mp_link *link, enum mp_priority priority, uint8_t id, const uint8_t *body,
                  size_t len);
 
-/* Sends once; the receiver counts gaps. Ids below 0x20 leave as MP_PRIO_COMMAND, others as
- * MP_PRIO_READING. Returns MP_OK, MP_ERR_FULL (drop it: best effort never waits; the receiver will
- * see the gap), MP_ERR_TOO_LONG, MP_ERR_BAD_VALUE or MP_ERR_NO_SESSION. */
+/* Sends once. From MP_COUNTED on the receiver counts gaps, and it leaves as MP_PRIO_READING; lower
+ * ids are questions and answers, not counted, and leave as MP_PRIO_COMMAND. Returns MP_OK,
+ * MP_ERR_FULL (drop it: best effort never waits; the receiver will see the gap), MP_ERR_TOO_LONG,
+ * MP_ERR_BAD_VALUE or MP_ERR_NO_SESSION. */
 int mp_link_send_once(struct mp_link *link, uint8_t id, const uint8_t *body, size_t len);
 
 /* Every message received before `number` is safe: the peer may forget it. Not with safe_at_once. */

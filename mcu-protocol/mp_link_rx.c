@@ -121,10 +121,20 @@ static void on_reliable(struct mp_link *link, const struct mp_link_frame *frame)
     }
 }
 
+/* Returns false for one that is older than another that came already. */
+static bool count_gap(struct mp_link_rx *rx, uint8_t number, uint8_t *gap)
+{
+    *gap = (uint8_t)(number - rx->once_next);
+    if (*gap > INT8_MAX)
+        return false;
+    rx->once_next = (uint8_t)(number + 1);
+    return true;
+}
+
 static void on_best_effort(struct mp_link *link, const struct mp_link_frame *frame)
 {
-    uint8_t gap = (uint8_t)(frame->number - link->rx.once_next);
-    if (gap > INT8_MAX) {
+    uint8_t gap = 0;
+    if (frame->id >= MP_COUNTED && !count_gap(&link->rx, frame->number, &gap)) {
         link->stats.duplicates++;
         return;
     }
@@ -133,7 +143,6 @@ static void on_best_effort(struct mp_link *link, const struct mp_link_frame *fra
                                  .number = frame->number,
                                  .body = frame->body,
                                  .len = frame->len};
-    link->rx.once_next = (uint8_t)(frame->number + 1);
     if (link->io.message != NULL)
         link->io.message(link->io.user, &message);
 }

@@ -118,11 +118,12 @@ int mp_link_send(struct mp_link *link, enum mp_priority priority, uint8_t id, co
 
 int mp_link_send_once(struct mp_link *link, uint8_t id, const uint8_t *body, size_t len)
 {
-    uint8_t priority = id < 0x20 ? MP_PRIO_COMMAND : MP_PRIO_READING;
+    bool counted = id >= MP_COUNTED;
+    uint8_t priority = counted ? MP_PRIO_READING : MP_PRIO_COMMAND;
     if (link->phase != MP_LINK_UP)
         return MP_ERR_NO_SESSION;
     int error = add(link, (uint8_t)(ONCE | priority), id, body, len);
-    if (error == MP_ERR_FULL)
+    if (error == MP_ERR_FULL && counted)
         link->tx.once_next++;
     return error;
 }
@@ -197,7 +198,7 @@ static bool window_open(const struct mp_link *link, const uint8_t *record)
     uint32_t numbers = MP_LINK_WINDOW;
     if ((record[MP_RECORD_FLAGS] & PRIO_MASK) != MP_PRIO_COMMAND)
         numbers -= COMMAND_NUMBERS;
-    if (tx->next - tx->safe >= numbers || tx->credit == 0)
+    if (tx->next - tx->safe >= numbers)
         return false;
     return tx->beyond == 0 || tx->beyond + record[MP_RECORD_LEN] + MP_CREDIT_EXTRA <= tx->credit;
 }
@@ -209,13 +210,14 @@ static uint8_t rank(const struct mp_link *link, const uint8_t *record)
     uint8_t by_priority = (uint8_t)(MP_LINK_WINDOW + (flags & PRIO_MASK));
     if ((flags & GONE) || record[MP_RECORD_LEN] > link->peer.max_body)
         return NOT_NOW;
-    if (flags & LOST)
-        return (uint8_t)(record[MP_RECORD_NUMBER] - link->tx.safe);
-    if (flags & NUMBERED)
-        return NOT_NOW;
     if (flags & ONCE)
         return by_priority;
-    return window_open(link, record) ? by_priority : NOT_NOW;
+    /* What an earlier session was allowed to send, this one may not want yet. */
+    if (link->tx.credit == 0)
+        return NOT_NOW;
+    if (flags & LOST)
+        return (uint8_t)(record[MP_RECORD_NUMBER] - link->tx.safe);
+    return !(flags & NUMBERED) && window_open(link, record) ? by_priority : NOT_NOW;
 }
 
 static uint8_t *choose(const struct mp_link *link)
@@ -250,7 +252,8 @@ static void stamp(struct mp_link *link, uint8_t *record)
 
 static void stamp_once(struct mp_link *link, uint8_t *record)
 {
-    record[MP_RECORD_NUMBER] = link->tx.once_next++;
+    if (record[MP_RECORD_ID] >= MP_COUNTED)
+        record[MP_RECORD_NUMBER] = link->tx.once_next++;
     if (link->io.leaving != NULL)
         link->io.leaving(link->io.user, record[MP_RECORD_ID],
                          mp_queue_body(&link->tx.queue, record), record[MP_RECORD_LEN],

@@ -18,7 +18,8 @@
 #define MP_IMAGE_ID_MAX  20  /* bytes of an image id: a GNU build id is 20 */
 #define MP_BODY_MIN      64  /* every peer takes message bodies of this many bytes */
 #define MP_BODY_MAX      240 /* no peer sends a longer one */
-#define MP_CREDIT_EXTRA  4   /* a message counts so many bytes beside its body against the credit */
+#define MP_COUNTED       0x20 /* from this id on, best-effort messages are numbered and gaps counted */
+#define MP_CREDIT_EXTRA  4 /* a message counts so many bytes beside its body against the credit */
 
 /* X(id, NAME, name, unit): what a sensor measures. CUSTOM carries its own name and unit in the
  * description. */

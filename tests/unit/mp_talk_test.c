@@ -1,6 +1,7 @@
 /*
  * A host and a device talk over a clean line: everything that mp_host.h and mp_device.h promise.
  */
+#include "mp_msg.h"
 #include "mp_world.h"
 
 #include <setjmp.h>
@@ -101,14 +102,473 @@ static void a_command_is_applied_and_answered(void **state)
     assert_int_equal(world->last_status, MP_STATUS_DONE);
 }
 
+static void send(int32_t value, uint32_t ttl_ms, uint16_t *request)
+{
+    assert_int_equal(mp_host_command(&world->host, 0, (union mp_value){.i = value}, ttl_ms,
+                                     sim_now_us(&world->sim), request),
+                     MP_OK);
+}
+
+static void a_lone_i16_reading_is_15_bytes_on_the_wire(void **state)
+{
+    (void)state;
+    get_ready();
+    sim_run(&world->sim, 200000);
+    uint64_t before = world->sim.line[WORLD_DEVICE].bytes;
+    world_read(world, 1234, true);
+    mp_device_flush(&world->device);
+    sim_run(&world->sim, 10000);
+    assert_int_equal(world->reading_count, 1);
+    assert_int_equal(world->sim.line[WORLD_DEVICE].bytes - before, 15);
+}
+
+static void ten_i16_readings_are_51_bytes_on_the_wire(void **state)
+{
+    (void)state;
+    get_ready();
+    sim_run(&world->sim, 200000);
+    uint64_t before = world->sim.line[WORLD_DEVICE].bytes;
+    for (int i = 0; i < 10; i++)
+        world_read(world, 1234, true);
+    mp_device_flush(&world->device);
+    sim_run(&world->sim, 10000);
+    assert_int_equal(world->sim.line[WORLD_DEVICE].bytes - before, 51);
+}
+
+static void a_known_description_is_not_fetched_again(void **state)
+{
+    (void)state;
+    get_ready();
+    uint64_t first = world->sim.line[WORLD_DEVICE].bytes;
+    mp_host_line_lost(&world->host);
+    sim_touch(&world->sim, WORLD_HOST);
+    get_ready();
+    assert_int_equal(world->readies, 2);
+    assert_false(world->fresh);
+    assert_true(world->sim.line[WORLD_DEVICE].bytes - first < first - 100);
+}
+
+static void a_silent_restart_is_reported_and_recovered_from_within_30_ms(void **state)
+{
+    (void)state;
+    get_ready();
+    sim_run(&world->sim, 500000);
+    world_restart_device(world);
+    uint64_t at = sim_now_us(&world->sim);
+    sim_run(&world->sim, 5000);
+    assert_int_equal(world->losts, 1);
+    assert_int_equal(world->why, MP_DOWN_RESTARTED);
+    get_ready();
+    assert_true(world->fresh);
+    assert_true(sim_now_us(&world->sim) - at <= 30000);
+}
+
+static void a_host_that_restarts_gets_what_was_not_safe_with_the_same_numbers(void **state)
+{
+    (void)state;
+    get_ready();
+    world->hold_safe = true;
+    for (int i = 0; i < 5; i++) {
+        world_read(world, i, true);
+        mp_device_flush(&world->device);
+    }
+    sim_run(&world->sim, 100000);
+    assert_int_equal(world->reading_count, 5);
+    mp_host_safe(&world->host, world->readings[2].number);
+    sim_run(&world->sim, 10000);
+    world_restart_host(world);
+    get_ready();
+    sim_run(&world->sim, 100000);
+    assert_int_equal(world->reading_count, 8);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(world->readings[5 + i].number, world->readings[2 + i].number);
+        assert_true(world->readings[5 + i].value == world->readings[2 + i].value);
+    }
+}
+
+static void a_device_keeps_the_oldest_readings_when_full_and_counts_the_rest(void **state)
+{
+    unsigned taken = 0, refused = 0;
+    (void)state;
+    get_ready();
+    world->hold_safe = true;
+    for (int i = 0; i < 3000; i++) {
+        if (world_read(world, i, true) == MP_OK)
+            taken++;
+        else
+            refused++;
+        if (i % 10 == 0)
+            sim_run(&world->sim, 20000);
+    }
+    assert_true(refused > 0);
+    assert_int_equal(world->device.readings_dropped, refused);
+    world->hold_safe = false;
+    mp_host_safe(&world->host, world->received_next);
+    sim_run(&world->sim, 3000000);
+    mp_device_flush(&world->device);
+    sim_run(&world->sim, 1000000);
+    assert_int_equal(world->reading_count, taken);
+    assert_true(world->readings[0].value == 0);
+}
+
+static void a_queue_of_readings_that_are_not_safe_stops_no_command(void **state)
+{
+    (void)state;
+    get_ready();
+    world->hold_safe = true;
+    for (int i = 0; i < 3000; i++)
+        world_read(world, i, true);
+    sim_run(&world->sim, 1000000);
+    send(7, 500, NULL);
+    sim_run(&world->sim, 100000);
+    assert_int_equal(world->results, 1);
+    assert_int_equal(world->applied[0].i, 7);
+}
+
+static void best_effort_readings_lost_on_the_line_are_counted(void **state)
+{
+    (void)state;
+    get_ready();
+    for (int i = 0; i < 20; i++) {
+        world->sim.line[WORLD_DEVICE].cut = i >= 5 && i < 12;
+        world_read(world, i, false);
+        mp_device_flush(&world->device);
+        sim_run(&world->sim, 10000);
+    }
+    assert_int_equal(world->reading_count, 13);
+    assert_int_equal(world->host.readings_missing, 7);
+    assert_false(world->readings[0].reliable);
+}
+
+static void a_reading_that_is_no_number_is_refused(void **state)
+{
+    (void)state;
+    get_ready();
+    assert_int_equal(
+        mp_device_reading(&world->device, 1, (union mp_value){.f = __builtin_nanf("")}, 0, true),
+        MP_ERR_BAD_VALUE);
+    assert_int_equal(mp_device_reading(&world->device, 0, (union mp_value){.i = 40000}, 0, true),
+                     MP_ERR_BAD_VALUE);
+    assert_int_equal(mp_device_reading(&world->device, 4, (union mp_value){.i = 0}, 0, true),
+                     MP_ERR_BAD_VALUE);
+}
+
+static void a_command_past_its_deadline_is_never_applied(void **state)
+{
+    (void)state;
+    get_ready();
+    sim_run(&world->sim, 200000);
+    world->sim.line[WORLD_HOST].cut = true;
+    send(99, 50, NULL);
+    sim_run(&world->sim, 60000);
+    world->sim.line[WORLD_HOST].cut = false;
+    sim_run(&world->sim, 1000000);
+    assert_int_equal(world->last_status, MP_STATUS_EXPIRED);
+    assert_int_equal(world->applied[0].i, 0);
+}
+
+static void a_command_that_does_not_fit_the_description_is_refused_by_the_host(void **state)
+{
+    uint64_t now = sim_now_us(&world->sim);
+    (void)state;
+    assert_int_equal(mp_host_command(&world->host, 0, (union mp_value){.i = 1}, 100, now, NULL),
+                     MP_ERR_NO_SESSION);
+    get_ready();
+    now = sim_now_us(&world->sim);
+    assert_int_equal(mp_host_command(&world->host, 9, (union mp_value){.i = 1}, 100, now, NULL),
+                     MP_ERR_BAD_VALUE);
+    assert_int_equal(mp_host_command(&world->host, 0, (union mp_value){.i = 1001}, 100, now, NULL),
+                     MP_ERR_BAD_VALUE);
+    assert_int_equal(mp_host_command(&world->host, 0, (union mp_value){.i = 1}, 0, now, NULL),
+                     MP_ERR_NO_SESSION);
+}
+
+/* A command as no honest host would send it, through the link alone. */
+static enum mp_status raw_command(struct mp_command m, uint32_t nonce_off)
+{
+    uint8_t body[32];
+    unsigned results = world->results;
+    mp_encode_command(body, sizeof body, &m);
+    m.crc = mp_seal(world->host.link.peer.nonce + nonce_off, MP_MSG_COMMAND, body, 11);
+    int len = mp_encode_command(body, sizeof body, &m);
+    mp_link_send(&world->host.link, MP_PRIO_COMMAND, MP_MSG_COMMAND, body, (size_t)len);
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->results, results + 1);
+    return world->last_status;
+}
+
+static void the_device_checks_every_command_itself(void **state)
+{
+    struct mp_command m = {.request = 100, .control = 0, .value = 5, .deadline = 1u << 20};
+    (void)state;
+    get_ready();
+    unsigned applies = world->applies;
+    assert_int_equal(raw_command(m, 1), MP_STATUS_CORRUPT);
+    m.control = 3;
+    assert_int_equal(raw_command(m, 0), MP_STATUS_UNKNOWN);
+    m.request++;
+    m.control = 0;
+    m.value = 1001;
+    assert_int_equal(raw_command(m, 0), MP_STATUS_RANGE);
+    m.request++;
+    m.control = 1;
+    m.value = 0x7fc00000; /* NaN */
+    assert_int_equal(raw_command(m, 0), MP_STATUS_RANGE);
+    m.request++;
+    m.control = 2;
+    m.value = 2;
+    assert_int_equal(raw_command(m, 0), MP_STATUS_RANGE);
+    m.request--;
+    m.value = 1;
+    assert_int_equal(raw_command(m, 0), MP_STATUS_STALE);
+    m.request += 2;
+    m.deadline = 0;
+    assert_int_equal(raw_command(m, 0), MP_STATUS_EXPIRED);
+    assert_int_equal(world->applies, applies);
+    m.request++;
+    m.deadline = 1u << 20;
+    assert_int_equal(raw_command(m, 0), MP_STATUS_DONE);
+    assert_int_equal(world->applied[2].i, 1);
+}
+
+static void controls_fall_to_fail_safe_when_the_host_is_gone_and_it_is_told(void **state)
+{
+    (void)state;
+    get_ready();
+    send(500, 500, NULL);
+    sim_run(&world->sim, 50000);
+    assert_true(world->host_present);
+    world->sim.line[WORLD_HOST].cut = true;
+    sim_run(&world->sim, 1400000);
+    assert_int_equal(world->applied[0].i, 500);
+    sim_run(&world->sim, 800000);
+    assert_false(world->host_present);
+    assert_int_equal(world->applied[0].i, 0);
+    assert_true(world->applied[1].f == 5.0f);
+    assert_int_equal(world->applied[2].i, 0);
+    world->sim.line[WORLD_HOST].cut = false;
+    sim_run(&world->sim, 3000000);
+    assert_true(world->host_present);
+    assert_int_equal(world->states, 3);
+    assert_int_equal(world->state_control, 2);
+    assert_int_equal(world->state_cause, MP_CAUSE_FAILSAFE);
+    assert_int_equal(world->applied[0].i, 0);
+}
+
+static void initial_values_are_applied_at_the_start(void **state)
+{
+    (void)state;
+    assert_int_equal(world->applies, 3);
+    assert_true(world->applied[1].f == 20.0f);
+    assert_int_equal(world->applied[2].i, 1);
+}
+
+static void requests_are_answered(void **state)
+{
+    uint16_t request;
+    static const uint8_t id[] = {1, 2, 3};
+    (void)state;
+    get_ready();
+    assert_int_equal(mp_host_identify(&world->host, 750, &request), MP_OK);
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->identified_ms, 750);
+    assert_int_equal(world->last_request, request);
+    assert_int_equal(mp_host_set_id(&world->host, id, 3, &request), MP_OK);
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->new_id_len, 3);
+    assert_memory_equal(world->new_id, id, 3);
+    assert_int_equal(world->last_request, request);
+    assert_int_equal(mp_host_reset(&world->host, MP_RESET_TO_APPLICATION, &request), MP_OK);
+    sim_run(&world->sim, 100000);
+    assert_int_equal(world->last_request, request);
+    assert_int_equal(world->last_status, MP_STATUS_DONE);
+    assert_int_equal(world->resets, 1);
+}
+
+static void what_a_device_cannot_do_it_says(void **state)
+{
+    (void)state;
+    get_ready();
+    world->device.io.reset = NULL;
+    world->device.io.set_id = NULL;
+    world->device.io.identify = NULL;
+    mp_host_reset(&world->host, MP_RESET_TO_BOOTLOADER, NULL);
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->last_status, MP_STATUS_UNSUPPORTED);
+    mp_host_set_id(&world->host, (const uint8_t *)"x", 1, NULL);
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->last_status, MP_STATUS_UNSUPPORTED);
+    mp_host_identify(&world->host, 1, NULL);
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->last_status, MP_STATUS_UNSUPPORTED);
+    assert_int_equal(world->results, 3);
+}
+
+static void logs_are_cut_between_characters(void **state)
+{
+    char text[400];
+    (void)state;
+    get_ready();
+    assert_int_equal(mp_device_log(&world->device, MP_LEVEL_INFO, "warm"), MP_OK);
+    sim_run(&world->sim, 50000);
+    assert_string_equal(world->last_log, "warm");
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i + 1 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xa4", 2);
+    text[sizeof text - 1] = '\0';
+    assert_int_equal(mp_device_log(&world->device, MP_LEVEL_INFO, text), MP_OK);
+    sim_run(&world->sim, 100000);
+    assert_int_equal(strlen(world->last_log), 238);
+}
+
+static void console_bytes_go_both_ways(void **state)
+{
+    (void)state;
+    get_ready();
+    mp_host_console(&world->host, (const uint8_t *)"ls\n", 3);
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->last_console_len, 3);
+    mp_device_console(&world->device, (const uint8_t *)"a b", 4);
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->last_console_len, 4);
+    assert_int_equal(world->consoles, 2);
+}
+
+static void a_control_changed_at_the_device_is_told(void **state)
+{
+    (void)state;
+    get_ready();
+    mp_device_control_changed(&world->device, 1, (union mp_value){.f = 42.5f});
+    sim_run(&world->sim, 50000);
+    assert_int_equal(world->state_control, 1);
+    assert_int_equal(world->state_cause, MP_CAUSE_LOCAL);
+    assert_true(world->state_value.f == 42.5f);
+}
+
+static void a_hello_through_boot_loader_noise_is_answered(void **state)
+{
+    (void)state;
+    world->sim.end[WORLD_DEVICE].output = NULL;
+    for (int i = 0; i < 300; i++) {
+        uint8_t noise[8];
+        for (size_t j = 0; j < sizeof noise; j++)
+            noise[j] = (uint8_t)sim_random(&world->sim);
+        mp_host_bytes(&world->host, noise, sizeof noise, sim_now_us(&world->sim));
+        sim_run(&world->sim, 10000);
+    }
+    struct sim_end keep = world->sim.end[WORLD_DEVICE];
+    struct world *fresh = malloc(sizeof *fresh);
+    world_init(fresh, 2, 115200, 1000);
+    keep.output = fresh->sim.end[WORLD_DEVICE].output;
+    world_free(fresh);
+    free(fresh);
+    world->sim.end[WORLD_DEVICE] = keep;
+    world_restart_device(world);
+    uint64_t at = sim_now_us(&world->sim);
+    get_ready();
+    assert_true(sim_now_us(&world->sim) - at < 100000);
+}
+
+static void the_clock_is_right_within_its_bound(void **state)
+{
+    (void)state;
+    get_ready();
+    for (int i = 0; i < 50; i++) {
+        sim_run(&world->sim, 100000);
+        mp_device_poll(&world->device, (uint32_t)sim_now_us(&world->sim));
+        mp_host_poll(&world->host, sim_now_us(&world->sim));
+        int64_t wrong = (int64_t)sim_now_us(&world->sim) - (int64_t)world->device.clock_us -
+                        world->host.clock.offset_us;
+        assert_true(world->host.clock.bound_us < 5000);
+        assert_true(llabs(wrong) <= world->host.clock.bound_us);
+        assert_true(llabs(wrong) < 200);
+    }
+}
+
+static void device_times_go_on_over_the_wrap_of_ticks(void **state)
+{
+    (void)state;
+    world->device.clock_us = 0xffffff00ull * 1000; /* 256 ticks before */
+    get_ready();
+    for (int i = 0; i < 100; i++) {
+        world_read(world, i, true);
+        mp_device_flush(&world->device);
+        sim_run(&world->sim, 10000);
+    }
+    assert_int_equal(world->reading_count, 100);
+    for (size_t i = 1; i < 100; i++)
+        assert_in_range(world->readings[i].device_us - world->readings[i - 1].device_us, 9000,
+                        11000);
+    assert_true(world->readings[99].device_us > 0x100000000ull * 1000);
+}
+
+static void tables_that_make_no_sense_are_refused(void **state)
+{
+    struct mp_device device;
+    struct mp_device_config config = world->device_config;
+    struct mp_sensor sensor = world_sensors[0];
+    struct mp_control controls[2] = {world_controls[0], world_controls[1]};
+    struct mp_device_io io = world->device.io;
+    (void)state;
+    config.controls = controls;
+    config.control_count = 2;
+    config.sensors = &sensor;
+    config.sensor_count = 1;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_OK);
+    controls[1].name = controls[0].name;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    controls[1] = world_controls[1];
+    controls[1].failsafe.f = 101;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    controls[1] = world_controls[1];
+    controls[1].max.f = __builtin_inff();
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    controls[1] = world_controls[1];
+    sensor.name = "";
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    sensor = world_sensors[0];
+    sensor.kind = MP_KIND_CUSTOM;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    sensor = world_sensors[0];
+    config.tx_bytes = MP_LINK_TX_MIN - 1;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    config.tx_bytes = MP_LINK_TX_MIN;
+    config.tick_us = 99;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_host_learns_what_a_device_is, setup, teardown),
-        cmocka_unit_test_setup_teardown(readings_arrive_in_order_with_their_times, setup, teardown),
-        cmocka_unit_test_setup_teardown(readings_taken_before_the_first_hello_are_kept, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_command_is_applied_and_answered, setup, teardown),
+        TEST(a_host_learns_what_a_device_is),
+        TEST(readings_arrive_in_order_with_their_times),
+        TEST(readings_taken_before_the_first_hello_are_kept),
+        TEST(a_command_is_applied_and_answered),
+        TEST(a_lone_i16_reading_is_15_bytes_on_the_wire),
+        TEST(ten_i16_readings_are_51_bytes_on_the_wire),
+        TEST(a_known_description_is_not_fetched_again),
+        TEST(a_silent_restart_is_reported_and_recovered_from_within_30_ms),
+        TEST(a_host_that_restarts_gets_what_was_not_safe_with_the_same_numbers),
+        TEST(a_device_keeps_the_oldest_readings_when_full_and_counts_the_rest),
+        TEST(a_queue_of_readings_that_are_not_safe_stops_no_command),
+        TEST(best_effort_readings_lost_on_the_line_are_counted),
+        TEST(a_reading_that_is_no_number_is_refused),
+        TEST(a_command_past_its_deadline_is_never_applied),
+        TEST(a_command_that_does_not_fit_the_description_is_refused_by_the_host),
+        TEST(the_device_checks_every_command_itself),
+        TEST(controls_fall_to_fail_safe_when_the_host_is_gone_and_it_is_told),
+        TEST(initial_values_are_applied_at_the_start),
+        TEST(requests_are_answered),
+        TEST(what_a_device_cannot_do_it_says),
+        TEST(logs_are_cut_between_characters),
+        TEST(console_bytes_go_both_ways),
+        TEST(a_control_changed_at_the_device_is_told),
+        TEST(a_hello_through_boot_loader_noise_is_answered),
+        TEST(the_clock_is_right_within_its_bound),
+        TEST(device_times_go_on_over_the_wrap_of_ticks),
+        TEST(tables_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests_name("mp_talk", tests, NULL, NULL);
 }
