@@ -11,7 +11,7 @@ static void write_plain(struct buf *line, const char *kind, long controller, str
         buf_printf(line, "controller %ld  ", controller);
     }
     if (!slice_eq(slice_of(kind), "upload")) {
-        buf_printf(line, "%s ", kind);
+        buf_printf(line, text.len > 0 ? "%s " : "%s", kind);
     }
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];

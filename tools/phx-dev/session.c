@@ -84,6 +84,9 @@ static void finish(struct session *s)
 
 void session_cut(struct session *s)
 {
+    if (s->mode == MODE_ENDED) {
+        return; // its last words may still be on their way
+    }
     s->mode = MODE_ENDED;
     uv_timer_stop(&s->timer);
     conn_cut(s->conn);

@@ -155,6 +155,11 @@ static void run_join(struct socket *s, const struct channel_app *app, const stru
     }
 }
 
+static size_t channel_limit(const struct socket *s)
+{
+    return s->config.like == LIKE_18_BANDIT ? SOCKET_MAX_CHANNELS : SOCKET_MAX_CHANNELS_17;
+}
+
 static void on_join(struct socket *s, const struct phx_msg *msg, struct channel *present)
 {
     if (present != NULL) {
@@ -163,7 +168,7 @@ static void on_join(struct socket *s, const struct phx_msg *msg, struct channel 
     const struct channel_app *app = match_app(s, msg->topic->text);
     if (app == NULL) {
         reply_unmatched(s, msg);
-    } else if (s->channel_count >= SOCKET_MAX_CHANNELS && s->config.like == LIKE_18_BANDIT) {
+    } else if (s->channel_count >= channel_limit(s)) {
         struct buf join_ref = {0};
         json_write(&join_ref, msg->join_ref);
         socket_send_reply(s, buf_all(&join_ref), msg, "error",

@@ -68,7 +68,9 @@ struct socket_config {
 };
 
 enum {
+    // A join beyond these is refused. 1.7.7 has no limit; this one bounds our memory.
     SOCKET_MAX_CHANNELS = 100,
+    SOCKET_MAX_CHANNELS_17 = 10000,
     // Frames that wait behind a slow join, and messages that wait in channels. Full: the socket is
     // closed with 1011, since a real server would not lose one silently either.
     SOCKET_MAX_WAITING = 1000,
