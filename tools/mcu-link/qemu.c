@@ -89,6 +89,7 @@ static void add_qemu(struct command *command, const struct mcu_config *config, i
         add(command, "memory-backend-file,id=psram,size=16M,share=on,mem-path=%s", config->state);
     }
     add(command, "-nodefaults");
+    add_pair(command, "-nic", "user,restrict=on"); /* the board has one; this keeps it quiet */
     add_pair(command, "-display", "none");
     add_pair(command, "-kernel", config->qemu_elf);
     add(command, "-chardev");

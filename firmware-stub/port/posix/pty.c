@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,10 @@ void pty_close(struct pty *pty)
 
 int pty_unread(const struct pty *pty)
 {
+    struct pollfd fd = {.fd = pty->slave, .events = POLLIN};
     int waiting;
 
+    /* Written bytes reach the slave a little later, and only poll waits for that. */
+    (void)poll(&fd, 1, 0);
     return pty->slave >= 0 && ioctl(pty->slave, FIONREAD, &waiting) == 0 ? waiting : -1;
 }
