@@ -56,7 +56,7 @@ struct phx_ws_conn {
     size_t message_len, message_cap, max_message;
     int close_code; /* what the server said */
     int shut_code;  /* what we shall say; 0: not yet */
-    bool open, starting, too_long;
+    bool open, starting, closing;
 };
 
 /* What is needed until the connection is open. */
@@ -506,17 +506,33 @@ static void on_closed(struct phx_ws_conn *conn)
 {
     struct phx_end end = {.cause = PHX_CAUSE_CLOSED, .close_code = conn->close_code};
 
-    if (conn->too_long) {
-        end.cause = PHX_CAUSE_PROTOCOL;
-        snprintf(end.text, sizeof end.text, "the server sent a message of over %zu bytes",
-                 conn->max_message);
-    } else if (conn->close_code) {
+    if (conn->close_code)
         snprintf(end.text, sizeof end.text, "the server closed the connection (code %d)",
                  conn->close_code);
-    } else {
+    else
         snprintf(end.text, sizeof end.text, "the connection broke");
-    }
     report(conn, &end);
+}
+
+/* Starts the closing handshake. Returning -1 from a callback would do it too, but Debian's build
+ * closes twice then, and the second one cuts the first short. */
+static void close_politely(struct phx_ws_conn *conn, struct lws *wsi, int code)
+{
+    conn->shut_code = code;
+    conn->closing = true;
+    lws_close_reason(wsi, (enum lws_close_status)code, NULL, 0);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
+}
+
+static void on_too_long(struct phx_ws_conn *conn, struct lws *wsi)
+{
+    struct phx_end end = {.cause = PHX_CAUSE_PROTOCOL};
+
+    snprintf(end.text, sizeof end.text, "the server sent a message of over %zu bytes",
+             conn->max_message);
+    report(conn, &end);
+    free_message(conn);
+    close_politely(conn, wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE);
 }
 
 /* ---- messages ---- */
@@ -554,10 +570,11 @@ static int on_receive(struct phx_ws_conn *conn, struct lws *wsi, char *in, size_
     bool last = lws_is_final_fragment(wsi) != 0;
     bool binary = lws_frame_is_binary(wsi) != 0;
 
+    if (!conn->user)
+        return conn->closing ? 0 : -1;
     if (len > conn->max_message - conn->message_len) {
-        conn->too_long = true;
-        lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL, 0);
-        return -1;
+        on_too_long(conn, wsi);
+        return 0;
     }
     if (last && conn->message_len == 0) {
         deliver(conn, binary, in, len);
@@ -589,9 +606,13 @@ static int on_writeable(struct phx_ws_conn *conn, struct lws *wsi)
         lws_callback_on_writable(wsi);
         return 0;
     }
+    if (conn->closing)
+        return 0;
+    if (!conn->user)
+        return -1;
     if (conn->shut_code)
-        lws_close_reason(wsi, (enum lws_close_status)conn->shut_code, NULL, 0);
-    return conn->shut_code || !conn->user ? -1 : 0;
+        close_politely(conn, wsi, conn->shut_code);
+    return 0;
 }
 
 static int append_headers(const struct phx_ws_conn *conn, char **at, size_t room)
