@@ -78,9 +78,10 @@ static const char *get_string(struct parser *p, bool may_be_empty)
         fail(p, "description: a name is empty");
     if (!text_ok(bytes, n))
         fail(p, "description: a string is not printable UTF-8");
-    memmove(bytes - 1, bytes, n);
-    bytes[n - 1] = '\0';
-    return (const char *)bytes - 1;
+    char *text = (char *)bytes - 1;
+    memmove(text, bytes, n);
+    text[n] = '\0';
+    return text;
 }
 
 static uint8_t get_type(struct parser *p)

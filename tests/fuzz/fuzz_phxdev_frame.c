@@ -22,11 +22,17 @@ struct peer {
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
-static void on_send(void *ctx, const char *text, size_t n)
+static void on_send(void *ctx, bool binary, const char *text, size_t n)
 {
     const struct peer *p = ctx;
     struct json_doc doc;
-    if (p->closed || json_parse(&doc, text, n) != 0) {
+    if (p->closed || (binary && n < 3)) {
+        abort();
+    }
+    if (binary) {
+        return;
+    }
+    if (json_parse(&doc, text, n) != 0) {
         abort();
     }
     json_deinit(&doc);
@@ -47,18 +53,16 @@ static void on_cut(void *ctx)
     on_socket_close(ctx, 1000);
 }
 
-static size_t on_broadcast(void *ctx, struct slice topic, const char *event, struct slice payload,
-                           const struct channel *except)
+static size_t on_broadcast(void *ctx, const struct broadcast *what, const struct channel *except)
 {
     const struct peer *p = ctx;
-    return socket_deliver(p->socket, topic, event, payload, except);
+    return socket_deliver(p->socket, what, except);
 }
 
 static void on_message(void *ctx, bool binary, const char *data, size_t n)
 {
     struct peer *p = ctx;
-    (void)binary;
-    socket_on_text(p->socket, data, n, p->now_ms);
+    (binary ? socket_on_binary : socket_on_text)(p->socket, data, n, p->now_ms);
 }
 
 static void on_ping(void *ctx, const char *data, size_t n)
