@@ -4,7 +4,7 @@
  */
 #include "phx.h"
 
-#include "phx_json.h"
+#include "phx_credentials.h"
 #include "phx_machine.h"
 #include "phx_url.h"
 #include "phx_ws.h"
@@ -52,35 +52,6 @@ struct phx_socket {
     bool dead;      /* freed inside one of them */
     char error[160];
 };
-
-struct phx_credentials {
-    char headers[PHX_HEADERS_MAX + 1];
-    size_t headers_len;
-    char target[PHX_TARGET_MAX + 1];
-};
-
-const char *phx_error_text(enum phx_error error)
-{
-    switch (error) {
-    case PHX_OK:
-        return "no error";
-    case PHX_ERR_DISCONNECTED:
-        return "not connected";
-    case PHX_ERR_NOT_JOINED:
-        return "channel not joined";
-    case PHX_ERR_ALREADY_JOINED:
-        return "topic already joined";
-    case PHX_ERR_FULL:
-        return "too much is waiting already";
-    case PHX_ERR_BAD_JSON:
-        return "not valid JSON";
-    case PHX_ERR_BAD_OPTION:
-        return "missing or malformed option";
-    case PHX_ERR_MEMORY:
-        return "out of memory";
-    }
-    return "unknown error";
-}
 
 /* ---- time ---- */
 
@@ -175,43 +146,10 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- credentials ---- */
 
-static bool is_token(const char *name)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-
-    return *name && name[strspn(name, allowed)] == '\0';
-}
-
-int phx_add_header(struct phx_credentials *credentials, const char *name, const char *value)
-{
-    size_t room = sizeof credentials->headers - credentials->headers_len;
-    size_t len = strlen(value);
-    int n;
-
-    if (!is_token(name) || len > PHX_HEADER_MAX || value[strcspn(value, "\r\n")] != '\0')
-        return PHX_ERR_BAD_OPTION;
-    if (strlen(name) + len + 5 > room)
-        return PHX_ERR_BAD_OPTION;
-    n = snprintf(credentials->headers + credentials->headers_len, room, "%s: %s\r\n", name, value);
-    credentials->headers_len += (size_t)n;
-    return PHX_OK;
-}
-
-int phx_add_param(struct phx_credentials *credentials, const char *name, const char *value)
-{
-    if (!*name || name[strcspn(name, "\r\n")] != '\0' || value[strcspn(value, "\r\n")] != '\0')
-        return PHX_ERR_BAD_OPTION;
-    return phx_url_add_param(credentials->target, sizeof credentials->target, name, value);
-}
-
 /* vsn comes last: of two the server takes the last. */
 static bool gather(struct phx_socket *socket, struct phx_credentials *credentials)
 {
-    credentials->headers_len = 0;
-    credentials->headers[0] = '\0';
-    memcpy(credentials->target, socket->url.target.at, socket->url.target.len);
-    credentials->target[socket->url.target.len] = '\0';
+    phx_credentials_init(credentials, socket->url.target);
     phx_add_header(credentials, "User-Agent", socket->agent);
     if (socket->credentials && !socket->credentials(socket->credentials_user, credentials))
         return false;

@@ -141,9 +141,9 @@ void phx_socket_free(struct phx_socket *socket);
 bool phx_socket_is_connected(const struct phx_socket *socket);
 /* A heartbeat is unanswered for longer than a third of its time-out: nothing heard is fresh. */
 bool phx_socket_is_doubtful(const struct phx_socket *socket);
-/* Sends a heartbeat now and forgets one under way: the next heartbeat() of the events says that what
- * follows was sent after this call. Nothing when not connected. Not to be repeated while it waits: each
- * call gives the server the whole time-out again. */
+/* Sends a heartbeat now and forgets one under way: the next heartbeat() of the events says that
+ * what follows was sent after this call. Nothing when not connected. Not to be repeated while it
+ * waits: each call gives the server the whole time-out again. */
 void phx_socket_probe(struct phx_socket *socket);
 const char *phx_socket_error(const struct phx_socket *socket); /* text of the latest BAD_OPTION */
 

@@ -1,9 +1,11 @@
 /*
- * phx_ws.c - everything that touches libwebsockets: its contexts and vhosts on the caller's loop,
- * the handshake, messages put together and written. Its callbacks only translate; what to do about
- * an end is decided in phx_machine.c.
+ * phx_ws.c - connections of libwebsockets: the handshake, messages put together and written, the
+ * end. Its callbacks only translate; what to do about an end is decided in phx_machine.c.
  */
 #include "phx_ws.h"
+
+#include "phx_hosts.h"
+#include "phx_judge.h"
 
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
@@ -14,33 +16,15 @@
 
 _Static_assert(PHX_SEND_ROOM >= LWS_PRE, "libwebsockets writes its header before the message");
 
-#define PROTOCOL_NAME     "phx"
-#define SERVICE_BYTES     8192 /* a request's headers must fit, and a read is no longer */
-#define LWS_TIMEOUT_S     120  /* libwebsockets' own time-outs; ours come first */
-#define SPARE_DESCRIPTORS 16
-
-enum flavour { PLAIN, TLS, FLAVOURS };
-
-/* One setting of TLS; connections share it. */
-struct host {
-    struct host *next;
-    struct lws_vhost *vhost;
-    SSL_CTX *tls;
-    uint64_t stamp;
-    char *ca, *cert, *key;
-};
+#define PROTOCOL_NAME "phx"
 
 struct phx_ws {
     uv_loop_t *loop;
     struct phx_ws_events events;
-    void *context_user;
-    unsigned max_sockets;
-    struct lws_context *contexts[FLAVOURS]; /* libwebsockets writes NULL when one is gone */
-    struct host *hosts;
+    struct phx_hosts *hosts;
     struct phx_ws_conn *conns;
     unsigned lookups; /* given up, still on the loop */
-    uv_timer_t closing;
-    unsigned rounds;
+    bool hosts_gone;
     void (*closed)(void *user);
     void *closed_user;
 };
@@ -74,11 +58,6 @@ struct attempt {
     char target[PHX_TARGET_MAX + 1];
 };
 
-/* libwebsockets logs for the whole process: its lines go to the context opened last. */
-static struct phx_ws *log_to;
-
-/* ---- contexts and vhosts ---- */
-
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                   size_t len);
 
@@ -87,141 +66,27 @@ static const struct lws_protocols protocols[] = {
     {.name = NULL},
 };
 
-static void on_lws_log(int level, const char *line)
-{
-    char text[200];
-
-    (void)level;
-    if (!log_to || !log_to->events.log)
-        return;
-    snprintf(text, sizeof text, "libwebsockets: %.*s", (int)strcspn(line, "\r\n"), line);
-    log_to->events.log(log_to->context_user, 7, text);
-}
-
-static struct lws_context *context_of(struct phx_ws *ws, enum flavour flavour)
-{
-    void *loops[] = {ws->loop};
-    struct lws_context_creation_info info = {
-        .port = CONTEXT_PORT_NO_LISTEN,
-        .gid = -1,
-        .uid = -1,
-        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
-        .foreign_loops = loops,
-        .pcontext = &ws->contexts[flavour],
-        .fd_limit_per_thread = ws->max_sockets + SPARE_DESCRIPTORS,
-        .pt_serv_buf_size = SERVICE_BYTES,
-        .max_http_header_data2 = SERVICE_BYTES,
-        .timeout_secs = LWS_TIMEOUT_S,
-        .connect_timeout_secs = LWS_TIMEOUT_S,
-    };
-
-    if (ws->contexts[flavour])
-        return ws->contexts[flavour];
-    if (flavour == TLS)
-        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-    log_to = ws;
-    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
-    ws->contexts[flavour] = lws_create_context(&info);
-    return ws->contexts[flavour];
-}
-
-static bool same(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static char *copy(const char *text)
-{
-    return text ? strdup(text) : NULL;
-}
-
-static void free_host(struct host *host)
-{
-    SSL_CTX_free(host->tls);
-    free(host->ca);
-    free(host->cert);
-    free(host->key);
-    free(host);
-}
-
-static struct host *find_host(const struct phx_ws *ws, bool tls, const struct phx_tls_files *files,
-                              uint64_t stamp)
-{
-    for (struct host *host = ws->hosts; host; host = host->next)
-        if (tls ? host->tls && host->stamp == stamp && same(host->ca, files->ca) &&
-                      same(host->cert, files->cert) && same(host->key, files->key)
-                : !host->tls)
-            return host;
-    return NULL;
-}
-
-/* An empty proxy address keeps http_proxy of the environment out; libwebsockets would complain of
- * it. */
-static struct lws_vhost *new_vhost(struct lws_context *context, SSL_CTX *tls)
-{
-    struct lws_context_creation_info info = {
-        .port = CONTEXT_PORT_NO_LISTEN,
-        .protocols = protocols,
-        .options = tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0,
-        .provided_client_ssl_ctx = tls,
-        .http_proxy_address = "",
-        .vhost_name = PROTOCOL_NAME,
-        .timeout_secs_ah_idle = LWS_TIMEOUT_S,
-    };
-    struct lws_vhost *vhost;
-
-    lws_set_log_level(0, NULL);
-    vhost = lws_create_vhost(context, &info);
-    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
-    return vhost;
-}
-
-/* The vhost of these files as they are now. One made from files since replaced stays for the
- * connections it has. */
-static struct lws_vhost *vhost_of(struct phx_ws *ws, bool tls, const struct phx_tls_files *files,
-                                  struct phx_end *end)
-{
-    uint64_t stamp = tls ? phx_tls_stamp(files) : 0;
-    struct host *host = find_host(ws, tls, files, stamp);
-    struct lws_context *context = context_of(ws, tls ? TLS : PLAIN);
-
-    if (host)
-        return host->vhost;
-    end->cause = tls ? PHX_CAUSE_TLS : PHX_CAUSE_CONNECT;
-    snprintf(end->text, sizeof end->text,
-             "libwebsockets did not start: is its libuv plug-in there?");
-    host = context ? calloc(1, sizeof *host) : NULL;
-    if (!host)
-        return NULL;
-    host->stamp = stamp;
-    host->ca = copy(files->ca);
-    host->cert = copy(files->cert);
-    host->key = copy(files->key);
-    if (tls)
-        host->tls = phx_tls_open(files, end->text, sizeof end->text);
-    if (!tls || host->tls)
-        host->vhost = new_vhost(context, host->tls);
-    if (!host->vhost) {
-        free_host(host);
-        return NULL;
-    }
-    host->next = ws->hosts;
-    ws->hosts = host;
-    return host->vhost;
-}
-
 struct phx_ws *phx_ws_open(uv_loop_t *loop, unsigned max_sockets,
                            const struct phx_ws_events *events, void *context_user)
 {
+    struct phx_hosts_options options = {
+        .loop = loop,
+        .max_sockets = max_sockets,
+        .protocols = protocols,
+        .log = events->log,
+        .user = context_user,
+    };
     struct phx_ws *ws = calloc(1, sizeof *ws);
 
     if (!ws)
         return NULL;
     ws->loop = loop;
-    ws->max_sockets = max_sockets;
     ws->events = *events;
-    ws->context_user = context_user;
-    return ws;
+    ws->hosts = phx_hosts_open(&options);
+    if (ws->hosts)
+        return ws;
+    free(ws);
+    return NULL;
 }
 
 /* ---- a connection's memory ---- */
@@ -301,7 +166,7 @@ static bool begin(struct phx_ws_conn *conn)
     struct attempt *attempt = conn->attempt;
     char host[PHX_HOST_MAX + 10];
     struct lws_client_connect_info info = {
-        .context = conn->ws->contexts[attempt->tls ? TLS : PLAIN],
+        .context = phx_hosts_context(conn->ws->hosts, attempt->tls),
         .vhost = attempt->vhost,
         .address = next_address(attempt),
         .port = attempt->port,
@@ -370,8 +235,8 @@ static struct attempt *new_attempt(const struct phx_ws_request *request, struct 
     attempt->tls = url->tls;
     attempt->port = url->port;
     attempt->vhost = vhost;
-    attempt->ca = copy(request->tls.ca);
-    attempt->headers = copy(request->headers);
+    attempt->ca = request->tls.ca ? strdup(request->tls.ca) : NULL;
+    attempt->headers = strdup(request->headers);
     snprintf(attempt->name, sizeof attempt->name, url->ipv6 ? "[%.*s]" : "%.*s", (int)url->host.len,
              url->host.at);
     snprintf(attempt->target, sizeof attempt->target, "%s", request->target);
@@ -393,7 +258,7 @@ struct phx_ws_conn *phx_ws_connect(struct phx_ws *ws, const struct phx_ws_reques
                                    void *user, struct phx_end *end)
 {
     struct phx_ws_conn *conn;
-    struct lws_vhost *vhost = vhost_of(ws, request->url->tls, &request->tls, end);
+    struct lws_vhost *vhost = phx_hosts_get(ws->hosts, request->url->tls, &request->tls, end);
 
     if (!vhost)
         return NULL;
@@ -409,7 +274,7 @@ struct phx_ws_conn *phx_ws_connect(struct phx_ws *ws, const struct phx_ws_reques
         ws->conns->prev = conn;
     ws->conns = conn;
     conn->attempt = new_attempt(request, vhost);
-    if (conn->attempt && start(conn, request->url, end))
+    if (conn->attempt && conn->attempt->headers && start(conn, request->url, end))
         return conn;
     free_conn(conn);
     return NULL;
@@ -419,47 +284,10 @@ struct phx_ws_conn *phx_ws_connect(struct phx_ws *ws, const struct phx_ws_reques
 
 static uint32_t retry_after(struct lws *wsi)
 {
-    char text[16];
-    uint64_t seconds = 0;
+    char text[24];
     int n = lws_hdr_copy(wsi, text, sizeof text, WSI_TOKEN_HTTP_RETRY_AFTER);
 
-    if (n <= 0)
-        return 0;
-    for (int i = 0; i < n; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return 0;
-        seconds = seconds * 10 + (uint64_t)(text[i] - '0');
-    }
-    return seconds > UINT32_MAX / 1000 ? UINT32_MAX : (uint32_t)seconds * 1000;
-}
-
-static void explain_status(struct phx_end *end, int status)
-{
-    end->http_status = status;
-    if (status == 429 || status == 503) {
-        end->cause = PHX_CAUSE_LIMITED;
-        snprintf(end->text, sizeof end->text, "the server asks to come later (HTTP %d)", status);
-    } else if (status == 401 || status == 403) {
-        end->cause = PHX_CAUSE_REFUSED;
-        snprintf(end->text, sizeof end->text,
-                 "the server refuses us (HTTP %d): wrong key, or it cannot check keys now", status);
-    } else if (status == 404) {
-        end->cause = PHX_CAUSE_REFUSED;
-        snprintf(end->text, sizeof end->text,
-                 "no Phoenix socket at this path (HTTP 404): it usually ends in /websocket");
-    } else if (status >= 400 && status < 500) {
-        end->cause = PHX_CAUSE_REFUSED;
-        snprintf(end->text, sizeof end->text, "the server refuses the connection (HTTP %d)",
-                 status);
-    } else if (status >= 300 && status < 400) {
-        end->cause = PHX_CAUSE_SERVER;
-        snprintf(end->text, sizeof end->text,
-                 "the server redirects elsewhere (HTTP %d), which is not followed", status);
-    } else {
-        end->cause = PHX_CAUSE_SERVER;
-        snprintf(end->text, sizeof end->text, "the server answers no WebSocket upgrade (HTTP %d)",
-                 status);
-    }
+    return n > 0 ? phx_judge_retry_after(text, (size_t)n) : 0;
 }
 
 static void explain_failure(struct phx_ws_conn *conn, struct lws *wsi, const char *detail,
@@ -473,7 +301,7 @@ static void explain_failure(struct phx_ws_conn *conn, struct lws *wsi, const cha
         phx_tls_explain(attempt->verify_error, attempt->name, attempt->ca, end->text,
                         sizeof end->text);
     } else if (status > 0) {
-        explain_status(end, status);
+        phx_judge_status(end, status);
         end->retry_after_ms = retry_after(wsi);
     } else if (attempt->tls && strstr(detail, "SSL")) {
         end->cause = PHX_CAUSE_TLS;
@@ -539,7 +367,7 @@ static void on_too_long(struct phx_ws_conn *conn, struct lws *wsi)
 
 static bool grow(struct phx_ws_conn *conn, size_t more)
 {
-    size_t cap = conn->message_cap ? conn->message_cap * 2 : SERVICE_BYTES;
+    size_t cap = conn->message_cap ? conn->message_cap * 2 : PHX_SERVICE_BYTES;
     char *bigger;
 
     if (conn->message_len + more <= conn->message_cap)
@@ -700,11 +528,23 @@ void phx_ws_shut(struct phx_ws_conn *conn, int code)
     phx_ws_want_write(conn);
 }
 
+static void finish_close(struct phx_ws *ws)
+{
+    void (*closed)(void *user) = ws->closed;
+    void *user = ws->closed_user;
+
+    if (!ws->hosts_gone || ws->lookups > 0)
+        return;
+    free(ws);
+    closed(user);
+}
+
 static void on_lookup_over(void *user)
 {
     struct phx_ws *ws = user;
 
     ws->lookups--;
+    finish_close(ws);
 }
 
 void phx_ws_drop(struct phx_ws_conn *conn)
@@ -720,37 +560,12 @@ void phx_ws_drop(struct phx_ws_conn *conn)
     }
 }
 
-/* ---- closing down ---- */
-
-static void on_timer_closed(uv_handle_t *handle)
+static void on_hosts_closed(void *user)
 {
-    struct phx_ws *ws = handle->data;
-    void (*closed)(void *user) = ws->closed;
-    void *user = ws->closed_user;
+    struct phx_ws *ws = user;
 
-    while (ws->hosts) {
-        struct host *host = ws->hosts;
-        ws->hosts = host->next;
-        free_host(host);
-    }
-    if (log_to == ws)
-        log_to = NULL;
-    free(ws);
-    closed(user);
-}
-
-/* On a loop that is not its own, libwebsockets closes its handles over two rounds of the loop and
- * frees itself when destroyed a second time. */
-static void close_round(uv_timer_t *timer)
-{
-    struct phx_ws *ws = timer->data;
-
-    ws->rounds++;
-    for (int i = 0; i < FLAVOURS; i++)
-        if (ws->contexts[i] && (ws->rounds == 1 || ws->rounds == 4))
-            lws_context_destroy(ws->contexts[i]);
-    if (ws->rounds >= 4 && ws->lookups == 0)
-        uv_close((uv_handle_t *)timer, on_timer_closed);
+    ws->hosts_gone = true;
+    finish_close(ws);
 }
 
 void phx_ws_close(struct phx_ws *ws, void (*closed)(void *user), void *user)
@@ -765,7 +580,5 @@ void phx_ws_close(struct phx_ws *ws, void (*closed)(void *user), void *user)
         if (conn->resolve)
             phx_ws_drop(conn);
     }
-    uv_timer_init(ws->loop, &ws->closing);
-    ws->closing.data = ws;
-    uv_timer_start(&ws->closing, close_round, 0, 1);
+    phx_hosts_close(ws->hosts, on_hosts_closed, ws);
 }

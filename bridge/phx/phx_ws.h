@@ -10,8 +10,6 @@
 #include "phx_tls.h"
 #include "phx_url.h"
 
-#define PHX_HEADERS_MAX 4096 /* bytes of all request headers of ours together */
-
 struct phx_ws;      /* of one context */
 struct phx_ws_conn; /* one attempt and the connection that may come of it */
 

@@ -1,0 +1,222 @@
+/*
+ * phx_hosts.c - starts, keeps and ends libwebsockets. Connections are made in phx_ws.c.
+ */
+#include "phx_hosts.h"
+
+#include <libwebsockets.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#define LWS_TIMEOUT_S     120 /* libwebsockets' own time-outs; ours come first */
+#define SPARE_DESCRIPTORS 16
+#define LOG_DEBUG_LEVEL   7 /* of syslog(3) */
+
+enum flavour { PLAIN, TLS, FLAVOURS };
+
+/* One setting of TLS; connections share it. */
+struct host {
+    struct host *next;
+    struct lws_vhost *vhost;
+    SSL_CTX *tls;
+    uint64_t stamp;
+    char *ca, *cert, *key;
+};
+
+struct phx_hosts {
+    struct phx_hosts_options options;
+    struct lws_context *contexts[FLAVOURS]; /* libwebsockets writes NULL when one is gone */
+    struct host *hosts;
+    uv_timer_t closing;
+    unsigned rounds;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+static struct phx_hosts *log_to;
+
+static void on_lws_log(int level, const char *line)
+{
+    char text[200];
+
+    (void)level;
+    if (!log_to || !log_to->options.log)
+        return;
+    snprintf(text, sizeof text, "libwebsockets: %.*s", (int)strcspn(line, "\r\n"), line);
+    log_to->options.log(log_to->options.user, LOG_DEBUG_LEVEL, text);
+}
+
+struct phx_hosts *phx_hosts_open(const struct phx_hosts_options *options)
+{
+    struct phx_hosts *hosts = calloc(1, sizeof *hosts);
+
+    if (hosts)
+        hosts->options = *options;
+    return hosts;
+}
+
+static struct lws_context *context_of(struct phx_hosts *hosts, enum flavour flavour)
+{
+    void *loops[] = {hosts->options.loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .gid = -1,
+        .uid = -1,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        .foreign_loops = loops,
+        .pcontext = &hosts->contexts[flavour],
+        .fd_limit_per_thread = hosts->options.max_sockets + SPARE_DESCRIPTORS,
+        .pt_serv_buf_size = PHX_SERVICE_BYTES,
+        .max_http_header_data2 = PHX_SERVICE_BYTES,
+        .timeout_secs = LWS_TIMEOUT_S,
+        .connect_timeout_secs = LWS_TIMEOUT_S,
+    };
+
+    if (hosts->contexts[flavour])
+        return hosts->contexts[flavour];
+    if (flavour == TLS)
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    log_to = hosts;
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    hosts->contexts[flavour] = lws_create_context(&info);
+    return hosts->contexts[flavour];
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool is_host(const struct host *host, bool tls, const struct phx_tls_files *files,
+                    uint64_t stamp)
+{
+    if (!tls || !host->tls)
+        return !tls && !host->tls;
+    return host->stamp == stamp && same(host->ca, files->ca) && same(host->cert, files->cert) &&
+           same(host->key, files->key);
+}
+
+/* An empty proxy address keeps http_proxy of the environment out; libwebsockets would complain. */
+static struct lws_vhost *new_vhost(const struct phx_hosts *hosts, struct lws_context *context,
+                                   SSL_CTX *tls)
+{
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .protocols = hosts->options.protocols,
+        .options = tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0,
+        .provided_client_ssl_ctx = tls,
+        .http_proxy_address = "",
+        .vhost_name = "phx",
+        .timeout_secs_ah_idle = LWS_TIMEOUT_S,
+    };
+    struct lws_vhost *vhost;
+
+    lws_set_log_level(0, NULL);
+    vhost = lws_create_vhost(context, &info);
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    return vhost;
+}
+
+static void free_host(struct host *host)
+{
+    SSL_CTX_free(host->tls);
+    free(host->ca);
+    free(host->cert);
+    free(host->key);
+    free(host);
+}
+
+static bool copy(char **to, const char *from)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
+static struct host *new_host(struct phx_hosts *hosts, bool tls, const struct phx_tls_files *files,
+                             struct phx_end *end)
+{
+    struct lws_context *context = context_of(hosts, tls ? TLS : PLAIN);
+    struct host *host = context ? calloc(1, sizeof *host) : NULL;
+
+    if (!host)
+        return NULL;
+    host->stamp = tls ? phx_tls_stamp(files) : 0;
+    if (tls)
+        host->tls = phx_tls_open(files, end->text, sizeof end->text);
+    if (copy(&host->ca, files->ca) && copy(&host->cert, files->cert) &&
+        copy(&host->key, files->key) && (!tls || host->tls))
+        host->vhost = new_vhost(hosts, context, host->tls);
+    if (host->vhost)
+        return host;
+    free_host(host);
+    return NULL;
+}
+
+struct lws_vhost *phx_hosts_get(struct phx_hosts *hosts, bool tls,
+                                const struct phx_tls_files *files, struct phx_end *end)
+{
+    uint64_t stamp = tls ? phx_tls_stamp(files) : 0;
+    struct host *host;
+
+    for (host = hosts->hosts; host; host = host->next)
+        if (is_host(host, tls, files, stamp))
+            return host->vhost;
+    end->cause = tls ? PHX_CAUSE_TLS : PHX_CAUSE_CONNECT;
+    snprintf(end->text, sizeof end->text,
+             "libwebsockets did not start: is its libuv plug-in installed?");
+    host = new_host(hosts, tls, files, end);
+    if (!host)
+        return NULL;
+    host->next = hosts->hosts;
+    hosts->hosts = host;
+    return host->vhost;
+}
+
+struct lws_context *phx_hosts_context(const struct phx_hosts *hosts, bool tls)
+{
+    return hosts->contexts[tls ? TLS : PLAIN];
+}
+
+/* ---- closing down ---- */
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct phx_hosts *hosts = handle->data;
+    void (*closed)(void *user) = hosts->closed;
+    void *user = hosts->closed_user;
+
+    while (hosts->hosts) {
+        struct host *host = hosts->hosts;
+        hosts->hosts = host->next;
+        free_host(host);
+    }
+    if (log_to == hosts)
+        log_to = NULL;
+    free(hosts);
+    closed(user);
+}
+
+/* On a loop that is not its own, libwebsockets closes its handles over two rounds of the loop and
+ * frees itself when destroyed a second time. */
+static void close_round(uv_timer_t *timer)
+{
+    struct phx_hosts *hosts = timer->data;
+
+    hosts->rounds++;
+    for (int i = 0; i < FLAVOURS; i++)
+        if (hosts->contexts[i] && (hosts->rounds == 1 || hosts->rounds == 4))
+            lws_context_destroy(hosts->contexts[i]);
+    if (hosts->rounds == 4)
+        uv_close((uv_handle_t *)timer, on_timer_closed);
+}
+
+void phx_hosts_close(struct phx_hosts *hosts, void (*closed)(void *user), void *user)
+{
+    hosts->closed = closed;
+    hosts->closed_user = user;
+    uv_timer_init(hosts->options.loop, &hosts->closing);
+    hosts->closing.data = hosts;
+    uv_timer_start(&hosts->closing, close_round, 0, 1);
+}

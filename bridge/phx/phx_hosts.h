@@ -1,0 +1,40 @@
+/*
+ * phx_hosts.h - libwebsockets' contexts and vhosts on the caller's loop, made when first needed: a
+ * program that never uses wss:// never pays for TLS.
+ */
+#ifndef PHX_HOSTS_H
+#define PHX_HOSTS_H
+
+#include "phx_machine.h"
+#include "phx_tls.h"
+
+typedef struct uv_loop_s uv_loop_t;
+struct lws_context;
+struct lws_protocols;
+struct lws_vhost;
+struct phx_hosts;
+
+#define PHX_SERVICE_BYTES 8192 /* a request's headers must fit, and a read is no longer */
+
+struct phx_hosts_options {
+    uv_loop_t *loop;
+    unsigned max_sockets;
+    const struct lws_protocols *protocols; /* of every vhost; stays the caller's */
+    /* Lines of libwebsockets, which logs for the whole process: they go to the one opened last. */
+    void (*log)(void *user, int level, const char *text);
+    void *user;
+};
+
+/* NULL: out of memory. */
+struct phx_hosts *phx_hosts_open(const struct phx_hosts_options *options);
+/* The vhost of these files as they are now: one replaced since is read again, and what was made
+ * from the old one stays for the connections it has. NULL: *end says why. */
+struct lws_vhost *phx_hosts_get(struct phx_hosts *hosts, bool tls,
+                                const struct phx_tls_files *files, struct phx_end *end);
+/* The context of such a vhost, once there is one. */
+struct lws_context *phx_hosts_context(const struct phx_hosts *hosts, bool tls);
+/* Ends every connection and frees all; `closed` is called from the loop when nothing is left there.
+ * Not from inside a callback of libwebsockets. */
+void phx_hosts_close(struct phx_hosts *hosts, void (*closed)(void *user), void *user);
+
+#endif
