@@ -19,11 +19,14 @@ struct bench {
     bool cut;
 };
 
-static void on_send(void *ctx, const char *text, size_t n)
+static void on_send(void *ctx, bool binary, const char *text, size_t n)
 {
     struct bench *b = ctx;
     assert_int_equal(b->closed, 0);
-    buf_add(&b->said, text, n);
+    for (size_t i = 0; binary && i < n; i++) {
+        buf_printf(&b->said, "%02x", (unsigned char)text[i]);
+    }
+    buf_add(&b->said, text, binary ? 0 : n);
     buf_str(&b->said, "\n");
 }
 
@@ -40,11 +43,10 @@ static void on_cut(void *ctx)
     b->cut = true;
 }
 
-static size_t on_broadcast(void *ctx, struct slice topic, const char *event, struct slice payload,
-                           const struct channel *except)
+static size_t on_broadcast(void *ctx, const struct broadcast *what, const struct channel *except)
 {
     struct bench *b = ctx;
-    return socket_deliver(b->socket, topic, event, payload, except);
+    return socket_deliver(b->socket, what, except);
 }
 
 static struct bench *bench_open(enum vsn vsn, enum like like)
@@ -251,6 +253,41 @@ static void v1_has_no_join_ref_in_what_it_says(void **state)
     bench_close(b);
 }
 
+static void binary_push_gets_a_binary_reply(void **state)
+{
+    // push | join_ref "1" | ref "2" | topic "room:1" | event "bin" | data ff 00
+    static const char PUSH[] = "\0\1\1\6\3"
+                               "12room:1bin\xff";
+    static const char REPLY[] = "01"       // a reply
+                                "01010602" // lengths of join_ref, ref, topic, status
+                                "31"       // "1"
+                                "32"       // "2"
+                                "726f6f6d3a31"
+                                "6f6b" // "ok"
+                                "ff00\n";
+    struct bench *b = joined_bench(LIKE_18_BANDIT);
+    (void)state;
+    socket_on_binary(b->socket, PUSH, sizeof PUSH, 0);
+    socket_run(b->socket, 0);
+    assert_said(b, REPLY);
+    bench_close(b);
+}
+
+static void every_cut_binary_push_closes_with_1011(void **state)
+{
+    static const char PUSH[] = "\0\1\1\6\3"
+                               "12room:1bin";
+    (void)state;
+    for (size_t n = 0; n < sizeof PUSH - 1; n++) {
+        struct bench *b = joined_bench(LIKE_18_BANDIT);
+        char *exact = copy_bytes(PUSH, n);
+        socket_on_binary(b->socket, exact, n, 0);
+        assert_int_equal(b->closed, 1011);
+        free(exact);
+        bench_close(b);
+    }
+}
+
 static void only_a_hundred_channels_may_be_joined(void **state)
 {
     struct bench *b = bench_open(VSN_2, LIKE_18_BANDIT);
@@ -301,6 +338,8 @@ int main(void)
         cmocka_unit_test(unknown_event_crashes_the_channel),
         cmocka_unit_test(misshaped_frames_close_with_1011),
         cmocka_unit_test(v1_has_no_join_ref_in_what_it_says),
+        cmocka_unit_test(binary_push_gets_a_binary_reply),
+        cmocka_unit_test(every_cut_binary_push_closes_with_1011),
         cmocka_unit_test(only_a_hundred_channels_may_be_joined),
         cmocka_unit_test(full_queue_closes_with_1011),
         cmocka_unit_test(held_heartbeats_are_not_answered),

@@ -147,6 +147,45 @@ static void on_slow_block(struct channel *ch, const struct json *payload)
     channel_block(ch, number_of(payload, "ms", MAX_DELAY_MS, 0));
 }
 
+static void on_bin(struct channel *ch, const struct json *payload)
+{
+    struct buf response = {0};
+    if (payload->type == JSON_BYTES) {
+        channel_reply_json(ch, "ok", payload);
+        return;
+    }
+    buf_str(&response, "{\"notbinary\":");
+    json_write(&response, payload);
+    buf_str(&response, "}");
+    channel_reply(ch, "ok", response.data);
+    buf_deinit(&response);
+}
+
+static void on_bin_err(struct channel *ch, const struct json *payload)
+{
+    channel_reply_json(ch, "error", payload);
+}
+
+static void on_bin_push(struct channel *ch, const struct json *payload)
+{
+    if (payload->type == JSON_BYTES) {
+        channel_push_bytes(ch, "tick_bin", payload->text);
+    }
+}
+
+static void on_bin_json(struct channel *ch, const struct json *payload)
+{
+    struct buf response = {0};
+    buf_printf(&response, "{\"size\":%zu}", payload->text.len);
+    channel_reply(ch, "ok", response.data);
+    buf_deinit(&response);
+}
+
+static void on_shout_bin(struct channel *ch, const struct json *payload)
+{
+    channel_broadcast(ch, "shout_bin", payload, true);
+}
+
 static void on_stop(struct channel *ch, const struct json *payload)
 {
     (void)payload;
@@ -187,6 +226,11 @@ static const struct {
     {"weird_status", on_weird_status},
     {"reply_twice", on_reply_twice},
     {"big_reply", on_big_reply},
+    {"bin", on_bin},
+    {"bin_err", on_bin_err},
+    {"bin_push", on_bin_push},
+    {"bin_json", on_bin_json},
+    {"shout_bin", on_shout_bin},
     {"slow", on_slow},
     {"slow_block", on_slow_block},
     {"stop", on_stop},

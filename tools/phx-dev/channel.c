@@ -29,6 +29,7 @@ static void free_channel(struct channel *ch)
     free((char *)ch->topic.data);
     buf_deinit(&ch->topic_json);
     buf_deinit(&ch->join_ref);
+    buf_deinit(&ch->join_name);
     free(ch);
 }
 
@@ -43,6 +44,16 @@ void channel_remove(struct socket *s, struct channel *ch)
     free_channel(ch);
 }
 
+// A ref in a binary frame.
+static void write_name(struct buf *out, const struct json *ref)
+{
+    if (ref->type == JSON_STRING) {
+        buf_slice(out, ref->text);
+    } else if (ref->type != JSON_NULL) {
+        json_write(out, ref);
+    }
+}
+
 struct channel *channel_new(struct socket *s, const struct channel_app *app,
                             const struct phx_msg *msg)
 {
@@ -54,6 +65,7 @@ struct channel *channel_new(struct socket *s, const struct channel_app *app,
                                msg->topic->text.len};
     json_write(&ch->topic_json, msg->topic);
     json_write(&ch->join_ref, msg->join_ref);
+    write_name(&ch->join_name, msg->join_ref);
     struct channel **tail = &s->channels;
     while (*tail != NULL) {
         tail = &(*tail)->next;
@@ -89,8 +101,34 @@ void channel_reply(struct channel *ch, const char *status, const char *response)
     socket_send_reply(ch->socket, buf_all(&ch->join_ref), ch->current, status, response);
 }
 
+// A name too long for a binary frame raises in the channel.
+static void send_bytes(struct channel *ch, enum binary_kind kind, const struct slice *names,
+                       size_t count, struct slice data)
+{
+    struct buf frame = {0};
+    if (serializer_encode_binary(&frame, kind, names, count, data)) {
+        socket_send_binary(ch->socket, &frame);
+    } else {
+        channel_stop(ch, STOP_CRASH);
+    }
+    buf_deinit(&frame);
+}
+
+static void reply_bytes(struct channel *ch, const char *status, struct slice data)
+{
+    struct buf ref = {0};
+    write_name(&ref, ch->current->ref);
+    struct slice names[] = {buf_all(&ch->join_name), buf_all(&ref), ch->topic, slice_of(status)};
+    send_bytes(ch, BINARY_REPLY, names, 4, data);
+    buf_deinit(&ref);
+}
+
 void channel_reply_json(struct channel *ch, const char *status, const struct json *response)
 {
+    if (response->type == JSON_BYTES) {
+        reply_bytes(ch, status, response->text);
+        return;
+    }
     struct buf text = {0};
     json_write(&text, response);
     struct buf frame = {0};
@@ -138,12 +176,21 @@ void channel_push(struct channel *ch, const char *event, const char *payload)
     t->frame = frame;
 }
 
+void channel_push_bytes(struct channel *ch, const char *event, struct slice data)
+{
+    struct slice names[] = {buf_all(&ch->join_name), ch->topic, slice_of(event)};
+    send_bytes(ch, BINARY_PUSH, names, 3, data);
+}
+
 void channel_broadcast(struct channel *ch, const char *event, const struct json *payload, bool self)
 {
     struct buf text = {0};
-    json_write(&text, payload);
-    const struct socket_io *io = &ch->socket->config.io;
-    io->broadcast(io->ctx, ch->topic, event, buf_all(&text), self ? NULL : ch);
+    bool binary = payload->type == JSON_BYTES;
+    if (!binary) {
+        json_write(&text, payload);
+    }
+    struct broadcast what = {ch->topic, event, binary ? payload->text : buf_all(&text), binary};
+    ch->socket->config.io.broadcast(ch->socket->config.io.ctx, &what, self ? NULL : ch);
     buf_deinit(&text);
 }
 

@@ -148,7 +148,8 @@ static int post_control(const struct order *order, struct buf *answer)
     snprintf(topic, sizeof topic, "microcontroller:v1:%ld", id);
     json_write(&payload, order->body);
     struct slice text = {payload.data, payload.len};
-    size_t reached = server_broadcast(order->server, slice_of(topic), "control_update", text, NULL);
+    struct broadcast what = {slice_of(topic), "control_update", text, false};
+    size_t reached = server_broadcast(order->server, &what, NULL);
     log_event(&order->server->options.log, "control", id, text);
     buf_deinit(&payload);
     return answer_count(answer, "received", reached);
@@ -197,24 +198,72 @@ static bool event_name_ok(const struct buf *event)
     return event->len > 0 && event->len <= MAX_EVENT;
 }
 
+// What the query of a broadcast says; the caller deinits both.
+static bool broadcast_query(const struct order *order, struct buf *topic, struct buf *event)
+{
+    http_query(order->request->query, "topic", topic);
+    http_query(order->request->query, "event", event);
+    return topic->len > 0 && event_name_ok(event);
+}
+
 static int post_broadcast(const struct order *order, struct buf *answer)
 {
     struct buf topic = {0};
     struct buf event = {0};
     struct buf payload = {0};
-    http_query(order->request->query, "topic", &topic);
-    http_query(order->request->query, "event", &event);
-    bool ok = topic.len > 0 && event_name_ok(&event);
+    bool ok = broadcast_query(order, &topic, &event);
     if (ok) {
         json_write(&payload, order->body);
-        size_t reached =
-            server_broadcast(order->server, buf_all(&topic), event.data, buf_all(&payload), NULL);
-        answer_count(answer, "received", reached);
+        struct broadcast what = {buf_all(&topic), event.data, buf_all(&payload), false};
+        answer_count(answer, "received", server_broadcast(order->server, &what, NULL));
     }
     buf_deinit(&topic);
     buf_deinit(&event);
     buf_deinit(&payload);
     return ok ? 200 : refuse(answer, 400, "expected /broadcast?topic=TOPIC&event=EVENT");
+}
+
+// Pairs of hexadecimal digits, as http_decode takes them behind '%'.
+static void decode_hex(struct slice hex, struct buf *out)
+{
+    for (size_t i = 0; i + 1 < hex.len; i += 2) {
+        char escaped[3] = {'%', hex.data[i], hex.data[i + 1]};
+        http_decode(out, (struct slice){escaped, sizeof escaped});
+    }
+}
+
+// On a real server a binary broadcast raises as soon as a V1 socket has joined the topic.
+static bool v1_has_joined(const struct server *server, struct slice topic)
+{
+    const struct session *s = server->sessions;
+    while (s != NULL && !session_is_v1_subscriber(s, topic)) {
+        s = session_next(s);
+    }
+    return s != NULL;
+}
+
+static int post_broadcast_bin(const struct order *order, struct buf *answer)
+{
+    struct buf topic = {0};
+    struct buf event = {0};
+    struct buf hex = {0};
+    struct buf data = {0};
+    int status = 200;
+    if (!broadcast_query(order, &topic, &event) ||
+        !http_query(order->request->query, "hex", &hex)) {
+        status = refuse(answer, 400, "expected /broadcast_bin?topic=TOPIC&event=EVENT&hex=DATA");
+    } else if (v1_has_joined(order->server, buf_all(&topic))) {
+        status = refuse(answer, 500, "a V1 socket has joined this topic");
+    } else {
+        decode_hex(buf_all(&hex), &data);
+        struct broadcast what = {buf_all(&topic), event.data, buf_all(&data), true};
+        answer_count(answer, "received", server_broadcast(order->server, &what, NULL));
+    }
+    buf_deinit(&topic);
+    buf_deinit(&event);
+    buf_deinit(&hex);
+    buf_deinit(&data);
+    return status;
 }
 
 static int post_kick_id(const struct order *order, struct buf *answer)
@@ -246,6 +295,7 @@ static const struct {
     {"reset", false, false, NULL, post_reset},
     {"fault", false, false, NULL, post_fault},
     {"broadcast", false, true, NULL, post_broadcast},
+    {"broadcast_bin", false, true, NULL, post_broadcast_bin},
     {"kick_id", false, true, NULL, post_kick_id},
 };
 enum { ROUTE_COUNT = sizeof ROUTES / sizeof *ROUTES };

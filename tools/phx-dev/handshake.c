@@ -33,9 +33,9 @@ bool handshake_ok(const struct http_request *request, struct buf *error)
 static void write_protocol(const struct mount *mount, const struct http_request *request,
                            struct buf *out)
 {
-    if (mount->protocol != NULL &&
-        http_header_has(request, "sec-websocket-protocol", mount->protocol)) {
-        buf_printf(out, "sec-websocket-protocol: %s\r\n", mount->protocol);
+    struct slice protocol = mount_protocol(mount, request);
+    if (protocol.data != NULL) {
+        buf_printf(out, "sec-websocket-protocol: %.*s\r\n", (int)protocol.len, protocol.data);
     }
 }
 
@@ -111,16 +111,35 @@ static void write_text_or_null(struct buf *out, struct slice text)
     }
 }
 
+// The query's parameters and, as an application may add it, the token that was seen.
+static void write_params(const struct http_request *request, const struct connect_result *connect,
+                         struct buf *out)
+{
+    struct buf params = {0};
+    http_query_json(request->query, &params);
+    if (!connect->has_token) {
+        buf_slice(out, buf_all(&params));
+    } else {
+        buf_str(out, "{\"auth_token_seen\":");
+        json_write_string(out, buf_all(&connect->token));
+        buf_str(out, params.len > 2 ? "," : "");
+        buf_add(out, params.data + 1, params.len - 1);
+    }
+    buf_deinit(&params);
+}
+
 void handshake_write_info(const struct conn *conn, const struct http_request *request,
-                          struct buf *out)
+                          const struct connect_result *connect, struct buf *out)
 {
     struct buf uri = {0};
+    struct slice none = {0};
     buf_str(&uri, conn_is_tls(conn) ? "https://" : "http://");
     buf_slice(&uri, http_header(request, "host"));
     buf_slice(&uri, request->target);
-    buf_printf(out, "{\"auth_token\":null,\"has_cert\":%s,\"params\":",
-               conn_has_client_cert(conn) ? "true" : "false");
-    http_query_json(request->query, out);
+    buf_str(out, "{\"auth_token\":");
+    write_text_or_null(out, connect->has_token ? buf_all(&connect->token) : none);
+    buf_printf(out, ",\"has_cert\":%s,\"params\":", conn_has_client_cert(conn) ? "true" : "false");
+    write_params(request, connect, out);
     buf_str(out, ",\"peer\":");
     write_peer(conn, out);
     buf_str(out, ",\"uri\":");

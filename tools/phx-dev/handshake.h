@@ -11,8 +11,8 @@ bool handshake_ok(const struct http_request *request, struct buf *error);
 // Appends the 101; turns compression of ws on if the mount has it and the client offers it.
 void handshake_write(const struct mount *mount, const struct http_request *request, struct ws *ws,
                      struct buf *out);
-// Appends what an application sees of a connect, as JSON: params, x-headers, peer, uri, ...
+// Appends what an application sees of a connect, as JSON: params, token, x-headers, peer, uri, ...
 void handshake_write_info(const struct conn *conn, const struct http_request *request,
-                          struct buf *out);
+                          const struct connect_result *connect, struct buf *out);
 
 #endif

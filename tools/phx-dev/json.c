@@ -229,18 +229,23 @@ static bool take_word(struct scanner *s, const char *word)
     return true;
 }
 
+static struct json *take_slot(struct json_doc *doc)
+{
+    struct json_chunk *chunk = doc->chunks;
+    if (chunk == NULL || chunk->used == VALUES_PER_CHUNK) {
+        chunk = must_calloc(1, sizeof *chunk);
+        chunk->next = doc->chunks;
+        doc->chunks = chunk;
+    }
+    return &chunk->values[chunk->used++];
+}
+
 static struct json *new_value(struct scanner *s, struct json *parent)
 {
     if (++s->values > JSON_MAX_VALUES) {
         return NULL;
     }
-    struct json_chunk *chunk = s->doc->chunks;
-    if (chunk == NULL || chunk->used == VALUES_PER_CHUNK) {
-        chunk = must_calloc(1, sizeof *chunk);
-        chunk->next = s->doc->chunks;
-        s->doc->chunks = chunk;
-    }
-    struct json *value = &chunk->values[chunk->used++];
+    struct json *value = take_slot(s->doc);
     value->parent = parent;
     if (parent != NULL) { // newest first; close_container puts them in order
         value->next = parent->child;
@@ -459,6 +464,19 @@ int json_parse(struct json_doc *doc, const char *text, size_t n)
         return -1;
     }
     return 0;
+}
+
+void json_wrap_bytes(struct json_doc *doc, const char *bytes, size_t n)
+{
+    *doc = (struct json_doc){.strings = copy_bytes(bytes, n)};
+}
+
+const struct json *json_wrap(struct json_doc *doc, enum json_type type, size_t at, size_t len)
+{
+    struct json *value = take_slot(doc);
+    value->type = type;
+    value->text = (struct slice){doc->strings + at, len};
+    return value;
 }
 
 void json_deinit(struct json_doc *doc)

@@ -18,7 +18,8 @@ enum json_type {
     JSON_FLOAT,
     JSON_STRING,
     JSON_ARRAY,
-    JSON_OBJECT
+    JSON_OBJECT,
+    JSON_BYTES // not JSON: the data of a binary frame; never comes out of json_parse
 };
 
 struct json {
@@ -45,6 +46,11 @@ struct json_doc {
 int json_parse(struct json_doc *doc, const char *text, size_t n);
 void json_deinit(struct json_doc *doc);
 
+// A document for values that were not JSON text: it keeps a copy of n bytes, and json_wrap adds a
+// JSON_STRING or JSON_BYTES made of len of them from at on (within n).
+void json_wrap_bytes(struct json_doc *doc, const char *bytes, size_t n);
+const struct json *json_wrap(struct json_doc *doc, enum json_type type, size_t at, size_t len);
+
 // A member of an object, or NULL (no such member, not an object, object NULL).
 const struct json *json_get(const struct json *object, const char *key);
 
@@ -56,7 +62,7 @@ bool json_is_text(const struct json *value, const char *text); // a string of ex
 // A whole number between low and high. Returns true and stores it, or false.
 bool json_int(const struct json *value, long low, long high, long *out);
 
-// Appends value as JSON text.
+// Appends value as JSON text (null for JSON_BYTES).
 void json_write(struct buf *out, const struct json *value);
 // Appends bytes (valid UTF-8) as a JSON string with its quotes.
 void json_write_string(struct buf *out, struct slice text);

@@ -56,6 +56,7 @@ static void write_open(struct buf *out, const struct json *value)
 {
     switch (value->type) {
     case JSON_NULL:
+    case JSON_BYTES:
         buf_str(out, "null");
         break;
     case JSON_FALSE:

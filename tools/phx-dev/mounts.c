@@ -3,6 +3,7 @@
 #include "mounts.h"
 
 #include "app_lab.h"
+#include "auth_token.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,9 @@ static const struct mount MOUNTS[] = {
     {LAB_USER("/socket_sub/websocket"), .max_frame = MOUNT_MAX_FRAME, .protocol = "lab.v1"},
     {LAB_USER("/socket_origin/websocket"), .max_frame = MOUNT_MAX_FRAME,
      .origin = "allowed.example"},
+    {LAB_USER("/socket_auth/websocket"), .max_frame = MOUNT_MAX_FRAME, .auth_token = true},
+    {LAB_USER("/socket_auth_sub/websocket"), .max_frame = MOUNT_MAX_FRAME, .auth_token = true,
+     .protocol = "lab.v1"},
     {LAB_USER("/custom/ws/*"), .max_frame = MOUNT_MAX_FRAME},
 };
 
@@ -107,10 +111,56 @@ bool mount_origin_ok(const struct mount *mount, const struct http_request *reque
     return host.len > 0 && slice_eq(host, mount->origin);
 }
 
+static bool has_protocol(const struct mount *mount, struct slice name)
+{
+    return (mount->protocol != NULL && slice_eq(name, mount->protocol)) ||
+           (mount->auth_token && slice_eq(name, "phoenix"));
+}
+
+struct slice mount_protocol(const struct mount *mount, const struct http_request *request)
+{
+    struct slice rest = http_header(request, "sec-websocket-protocol");
+    while (rest.len > 0) {
+        struct slice name = slice_trim(slice_next(&rest, ','));
+        if (has_protocol(mount, name)) {
+            return name;
+        }
+    }
+    return (struct slice){0};
+}
+
+// Offering only tokens is offering nothing.
+static bool offers_protocols(const struct mount *mount, const struct http_request *request)
+{
+    struct slice rest = http_header(request, "sec-websocket-protocol");
+    while (rest.len > 0) {
+        struct slice name = slice_trim(slice_next(&rest, ','));
+        if (!mount->auth_token || !auth_token_is(name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool protocol_ok(const struct mount *mount, const struct http_request *request)
 {
-    return mount->protocol == NULL || http_header(request, "sec-websocket-protocol").data == NULL ||
-           http_header_has(request, "sec-websocket-protocol", mount->protocol);
+    bool ignored = mount->protocol == NULL && !mount->auth_token;
+    return ignored || !offers_protocols(mount, request) ||
+           mount_protocol(mount, request).data != NULL;
+}
+
+static bool take_token(const struct connect_request *request, struct connect_result *result)
+{
+    enum auth_token found = AUTH_NONE;
+    if (request->mount->auth_token) {
+        found = auth_token_of(request->http, &result->token);
+    }
+    result->has_token = found == AUTH_FOUND;
+    if (found == AUTH_BAD) {
+        result->status = 500;
+        result->body = JSON_SERVER_ERROR;
+    }
+    return found != AUTH_BAD;
 }
 
 // "1.0.x" or "2.0.x" with x a whole number.
@@ -208,7 +258,7 @@ void mount_connect(const struct connect_request *request, struct connect_result 
     if (!http_query_json(request->http->query, &params)) {
         result->status = 400;
         result->body = JSON_BAD_REQUEST;
-    } else if (mount_origin_ok(request->mount, request->http) &&
+    } else if (mount_origin_ok(request->mount, request->http) && take_token(request, result) &&
                protocol_ok(request->mount, request->http) && negotiate_vsn(request, result)) {
         connect_app(request, result);
     }

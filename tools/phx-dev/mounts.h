@@ -25,6 +25,7 @@ struct mount {
     bool error_handler;   // refusals have a status of their own
     const char *origin;   // the only Origin host let in; NULL: any
     const char *protocol; // the only subprotocol besides none; NULL: offers are ignored
+    bool auth_token;      // a token may come as a subprotocol; "phoenix" is one then
     size_t max_frame;
     int64_t idle_ms; // 0: the server's --idle-ms
 };
@@ -35,6 +36,8 @@ enum { MOUNT_MAX_FRAME = 10000000 };
 const struct mount *mount_find(struct slice path, bool lab);
 // Is this the long-polling path of a mount that has one?
 const struct mount *mount_find_longpoll(struct slice path, bool lab);
+// The first subprotocol offered that the mount has; data NULL: none is to be answered.
+struct slice mount_protocol(const struct mount *mount, const struct http_request *request);
 bool mount_origin_ok(const struct mount *mount, const struct http_request *request);
 
 struct connect_request {
@@ -49,7 +52,9 @@ struct connect_result {
     const char *extra; // header lines of a refusal or of the 101
     const char *body;  // of a refusal; starts with '{' when it is JSON
     enum vsn vsn;
-    struct buf id;               // the socket id that a kick names; empty = none
+    struct buf id;    // the socket id that a kick names; empty = none
+    struct buf token; // the auth_token
+    bool has_token;
     struct mc_identity identity; // CONNECT_MC
 };
 

@@ -58,3 +58,45 @@ void serializer_encode(enum vsn vsn, struct buf *out, const struct phx_out *msg)
     buf_slice(out, msg->topic);
     buf_str(out, "}");
 }
+
+int serializer_decode_binary(struct json_doc *doc, const char *data, size_t n, struct phx_msg *msg)
+{
+    const struct json **const fields[] = {&msg->join_ref, &msg->ref, &msg->topic, &msg->event};
+    enum { FIELDS = 4 };
+    const unsigned char *p = (const unsigned char *)data;
+    size_t at = 1 + FIELDS;
+    bool incomplete;
+    json_wrap_bytes(doc, data, n);
+    if (n < at || p[0] != BINARY_PUSH) {
+        return -1;
+    }
+    for (size_t i = 0; i < FIELDS; i++) {
+        size_t len = p[1 + i];
+        if (n - at < len || utf8_valid_prefix(data + at, len, &incomplete) != len) {
+            return -1;
+        }
+        *fields[i] = json_wrap(doc, JSON_STRING, at, len);
+        at += len;
+    }
+    msg->payload = json_wrap(doc, JSON_BYTES, at, n - at);
+    return 0;
+}
+
+bool serializer_encode_binary(struct buf *out, enum binary_kind kind, const struct slice *names,
+                              size_t count, struct slice data)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (names[i].len > 255) {
+            return false;
+        }
+    }
+    buf_add(out, &(unsigned char){(unsigned char)kind}, 1);
+    for (size_t i = 0; i < count; i++) {
+        buf_add(out, &(unsigned char){(unsigned char)names[i].len}, 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        buf_slice(out, names[i]);
+    }
+    buf_slice(out, data);
+    return true;
+}

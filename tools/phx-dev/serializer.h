@@ -22,6 +22,9 @@ struct phx_msg {
 int serializer_decode(enum vsn vsn, struct json_doc *doc, const char *text, size_t n,
                       struct phx_msg *msg);
 
+// Decodes a V2 binary frame: a push whose payload is JSON_BYTES. Returns as serializer_decode.
+int serializer_decode_binary(struct json_doc *doc, const char *data, size_t n, struct phx_msg *msg);
+
 // One message to a client, every part already JSON text.
 struct phx_out {
     struct slice join_ref; // not part of V1
@@ -30,6 +33,14 @@ struct phx_out {
     const char *event; // plain text, needs no escaping
     struct slice payload;
 };
+
+// The kinds of V2 binary frame; a client sends pushes only.
+enum binary_kind { BINARY_PUSH = 0, BINARY_REPLY = 1, BINARY_BROADCAST = 2 };
+
+// Appends kind, the lengths of count names, the names, the data. False, and nothing appended: a
+// name has more than 255 bytes.
+bool serializer_encode_binary(struct buf *out, enum binary_kind kind, const struct slice *names,
+                              size_t count, struct slice data);
 
 void serializer_encode(enum vsn vsn, struct buf *out, const struct phx_out *msg);
 

@@ -90,12 +90,12 @@ void server_deinit(struct server *server)
     SSL_CTX_free(server->tls);
 }
 
-size_t server_broadcast(struct server *server, struct slice topic, const char *event,
-                        struct slice payload, const struct channel *except)
+size_t server_broadcast(struct server *server, const struct broadcast *what,
+                        const struct channel *except)
 {
     size_t reached = 0;
     for (struct session *s = server->sessions; s != NULL; s = session_next(s)) {
-        reached += session_deliver(s, topic, event, payload, except);
+        reached += session_deliver(s, what, except);
     }
     return reached;
 }

@@ -54,8 +54,8 @@ void server_stop(struct server *server);
 void server_deinit(struct server *server);
 
 // To every channel joined to topic but except. Returns how many.
-size_t server_broadcast(struct server *server, struct slice topic, const char *event,
-                        struct slice payload, const struct channel *except);
+size_t server_broadcast(struct server *server, const struct broadcast *what,
+                        const struct channel *except);
 // Closes every socket with this id as a "disconnect" broadcast does. Returns how many.
 size_t server_kick(struct server *server, const char *id);
 

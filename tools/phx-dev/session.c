@@ -120,9 +120,9 @@ void session_send_text(struct session *s, struct slice text)
     send_ws(s, WS_TEXT, text.data, text.len);
 }
 
-static void io_send(void *ctx, const char *text, size_t n)
+static void io_send(void *ctx, bool binary, const char *data, size_t n)
 {
-    send_ws(ctx, WS_TEXT, text, n);
+    send_ws(ctx, binary ? WS_BINARY : WS_TEXT, data, n);
 }
 
 static void io_close(void *ctx, int code)
@@ -135,11 +135,10 @@ static void io_cut(void *ctx)
     finish(ctx);
 }
 
-static size_t io_broadcast(void *ctx, struct slice topic, const char *event, struct slice payload,
-                           const struct channel *except)
+static size_t io_broadcast(void *ctx, const struct broadcast *what, const struct channel *except)
 {
     const struct session *s = ctx;
-    return server_broadcast(s->server, topic, event, payload, except);
+    return server_broadcast(s->server, what, except);
 }
 
 // ---- time
@@ -193,11 +192,7 @@ static void on_timer(uv_timer_t *timer)
 static void on_message(void *ctx, bool binary, const char *data, size_t n)
 {
     struct session *s = ctx;
-    if (binary && socket_vsn(s->socket) == VSN_2) {
-        session_close(s, 1011);
-        return;
-    }
-    socket_on_text(s->socket, data, n, now_ms(s));
+    (binary ? socket_on_binary : socket_on_text)(s->socket, data, n, now_ms(s));
 }
 
 static void on_ping(void *ctx, const char *data, size_t n)
@@ -264,7 +259,7 @@ static void upgrade(struct session *s, const struct http_request *request,
     connect->id = (struct buf){0};
     buf_str(&s->id, "");
     s->mc = (struct mc_client){.app = &s->server->mc, .identity = connect->identity};
-    handshake_write_info(s->conn, request, &s->info);
+    handshake_write_info(s->conn, request, connect, &s->info);
     start_socket(s, connect);
 }
 
@@ -335,6 +330,7 @@ static void on_upgrade_request(struct session *s, const struct http_request *req
     }
     buf_deinit(&error);
     buf_deinit(&connect.id);
+    buf_deinit(&connect.token);
 }
 
 // ---- HTTP
@@ -493,10 +489,15 @@ long session_controller(const struct session *s)
     return s->mc.identity.controller_id;
 }
 
-bool session_deliver(struct session *s, struct slice topic, const char *event, struct slice payload,
-                     const struct channel *except)
+bool session_deliver(struct session *s, const struct broadcast *what, const struct channel *except)
 {
-    return s->mode == MODE_SOCKET && socket_deliver(s->socket, topic, event, payload, except);
+    return s->mode == MODE_SOCKET && socket_deliver(s->socket, what, except);
+}
+
+bool session_is_v1_subscriber(const struct session *s, struct slice topic)
+{
+    return s->mode == MODE_SOCKET && socket_vsn(s->socket) == VSN_1 &&
+           socket_is_joined(s->socket, topic);
 }
 
 size_t session_channels(const struct session *s)

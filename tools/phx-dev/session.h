@@ -16,8 +16,9 @@ bool session_is_socket(const struct session *s);
 const char *session_id(const struct session *s);
 // Its controller, 0 for none.
 long session_controller(const struct session *s);
-bool session_deliver(struct session *s, struct slice topic, const char *event, struct slice payload,
-                     const struct channel *except);
+bool session_deliver(struct session *s, const struct broadcast *what, const struct channel *except);
+// Is it a V1 socket joined to topic?
+bool session_is_v1_subscriber(const struct session *s, struct slice topic);
 // How many channels are joined.
 size_t session_channels(const struct session *s);
 // A close frame with this code, then the end.

@@ -12,7 +12,14 @@
 void socket_send_frame(struct socket *s, const struct buf *frame)
 {
     if (!s->ended) {
-        s->config.io.send(s->config.io.ctx, frame->data, frame->len);
+        s->config.io.send(s->config.io.ctx, false, frame->data, frame->len);
+    }
+}
+
+void socket_send_binary(struct socket *s, const struct buf *frame)
+{
+    if (!s->ended) {
+        s->config.io.send(s->config.io.ctx, true, frame->data, frame->len);
     }
 }
 
@@ -236,11 +243,14 @@ static void on_message(struct socket *s, struct json_doc *doc, const struct phx_
     }
 }
 
-static void on_frame(struct socket *s, const char *text, size_t n)
+static void on_frame(struct socket *s, bool binary, const char *data, size_t n)
 {
     struct json_doc doc;
     struct phx_msg msg;
-    if (serializer_decode(s->config.vsn, &doc, text, n, &msg) != 0) {
+    int rc = binary && s->config.vsn == VSN_2
+                 ? serializer_decode_binary(&doc, data, n, &msg)
+                 : serializer_decode(s->config.vsn, &doc, data, n, &msg);
+    if (rc != 0) {
         socket_end(s, 1011);
     } else {
         on_message(s, &doc, &msg);
@@ -248,14 +258,15 @@ static void on_frame(struct socket *s, const char *text, size_t n)
     json_deinit(&doc);
 }
 
-static void keep_frame(struct socket *s, const char *text, size_t n)
+static void keep_frame(struct socket *s, bool binary, const char *data, size_t n)
 {
     if (++s->waiting > SOCKET_MAX_WAITING) {
         socket_end(s, 1011);
         return;
     }
     struct waiting_frame *frame = must_calloc(1, sizeof *frame);
-    buf_add(&frame->text, text, n);
+    frame->binary = binary;
+    buf_add(&frame->data, data, n);
     struct waiting_frame **tail = &s->frames;
     while (*tail != NULL) {
         tail = &(*tail)->next;
@@ -268,21 +279,31 @@ static void free_first_frame(struct socket *s)
     struct waiting_frame *frame = s->frames;
     s->frames = frame->next;
     s->waiting--;
-    buf_deinit(&frame->text);
+    buf_deinit(&frame->data);
     free(frame);
 }
 
-void socket_on_text(struct socket *s, const char *text, size_t n, int64_t now_ms)
+static void hear(struct socket *s, bool binary, const char *data, size_t n, int64_t now_ms)
 {
     s->now_ms = now_ms;
     if (s->ended) {
         return;
     }
     if (s->joining) {
-        keep_frame(s, text, n);
+        keep_frame(s, binary, data, n);
     } else {
-        on_frame(s, text, n);
+        on_frame(s, binary, data, n);
     }
+}
+
+void socket_on_text(struct socket *s, const char *text, size_t n, int64_t now_ms)
+{
+    hear(s, false, text, n, now_ms);
+}
+
+void socket_on_binary(struct socket *s, const char *data, size_t n, int64_t now_ms)
+{
+    hear(s, true, data, n, now_ms);
 }
 
 // ---- running the channels
@@ -360,7 +381,7 @@ static void run_waiting_frames(struct socket *s)
         finish_join(s);
     }
     while (!s->joining && s->frames != NULL && !s->ended) {
-        on_frame(s, s->frames->text.data, s->frames->text.len);
+        on_frame(s, s->frames->binary, s->frames->data.data, s->frames->data.len);
         free_first_frame(s);
     }
 }
@@ -397,25 +418,37 @@ int64_t socket_deadline(const struct socket *s)
     return first;
 }
 
-bool socket_deliver(struct socket *s, struct slice topic, const char *event, struct slice payload,
-                    const struct channel *except)
+static void send_broadcast(struct socket *s, const struct channel *ch, const struct broadcast *what)
 {
-    struct channel *ch = s->ended ? NULL : channel_find(s, topic);
-    if (ch == NULL || ch == except || ch->joining) {
+    struct buf frame = {0};
+    if (what->binary) {
+        struct slice names[] = {what->topic, slice_of(what->event)};
+        if (serializer_encode_binary(&frame, BINARY_BROADCAST, names, 2, what->payload)) {
+            socket_send_binary(s, &frame);
+        }
+    } else {
+        serializer_encode(s->config.vsn, &frame,
+                          &(struct phx_out){.join_ref = slice_of(JSON_NULL_TEXT),
+                                            .ref = slice_of(JSON_NULL_TEXT),
+                                            .topic = buf_all(&ch->topic_json),
+                                            .event = what->event,
+                                            .payload = what->payload});
+        socket_send_frame(s, &frame);
+    }
+    buf_deinit(&frame);
+}
+
+bool socket_deliver(struct socket *s, const struct broadcast *what, const struct channel *except)
+{
+    struct channel *ch = s->ended ? NULL : channel_find(s, what->topic);
+    if (ch == NULL || ch == except || ch->joining || (what->binary && s->config.vsn == VSN_1)) {
         return false;
     }
-    if (ch->app->handle_out != NULL && ch->app->handle_out(ch, event, payload)) {
-        return true;
+    bool handled = !what->binary && ch->app->handle_out != NULL &&
+                   ch->app->handle_out(ch, what->event, what->payload);
+    if (!handled) {
+        send_broadcast(s, ch, what);
     }
-    struct buf frame = {0};
-    serializer_encode(s->config.vsn, &frame,
-                      &(struct phx_out){.join_ref = slice_of(JSON_NULL_TEXT),
-                                        .ref = slice_of(JSON_NULL_TEXT),
-                                        .topic = buf_all(&ch->topic_json),
-                                        .event = event,
-                                        .payload = payload});
-    socket_send_frame(s, &frame);
-    buf_deinit(&frame);
     return true;
 }
 
@@ -443,6 +476,11 @@ void socket_free(struct socket *s)
     }
     buf_deinit(&s->join_reply);
     free(s);
+}
+
+bool socket_is_joined(const struct socket *s, struct slice topic)
+{
+    return channel_find(s, topic) != NULL;
 }
 
 size_t socket_channels(const struct socket *s)

@@ -37,20 +37,27 @@ struct channel_app {
     // event is never NULL; an event that is not known must end in channel_stop(ch, STOP_CRASH).
     void (*handle_in)(struct channel *ch, const struct json *event, const struct json *payload);
     // A broadcast to this channel's topic that the channel wants to see first: true when it was
-    // handled (with channel_push), false when it goes out as it is. May be NULL.
+    // handled (with channel_push), false when it goes out as it is. May be NULL; not for bytes.
     bool (*handle_out)(struct channel *ch, const char *event, struct slice payload);
+};
+
+// To all channels joined to a topic.
+struct broadcast {
+    struct slice topic;
+    const char *event;
+    struct slice payload; // JSON text, or bytes
+    bool binary;          // bytes: only V2 sockets get them
 };
 
 struct socket_io {
     void *ctx;
-    void (*send)(void *ctx, const char *text, size_t n);
+    void (*send)(void *ctx, bool binary, const char *data, size_t n);
     // A close frame with this code, then the end. The socket does nothing after it.
     void (*close)(void *ctx, int code);
     // The end of the connection without a close frame.
     void (*cut)(void *ctx);
     // To every channel of the server joined to topic, except one (NULL = none). Returns how many.
-    size_t (*broadcast)(void *ctx, struct slice topic, const char *event, struct slice payload,
-                        const struct channel *except);
+    size_t (*broadcast)(void *ctx, const struct broadcast *what, const struct channel *except);
 };
 
 struct socket_faults {
@@ -83,15 +90,17 @@ void socket_free(struct socket *s);
 // A text frame (n bytes of valid UTF-8). What channels answer comes with the next socket_run, as on
 // a real server: call it once all frames that arrived together were handed over.
 void socket_on_text(struct socket *s, const char *text, size_t n, int64_t now_ms);
+// A binary frame: V2's own form on a V2 socket, JSON on a V1 socket.
+void socket_on_binary(struct socket *s, const char *data, size_t n, int64_t now_ms);
 void socket_run(struct socket *s, int64_t now_ms);
 // When socket_run wants to be called next, or -1.
 int64_t socket_deadline(const struct socket *s);
 
 // A broadcast reaches the channel joined to topic, if there is one other than except.
 // Returns whether it did.
-bool socket_deliver(struct socket *s, struct slice topic, const char *event, struct slice payload,
-                    const struct channel *except);
+bool socket_deliver(struct socket *s, const struct broadcast *what, const struct channel *except);
 
+bool socket_is_joined(const struct socket *s, struct slice topic);
 size_t socket_channels(const struct socket *s);
 // Appends the topics joined as a JSON array.
 void socket_write_topics(const struct socket *s, struct buf *out);
@@ -100,6 +109,7 @@ enum vsn socket_vsn(const struct socket *s);
 // ---- what channel modules may call; payloads are JSON text
 
 void channel_reply(struct channel *ch, const char *status, const char *response);
+// A response of JSON_BYTES goes out as a binary frame.
 void channel_reply_json(struct channel *ch, const char *status, const struct json *response);
 // The reply to the present message, ms from now, unless the channel is gone by then.
 void channel_reply_after(struct channel *ch, int64_t ms, const char *status,
@@ -107,6 +117,8 @@ void channel_reply_after(struct channel *ch, int64_t ms, const char *status,
 // A blocking handler: the channel handles its next message ms from now.
 void channel_block(struct channel *ch, int64_t ms);
 void channel_push(struct channel *ch, const char *event, const char *payload);
+// On a V2 socket only.
+void channel_push_bytes(struct channel *ch, const char *event, struct slice data);
 void channel_broadcast(struct channel *ch, const char *event, const struct json *payload,
                        bool self);
 // The channel ends after the present message.

@@ -31,6 +31,8 @@ struct channel {
     struct slice topic; // decoded; owned
     struct buf topic_json;
     struct buf join_ref; // JSON text
+    struct buf
+        join_name; // as a binary frame names it: a string without its quotes, null as nothing
     int64_t busy_until_ms;
     bool joining;
     bool stopping;
@@ -40,7 +42,8 @@ struct channel {
 
 struct waiting_frame {
     struct waiting_frame *next;
-    struct buf text;
+    bool binary;
+    struct buf data;
 };
 
 struct socket {
@@ -65,6 +68,7 @@ struct socket {
 // ---- socket.c
 
 void socket_send_frame(struct socket *s, const struct buf *frame);
+void socket_send_binary(struct socket *s, const struct buf *frame);
 // Closes with code, once.
 void socket_end(struct socket *s, int code);
 // A phx_reply to a message; response is JSON text.

@@ -1,0 +1,1 @@
+ÇÄ!CeÇÅ!Ce!ÇÖ!Ce!Bd Çå!Ce Bd rWuN,fÇá!Ce#GdfC ÇÅ!Ceﬁ

@@ -1,0 +1,6 @@
+	ÇÀ!CeZahQ*%ahN._6oGbW&syGwI;:mN*%afX/
+fEa_|\oGuD%G=rG+)
+nObGa_%aÇï!Ce!Bd)rTuN,=3~)
+nOÅÀ!CeZahQ*%ahN._6oGbW&syGwI;:mN*%afX/
+fEa_|\oGuD%G=rG+)
+nObGa_%a
