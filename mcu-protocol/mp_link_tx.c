@@ -356,6 +356,8 @@ static bool back_by_now(const struct mp_link *link, const uint8_t *record)
     return link->now_us - sent_us(record) >= link->tx.rtt_min_us / 2;
 }
 
+/* Each message counts, not only the newest of an ack: where bytes come in lumps (a USB adapter with a
+ * latency timer) the first of a lump has waited longest, and its time-out must allow for that. */
 static void measure(struct mp_link *link, uint32_t rtt_us)
 {
     struct mp_link_tx *tx = &link->tx;
@@ -385,12 +387,12 @@ static uint8_t *mark_received(struct mp_link *link, uint8_t ahead, const struct 
         link->tx.backoff = 0;
         if (r == link->tx.sending || ((flags & AGAIN) && !back_by_now(link, r)))
             continue;
+        if (!(flags & AGAIN))
+            measure(link, link->now_us - sent_us(r));
         if (newest == NULL ||
             (int16_t)(mp_get_u16(r + EXTRA_ORDER) - mp_get_u16(newest + EXTRA_ORDER)) > 0)
             newest = r;
     }
-    if (newest != NULL && !(newest[MP_RECORD_FLAGS] & AGAIN))
-        measure(link, link->now_us - sent_us(newest));
     return newest;
 }
 
