@@ -113,6 +113,8 @@ class Connection:
 
     def __init__(self, port, tls=None, server_name="localhost"):
         self.events = queue.Queue()
+        self.pongs = queue.Queue()
+        self.syncs = 0
         self.buffer = b""
         self.upgraded = False
         self.inflate = None
@@ -139,6 +141,14 @@ class Connection:
 
     def send_close(self, code, reason=""):
         self.send(frame(8, (struct.pack(">H", code) if code is not None else b"") + reason.encode()))
+
+    def sync(self):
+        """Returns when the server has handled what was sent so far, or has ended the connection."""
+        self.syncs += 1
+        mark = b"sync %d" % self.syncs
+        self.send(frame(9, mark))
+        while self.pongs.get(timeout=DEADLINE_S) not in (mark, None):
+            pass
 
     def finish(self):
         self.link.shutdown(socket.SHUT_WR)
@@ -174,6 +184,7 @@ class Connection:
         except (OSError, ValueError) as error:
             self.events.put(("error", str(error)))
         finally:
+            self.pongs.put(None)
             self.link.close()
 
     def _receive_tls(self):
@@ -226,6 +237,9 @@ class Connection:
         if opcode == 8:
             code = int.from_bytes(body[:2], "big") if body else None
             self.events.put(("close", code, body[2:].decode()))
+            return
+        if opcode == 10 and body.startswith(b"sync "):
+            self.pongs.put(body)
             return
         if rsv1:
             if self.fresh:
