@@ -1,0 +1,530 @@
+/*
+ * phx_storm.c - draws what happens from bytes and holds the machine to its rules. It looks into
+ * phx_core.h, to compare what the machine believes with what it said.
+ */
+#include "phx_storm.h"
+
+#include "phx_core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOPICS    3
+#define SEATS     4096 /* joins in one storm */
+#define QUEUE_MAX 2000
+#define FRAME_MAX 300
+#define SLACK_MS  (2 * PHX_LATE_MS)
+
+#define RULE(what)                                                              \
+    do {                                                                        \
+        if (!(what)) {                                                          \
+            fprintf(stderr, "broken: %s (%s:%d)\n", #what, __FILE__, __LINE__); \
+            abort();                                                            \
+        }                                                                       \
+    } while (0)
+
+struct storm;
+
+/* One join, from phx_join to phx_leave. */
+struct seat {
+    struct storm *storm;
+    struct phx_channel *channel;
+    unsigned waiting; /* pushes without an end */
+    bool left;
+};
+
+struct storm {
+    const uint8_t *at, *end;
+    struct phx_storm_counts *counts;
+    struct phx_machine *machine;
+    struct phx_machine_settings settings;
+    uint64_t now, not_before, last_ref;
+    uint64_t alive, stalled; /* since then, by us */
+    bool is_open, connected;
+    unsigned waiting, unlimited;
+    int depth;
+    struct seat *topics[TOPICS];
+    struct seat seats[SEATS];
+    unsigned used;
+};
+
+static const char *const topics[TOPICS] = {"room:1", "room:2", "a\"b"};
+
+static unsigned draw(struct storm *s, unsigned below)
+{
+    return s->at < s->end ? *s->at++ % below : 0;
+}
+
+static void act(struct storm *s);
+
+/* What a caller does inside an event: anything, sometimes. */
+static void inside(struct storm *s)
+{
+    if (s->depth < 3 && draw(s, 4) == 3) {
+        s->depth++;
+        act(s);
+        s->depth--;
+    }
+}
+
+/* ---- the transport ---- */
+
+static bool io_open(void *user, struct phx_end *end)
+{
+    struct storm *s = user;
+
+    RULE(!s->is_open);
+    RULE(s->now >= s->not_before);
+    s->counts->opens++;
+    *end = (struct phx_end){.cause = PHX_CAUSE_CREDENTIAL};
+    s->is_open = draw(s, 8) != 7;
+    return s->is_open;
+}
+
+static void io_want_write(void *user)
+{
+    (void)user;
+}
+
+static void io_close(void *user, int code)
+{
+    struct storm *s = user;
+
+    RULE(s->is_open && code == 1000);
+}
+
+static void io_drop(void *user)
+{
+    struct storm *s = user;
+
+    s->is_open = false;
+}
+
+/* ---- the caller's events ---- */
+
+static void on_connected(void *user)
+{
+    struct storm *s = user;
+
+    RULE(s->is_open && !s->connected);
+    s->connected = true;
+    s->alive = s->now;
+    s->stalled = 0;
+    inside(s);
+}
+
+static void on_disconnected(void *user, const struct phx_disconnect *why)
+{
+    struct storm *s = user;
+
+    RULE(why->was_connected == s->connected);
+    RULE(why->cause == PHX_CAUSE_ASKED || why->retry || !s->machine->wanted);
+    RULE(why->retry_ms <= PHX_RETRY_AFTER_MAX_MS * 5 / 4);
+    if (why->retry && why->cause != PHX_CAUSE_ASKED)
+        RULE(why->retry_ms >= s->settings.backoff_min_ms);
+    s->connected = false;
+    s->not_before = s->now + why->retry_ms;
+    s->counts->ends++;
+    inside(s);
+}
+
+static void on_stray(void *user, const struct phx_message *message)
+{
+    (void)message;
+    inside(user);
+}
+
+static void on_heartbeat(void *user)
+{
+    struct storm *s = user;
+
+    RULE(s->connected);
+    s->alive = s->now;
+    s->stalled = 0;
+    inside(s);
+}
+
+static void on_joined(void *user, struct phx_text response)
+{
+    struct seat *seat = user;
+
+    RULE(!seat->left && seat->storm->connected);
+    RULE(phx_json_valid(response));
+    seat->storm->counts->joins++;
+    inside(seat->storm);
+}
+
+static void on_refused(void *user, struct phx_text response, uint32_t retry_ms)
+{
+    struct seat *seat = user;
+
+    RULE(!seat->left && phx_json_valid(response));
+    RULE(retry_ms >= 1000 && retry_ms <= 10000);
+    inside(seat->storm);
+}
+
+static void on_ended(void *user, bool crashed, uint32_t retry_ms)
+{
+    struct seat *seat = user;
+
+    (void)crashed;
+    RULE(!seat->left && retry_ms >= 1000 && retry_ms <= 10000);
+    inside(seat->storm);
+}
+
+static void on_message(void *user, struct phx_text event, struct phx_text payload)
+{
+    struct seat *seat = user;
+
+    RULE(!seat->left && phx_utf8_valid(event) && phx_json_valid(payload));
+    inside(seat->storm);
+}
+
+static void on_push_end(void *user, void *token, const struct phx_push_result *result)
+{
+    struct seat *seat = user;
+
+    RULE(token == seat && seat->waiting > 0);
+    RULE(!seat->left || result->end == PHX_PUSH_LOST);
+    seat->waiting--;
+    seat->storm->waiting--;
+    seat->storm->counts->replies += result->end == PHX_PUSH_REPLY;
+    seat->storm->counts->timeouts += result->end == PHX_PUSH_TIMEOUT;
+    seat->storm->counts->lost += result->end == PHX_PUSH_LOST;
+    inside(seat->storm);
+}
+
+/* ---- what happens ---- */
+
+static void join(struct storm *s, unsigned topic)
+{
+    struct phx_channel_options options = {.topic = topics[topic]};
+    struct seat *seat = &s->seats[s->used];
+    struct phx_channel_events events = {
+        .user = seat,
+        .joined = on_joined,
+        .refused = on_refused,
+        .ended = on_ended,
+        .message = on_message,
+        .push_end = on_push_end,
+    };
+    int error;
+
+    if (s->used == SEATS)
+        return;
+    *seat = (struct seat){.storm = s};
+    s->unlimited++;
+    error = phx_machine_join(s->machine, &options, &events, s->now, &seat->channel);
+    RULE(error == (s->topics[topic] ? PHX_ERR_ALREADY_JOINED : PHX_OK));
+    if (error == PHX_OK) {
+        s->topics[topic] = seat;
+        s->used++;
+    }
+}
+
+static void leave(struct storm *s, unsigned topic)
+{
+    struct seat *seat = s->topics[topic];
+
+    if (!seat)
+        return;
+    s->topics[topic] = NULL;
+    seat->left = true;
+    s->unlimited++;
+    phx_machine_leave(seat->channel, s->now);
+    RULE(seat->waiting == 0);
+}
+
+static void push(struct storm *s, unsigned topic)
+{
+    static const char *const payloads[] = {"{}", "[1,2,3]", "{\"a\":nan}", "\"\xff\"", "1e400", ""};
+    struct seat *seat = s->topics[topic];
+    unsigned which = draw(s, sizeof payloads / sizeof payloads[0]);
+    void *token = draw(s, 4) ? seat : NULL;
+    int error;
+
+    if (!seat)
+        return;
+    error = phx_machine_push(seat->channel, "e", phx_text_of(payloads[which]), draw(s, 200) * 100,
+                             token, s->now);
+    RULE(error != PHX_OK || (which < 2 && s->connected));
+    if (error == PHX_OK && token) {
+        seat->waiting++;
+        s->waiting++;
+        s->counts->pushes++;
+    }
+}
+
+static void feed(struct storm *s, const char *text, size_t len)
+{
+    char *copy = malloc(len ? len : 1);
+
+    if (!copy)
+        abort();
+    memcpy(copy, text, len);
+    phx_machine_text(s->machine, copy, len, s->now);
+    free(copy);
+}
+
+/* A frame of the server that is about right: refs that exist, or nearly. */
+static void frame(struct storm *s)
+{
+    static const char *const events[] = {"phx_reply", "phx_reply", "phx_reply",
+                                         "phx_close", "phx_error", "news"};
+    static const char *const payloads[] = {
+        "{\"status\":\"ok\",\"response\":{}}", "{\"status\":\"error\",\"response\":{}}",
+        "{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}", "{}"};
+    static const char *const names[] = {"room:1", "room:2", "a\\\"b", "phoenix", "other"};
+    unsigned long join_ref = (unsigned long)s->machine->last_ref - draw(s, 4);
+    unsigned long ref = (unsigned long)s->machine->last_ref - draw(s, 4);
+    const char *topic = names[draw(s, 5)], *event = events[draw(s, 6)];
+    const char *payload = payloads[draw(s, 4)];
+    char text[FRAME_MAX];
+    int n;
+
+    switch (draw(s, 4)) {
+    case 0:
+        n = snprintf(text, sizeof text, "[null,\"%lu\",\"%s\",\"%s\",%s]", ref, topic, event,
+                     payload);
+        break;
+    case 1:
+        n = snprintf(text, sizeof text,
+                     "{\"topic\":\"%s\",\"event\":\"%s\",\"ref\":\"%lu\",\"payload\":%s}", topic,
+                     event, ref, payload);
+        break;
+    default:
+        n = snprintf(text, sizeof text, "[\"%lu\",\"%lu\",\"%s\",\"%s\",%s]", join_ref, ref, topic,
+                     event, payload);
+        break;
+    }
+    feed(s, text, (size_t)n);
+}
+
+static void reply(struct storm *s, uint64_t join_ref, uint64_t ref, const char *topic)
+{
+    char text[FRAME_MAX];
+    int n =
+        snprintf(text, sizeof text,
+                 "[%s%.0llu%s,\"%llu\",\"%s\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]",
+                 join_ref ? "\"" : "null", (unsigned long long)join_ref, join_ref ? "\"" : "",
+                 (unsigned long long)ref, topic);
+
+    feed(s, text, (size_t)n);
+}
+
+/* The server does what it should: answers a heartbeat, a join or a push. */
+static void answer(struct storm *s)
+{
+    static const char *const names[TOPICS] = {"room:1", "room:2", "a\\\"b"};
+    unsigned topic = draw(s, TOPICS);
+    const struct phx_channel *ch;
+
+    if (s->machine->heartbeat_ref)
+        reply(s, 0, s->machine->heartbeat_ref, "phoenix");
+    if (!s->topics[topic])
+        return;
+    ch = s->topics[topic]->channel;
+    if (ch->state == PHX_CH_JOINING)
+        reply(s, ch->join_ref, ch->join_ref, names[topic]);
+    else if (ch->pushes)
+        reply(s, ch->join_ref, ch->pushes->ref, names[topic]);
+}
+
+static void raw(struct storm *s)
+{
+    size_t n = draw(s, 64);
+
+    if (n > (size_t)(s->end - s->at))
+        n = (size_t)(s->end - s->at);
+    s->at += n;
+    feed(s, (const char *)s->at - n, n);
+}
+
+static void closed(struct storm *s)
+{
+    struct phx_end end = {.cause = draw(s, 2) ? PHX_CAUSE_CLOSED : PHX_CAUSE_LIMITED};
+
+    end.retry_after_ms = draw(s, 8) == 7 ? draw(s, 256) * 20000000u : 0;
+    if (!s->is_open)
+        return;
+    s->is_open = false;
+    phx_machine_closed(s->machine, &end, s->now);
+    RULE(!s->connected || s->is_open);
+}
+
+static void drain(struct storm *s)
+{
+    unsigned most = draw(s, 8);
+    struct phx_send *send;
+    struct phx_frame sent;
+    bool heartbeat;
+
+    while (most-- > 0 && (send = phx_machine_next(s->machine, s->now)) != NULL) {
+        RULE(phx_json_valid((struct phx_text){phx_send_text(send), send->len}));
+        RULE(phx_frame_decode(phx_send_text(send), send->len, &sent));
+        heartbeat = phx_text_equal(sent.topic, phx_text_of("phoenix"));
+        RULE(sent.ref > 0 && (heartbeat ? sent.join_ref == 0 : sent.join_ref > 0));
+        RULE(sent.join_ref <= sent.ref && sent.ref <= s->machine->last_ref);
+        RULE(heartbeat || sent.ref > s->last_ref);
+        s->last_ref = heartbeat ? s->last_ref : sent.ref;
+        free(send);
+    }
+    if (!phx_machine_has_next(s->machine))
+        s->unlimited = 0;
+}
+
+static void pass(struct storm *s, uint64_t ms)
+{
+    uint64_t until = s->now + ms, at;
+    unsigned ticks = 0;
+
+    while ((at = phx_machine_deadline(s->machine)) <= until) {
+        s->now = at > s->now ? at : s->now;
+        s->unlimited += TOPICS + 1;
+        phx_machine_tick(s->machine, s->now);
+        RULE(++ticks < 10000);
+    }
+    s->now = until;
+    if (s->machine->state == PHX_UP)
+        RULE(s->now - s->alive <=
+             s->settings.heartbeat_ms + s->settings.heartbeat_timeout_ms + SLACK_MS + s->stalled);
+}
+
+/* The whole program stands still. */
+static void stall(struct storm *s, uint64_t ms)
+{
+    s->now += ms;
+    s->stalled += ms;
+}
+
+static void act(struct storm *s)
+{
+    switch (draw(s, 24)) {
+    case 0:
+        phx_machine_connect(s->machine, s->now);
+        break;
+    case 1:
+        if (draw(s, 16) == 0)
+            phx_machine_disconnect(s->machine, draw(s, 3) * 1000, s->now);
+        break;
+    case 2:
+    case 3:
+        if (s->is_open && s->machine->state == PHX_OPENING) {
+            s->unlimited += TOPICS;
+            phx_machine_opened(s->machine, s->now);
+        }
+        break;
+    case 4:
+        join(s, draw(s, TOPICS));
+        break;
+    case 5:
+        if (draw(s, 4) == 0)
+            leave(s, draw(s, TOPICS));
+        break;
+    case 6:
+    case 7:
+        push(s, draw(s, TOPICS));
+        break;
+    case 8:
+        if (draw(s, 16) == 0)
+            closed(s);
+        break;
+    case 9:
+        raw(s);
+        break;
+    case 10:
+        drain(s);
+        break;
+    case 11:
+        if (s->depth == 0)
+            pass(s, draw(s, 256) * (draw(s, 8) ? 10 : 200));
+        break;
+    case 12:
+        if (s->depth == 0 && draw(s, 8) == 0)
+            stall(s, draw(s, 256) * 1000);
+        break;
+    case 13:
+    case 14:
+    case 15:
+        frame(s);
+        break;
+    default:
+        answer(s);
+        break;
+    }
+}
+
+static void check(struct storm *s)
+{
+    const struct phx_machine *m = s->machine;
+    unsigned waiting = 0;
+
+    RULE(m->pushes == s->waiting);
+    RULE(m->pushes <= PHX_PUSHES_MAX);
+    RULE(m->queue.bytes <= QUEUE_MAX + s->unlimited * 100u);
+    for (const struct phx_channel *ch = m->channels; ch; ch = ch->next) {
+        RULE(ch->state != PHX_CH_GONE);
+        RULE(ch->state == PHX_CH_OFFLINE || s->connected);
+        for (const struct phx_channel *other = ch->next; other; other = other->next)
+            RULE(!phx_text_equal(ch->topic, other->topic));
+        for (const struct phx_push *p = ch->pushes; p; p = p->next)
+            waiting++;
+    }
+    RULE(waiting == m->pushes);
+    RULE(s->connected || waiting == 0);
+}
+
+/* However it went: it must come back, join and answer. */
+static void recover(struct storm *s)
+{
+    s->at = s->end;
+    s->depth = 3;
+    phx_machine_connect(s->machine, s->now);
+    for (int i = 0; i < 200 && !(s->is_open && s->machine->state == PHX_OPENING); i++)
+        pass(s, 60000);
+    RULE(s->is_open);
+    phx_machine_opened(s->machine, s->now);
+    RULE(phx_machine_is_connected(s->machine));
+    for (unsigned i = 0; i < TOPICS; i++)
+        RULE(!s->topics[i] || s->topics[i]->channel->state == PHX_CH_JOINING);
+}
+
+void phx_storm(const uint8_t *bytes, size_t n, struct phx_storm_counts *counts)
+{
+    static struct storm s;
+    struct phx_machine_io io = {
+        .user = &s,
+        .open = io_open,
+        .want_write = io_want_write,
+        .close = io_close,
+        .drop = io_drop,
+    };
+    struct phx_socket_events events = {
+        .user = &s,
+        .connected = on_connected,
+        .disconnected = on_disconnected,
+        .message = on_stray,
+        .heartbeat = on_heartbeat,
+    };
+
+    s = (struct storm){.at = bytes, .end = bytes + n, .counts = counts, .now = 5000};
+    s.settings = (struct phx_machine_settings){.vsn = draw(&s, 2) ? PHX_V1 : PHX_V2,
+                                               .heartbeat_ms = 30000,
+                                               .heartbeat_timeout_ms = 10000,
+                                               .connect_timeout_ms = 10000,
+                                               .backoff_min_ms = 1000,
+                                               .backoff_max_ms = 60000,
+                                               .stable_ms = 60000,
+                                               .max_queue = QUEUE_MAX,
+                                               .seed = draw(&s, 256)};
+    s.machine = phx_machine_new(&s.settings, &io, &events);
+    if (!s.machine)
+        abort();
+    while (s.at < s.end) {
+        act(&s);
+        check(&s);
+    }
+    recover(&s);
+    phx_machine_free(s.machine);
+}
