@@ -502,6 +502,21 @@ static void device_times_go_on_over_the_wrap_of_ticks(void **state)
     assert_true(world->readings[99].device_us > 0x100000000ull * 1000);
 }
 
+static void readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones(void **state)
+{
+    (void)state;
+    get_ready(); /* the description is known from now on */
+    world_restart_device(world);
+    world->device.clock_us = 0x100000000ull * 1000 * 3;
+    for (int i = 0; i < 5; i++) {
+        world_read(world, i, true);
+        mp_device_flush(&world->device);
+    }
+    sim_run(&world->sim, 500000);
+    assert_int_equal(world->reading_count, 5);
+    assert_true(world->readings[0].device_us >= 0x100000000ull * 1000 * 3);
+}
+
 static void tables_that_make_no_sense_are_refused(void **state)
 {
     struct mp_device device;
@@ -568,6 +583,7 @@ int main(void)
         TEST(a_hello_through_boot_loader_noise_is_answered),
         TEST(the_clock_is_right_within_its_bound),
         TEST(device_times_go_on_over_the_wrap_of_ticks),
+        TEST(readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones),
         TEST(tables_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests_name("mp_talk", tests, NULL, NULL);
