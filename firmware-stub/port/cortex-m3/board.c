@@ -18,7 +18,7 @@ static struct {
     uint8_t bytes[RING_BYTES];
 } ring;
 
-static volatile bool room_wanted;
+static bool write_cut_short;
 static uint8_t reset_cause;
 static struct board_kept kept __attribute__((section(".noinit")));
 
@@ -51,12 +51,20 @@ static void find_reset_cause(void)
     kept.magic = BOARD_KEPT_MAGIC;
 }
 
+/* Also switches the UART on. */
+static void wake_with_room(bool wanted)
+{
+    uint32_t control = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE | UART_CTRL_RX_INT;
+
+    UART_CTRL = wanted ? control | UART_CTRL_TX_INT : control;
+}
+
 void board_start(void)
 {
     find_reset_cause();
     FPGAIO_PRESCALE = CLOCK_MHZ - 1;
     UART_BAUDDIV = CLOCK_MHZ * 1000000u / BAUD;
-    UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE | UART_CTRL_TX_INT | UART_CTRL_RX_INT;
+    wake_with_room(false);
     NVIC_ENABLE = 1u << UART0_RX_IRQ | 1u << UART0_TX_IRQ | 1u << TIMER0_IRQ;
 }
 
@@ -128,16 +136,20 @@ size_t port_uart_read(uint8_t *out, size_t cap)
 void board_on_uart_tx(void)
 {
     UART_INTCLEAR = UART_INT_TX;
-    room_wanted = false;
+}
+
+static bool uart_has_room(void)
+{
+    return !(UART_STATE & UART_STATE_TX_FULL);
 }
 
 size_t port_uart_write(const uint8_t *bytes, size_t n)
 {
     size_t taken = 0;
 
-    while (taken < n && !(UART_STATE & UART_STATE_TX_FULL))
+    while (taken < n && uart_has_room())
         UART_DATA = bytes[taken++];
-    room_wanted = taken < n && (UART_STATE & UART_STATE_TX_FULL);
+    write_cut_short = taken < n;
     return taken;
 }
 
@@ -165,10 +177,12 @@ void port_idle(uint32_t us)
     TIMER_RELOAD = 0;
     TIMER_VALUE = (us < longest ? us : longest) * CLOCK_MHZ;
     TIMER_CTRL = TIMER_CTRL_ENABLE | TIMER_CTRL_INT;
+    wake_with_room(write_cut_short);
     lock();
-    if (ring_used() == 0)
+    if (ring_used() == 0 && !(write_cut_short && uart_has_room()))
         __asm__ volatile("wfi" ::: "memory");
     unlock();
+    wake_with_room(false);
     board_on_timer();
 }
 
