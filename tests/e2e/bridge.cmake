@@ -1,2 +1,5 @@
 mcu_e2e_test(bridge_main test_bridge_main.py)
 mcu_e2e_test(bridge_server test_bridge_server.py)
+mcu_e2e_test(bridge_boards test_bridge_boards.py)
+mcu_e2e_test(bridge_controls test_bridge_controls.py)
+mcu_e2e_test(bridge_config test_bridge_config.py)
