@@ -481,8 +481,8 @@ static void recover(struct storm *s)
     s->at = s->end;
     s->depth = 3;
     phx_machine_connect(s->machine, s->now);
-    for (int i = 0; i < 200 && !(s->is_open && s->machine->state == PHX_OPENING); i++)
-        pass(s, 60000);
+    for (int i = 0; i < 10000 && !(s->is_open && s->machine->state == PHX_OPENING); i++)
+        pass(s, 1000);
     RULE(s->is_open);
     phx_machine_opened(s->machine, s->now);
     RULE(phx_machine_is_connected(s->machine));

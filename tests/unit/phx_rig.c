@@ -238,8 +238,13 @@ void rig_connect(struct rig *rig)
 
 int rig_join(struct rig *rig, unsigned index, const char *topic)
 {
+    return rig_join_with(rig, index, topic, NULL);
+}
+
+int rig_join_with(struct rig *rig, unsigned index, const char *topic, const char *payload)
+{
     struct rig_channel *ch = &rig->channels[index];
-    struct phx_channel_options options = {.topic = topic};
+    struct phx_channel_options options = {.topic = topic, .join_payload = payload};
 
     *ch = (struct rig_channel){.rig = rig,
                                .topic = topic,
@@ -297,6 +302,13 @@ void rig_pass(struct rig *rig, uint64_t ms)
         phx_machine_tick(rig->machine, rig->now);
     }
     rig->now = until;
+}
+
+void rig_connect_again(struct rig *rig)
+{
+    rig_pass(rig, rig->last_wait_ms);
+    phx_machine_opened(rig->machine, rig->now);
+    assert_true(phx_machine_is_connected(rig->machine));
 }
 
 void rig_up(struct rig *rig, enum phx_vsn vsn)

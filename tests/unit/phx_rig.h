@@ -17,7 +17,7 @@
 
 #include "phx_machine.h"
 
-#define RIG_CHANNELS 4
+#define RIG_CHANNELS 40
 
 struct rig_channel {
     struct rig *rig;
@@ -35,7 +35,7 @@ struct rig {
     bool refuse_open;      /* an attempt fails at once */
     bool is_open;          /* the transport's view: an attempt or connection exists */
     uint32_t last_wait_ms; /* of the latest event that says when it goes on */
-    char log[16384];
+    char log[65536];
     size_t log_len;
     /* Called inside events, before the line is written; NULL: nothing. */
     void (*inside)(struct rig *rig, const char *event);
@@ -49,10 +49,12 @@ void rig_expect(struct rig *rig, const char *lines);
 void rig_forget(struct rig *rig);
 
 void rig_connect(struct rig *rig);              /* up to "connected" */
+void rig_connect_again(struct rig *rig);        /* the next attempt, after an end */
 void rig_up(struct rig *rig, enum phx_vsn vsn); /* rig_init and connected */
 void rig_up_and_joined(struct rig *rig); /* on V2, and channel 0, room:1, joined with ref 1 */
 /* Joins as channel `index`, without waiting for the answer. Returns phx_machine_join's. */
 int rig_join(struct rig *rig, unsigned index, const char *topic);
+int rig_join_with(struct rig *rig, unsigned index, const char *topic, const char *payload);
 int rig_push(struct rig *rig, unsigned index, const char *event, const char *payload,
              uintptr_t token);
 void rig_server(struct rig *rig, const char *frame);
