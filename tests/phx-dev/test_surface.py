@@ -259,7 +259,7 @@ class Bounds(Surface):
     def test_flood_behind_a_slow_join_ends_the_socket(self):
         link = connect(self.server, "/socket/websocket?vsn=2.0.0")
         link.send_json(["1", "1", "slowjoin:1", "phx_join", {"ms": 60000}])
-        flood = b"".join(phxdev.frame(1, b'[null,"2","phoenix","heartbeat",{}]') for _ in range(1100))
+        flood = b"".join(phxdev.frame(1, b'[null,"2","phoenix","heartbeat",{}]') for _ in range(4100))
         link.send(flood)
         self.assertEqual(link.next(), ("close", 1011, ""))
 

@@ -316,6 +316,26 @@ static void full_queue_closes_with_1011(void **state)
     bench_close(b);
 }
 
+static void memory_of_what_waits_is_bounded(void **state)
+{
+    enum { VALUES = 900000, ENOUGH = 10 };
+    struct bench *b = joined_bench(LIKE_18_BANDIT);
+    struct buf frame = {0};
+    (void)state;
+    buf_str(&frame, "[\"1\",\"2\",\"room:1\",\"ping\",[0");
+    for (int i = 0; i < VALUES; i++) {
+        buf_str(&frame, ",0");
+    }
+    buf_str(&frame, "]]");
+    hear(b, "[\"1\",\"2\",\"room:1\",\"slow_block\",{\"ms\":60000}]", 0);
+    for (int i = 0; i < ENOUGH && b->closed == 0; i++) {
+        hear(b, frame.data, 0);
+    }
+    assert_int_equal(b->closed, 1011);
+    buf_deinit(&frame);
+    bench_close(b);
+}
+
 static void held_heartbeats_are_not_answered(void **state)
 {
     struct bench *b = joined_bench(LIKE_18_BANDIT);
@@ -342,6 +362,7 @@ int main(void)
         cmocka_unit_test(every_cut_binary_push_closes_with_1011),
         cmocka_unit_test(only_a_hundred_channels_may_be_joined),
         cmocka_unit_test(full_queue_closes_with_1011),
+        cmocka_unit_test(memory_of_what_waits_is_bounded),
         cmocka_unit_test(held_heartbeats_are_not_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

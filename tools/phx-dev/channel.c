@@ -152,6 +152,7 @@ void channel_reply_after(struct channel *ch, int64_t ms, const char *status,
     socket_encode_reply(ch->socket, &t->frame, buf_all(&ch->join_ref), ch->current, status,
                         buf_all(&text));
     buf_deinit(&text);
+    socket_weigh_task(ch->socket, t, t->frame.len);
 }
 
 void channel_block(struct channel *ch, int64_t ms)
@@ -174,6 +175,7 @@ void channel_push(struct channel *ch, const char *event, const char *payload)
         return;
     }
     t->frame = frame;
+    socket_weigh_task(ch->socket, t, frame.len);
 }
 
 void channel_push_bytes(struct channel *ch, const char *event, struct slice data)

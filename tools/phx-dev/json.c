@@ -466,6 +466,15 @@ int json_parse(struct json_doc *doc, const char *text, size_t n)
     return 0;
 }
 
+size_t json_doc_bytes(const struct json_doc *doc)
+{
+    size_t bytes = 0;
+    for (const struct json_chunk *chunk = doc->chunks; chunk != NULL; chunk = chunk->next) {
+        bytes += sizeof *chunk;
+    }
+    return bytes;
+}
+
 void json_wrap_bytes(struct json_doc *doc, const char *bytes, size_t n)
 {
     *doc = (struct json_doc){.strings = copy_bytes(bytes, n)};

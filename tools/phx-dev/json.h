@@ -45,6 +45,8 @@ struct json_doc {
 // may go. Returns 0, or -1 when it is not JSON (the document is then empty). Deinit either way.
 int json_parse(struct json_doc *doc, const char *text, size_t n);
 void json_deinit(struct json_doc *doc);
+// The memory its values take, strings not counted.
+size_t json_doc_bytes(const struct json_doc *doc);
 
 // A document for values that were not JSON text: it keeps a copy of n bytes, and json_wrap adds a
 // JSON_STRING or JSON_BYTES made of len of them from at on (within n).

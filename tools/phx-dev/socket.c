@@ -77,10 +77,38 @@ static void free_task(struct task *t)
     free(t);
 }
 
+// One more thing waits. False: it is one too many, and the socket is closed.
+static bool hold(struct socket *s, size_t bytes)
+{
+    s->waiting++;
+    s->waiting_bytes += bytes;
+    if (s->waiting <= SOCKET_MAX_WAITING && s->waiting_bytes <= SOCKET_MAX_WAITING_BYTES) {
+        return true;
+    }
+    s->waiting--;
+    s->waiting_bytes -= bytes;
+    socket_end(s, 1011);
+    return false;
+}
+
+static void release(struct socket *s, size_t bytes)
+{
+    s->waiting--;
+    s->waiting_bytes -= bytes;
+}
+
+void socket_weigh_task(struct socket *s, struct task *t, size_t bytes)
+{
+    t->bytes = bytes;
+    s->waiting_bytes += bytes;
+    if (s->waiting_bytes > SOCKET_MAX_WAITING_BYTES) {
+        socket_end(s, 1011);
+    }
+}
+
 struct task *socket_add_task(struct socket *s, enum task_kind kind, uint64_t channel_id)
 {
-    if (++s->waiting > SOCKET_MAX_WAITING) {
-        socket_end(s, 1011);
+    if (!hold(s, 0)) {
         return NULL;
     }
     struct task *t = must_calloc(1, sizeof *t);
@@ -221,8 +249,8 @@ static bool join_ref_fits(const struct channel *ch, const struct phx_msg *msg)
     return same;
 }
 
-// Takes doc over when the message is for a channel.
-static void on_message(struct socket *s, struct json_doc *doc, const struct phx_msg *msg)
+// A message of n bytes. Takes doc over when it is for a channel.
+static void on_message(struct socket *s, struct json_doc *doc, const struct phx_msg *msg, size_t n)
 {
     struct channel *ch = msg->topic->type == JSON_STRING ? channel_find(s, msg->topic->text) : NULL;
     if (json_is_text(msg->topic, "phoenix") && json_is_text(msg->event, "heartbeat")) {
@@ -239,6 +267,7 @@ static void on_message(struct socket *s, struct json_doc *doc, const struct phx_
             t->doc = *doc;
             t->msg = *msg;
             *doc = (struct json_doc){0};
+            socket_weigh_task(s, t, json_doc_bytes(&t->doc) + n);
         }
     }
 }
@@ -253,15 +282,14 @@ static void on_frame(struct socket *s, bool binary, const char *data, size_t n)
     if (rc != 0) {
         socket_end(s, 1011);
     } else {
-        on_message(s, &doc, &msg);
+        on_message(s, &doc, &msg, n);
     }
     json_deinit(&doc);
 }
 
 static void keep_frame(struct socket *s, bool binary, const char *data, size_t n)
 {
-    if (++s->waiting > SOCKET_MAX_WAITING) {
-        socket_end(s, 1011);
+    if (!hold(s, n)) {
         return;
     }
     struct waiting_frame *frame = must_calloc(1, sizeof *frame);
@@ -278,7 +306,7 @@ static void free_first_frame(struct socket *s)
 {
     struct waiting_frame *frame = s->frames;
     s->frames = frame->next;
-    s->waiting--;
+    release(s, frame->data.len);
     buf_deinit(&frame->data);
     free(frame);
 }
@@ -370,7 +398,7 @@ static struct task *take_due(struct socket *s)
     struct task *t = *at;
     if (t != NULL) {
         *at = t->next;
-        s->waiting--;
+        release(s, t->bytes);
     }
     return t;
 }

@@ -78,9 +78,13 @@ enum {
     // A join beyond these is refused. 1.7.7 has no limit; this one bounds our memory.
     SOCKET_MAX_CHANNELS = 100,
     SOCKET_MAX_CHANNELS_17 = 10000,
-    // Frames that wait behind a slow join, and messages that wait in channels. Full: the socket is
-    // closed with 1011, since a real server would not lose one silently either.
-    SOCKET_MAX_WAITING = 1000,
+    // Frames that wait behind a slow join, messages that wait in channels, late replies: how many,
+    // and
+    // the memory they take. Full: the socket is closed with 1011, since a real server would not
+    // lose
+    // one silently either.
+    SOCKET_MAX_WAITING = 4000,
+    SOCKET_MAX_WAITING_BYTES = 256 * 1024 * 1024,
 };
 
 struct socket *socket_open(const struct socket_config *config);

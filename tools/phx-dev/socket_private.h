@@ -18,6 +18,7 @@ struct task {
     enum task_kind kind;
     uint64_t channel_id;
     int64_t due_ms;
+    size_t bytes;        // counted in the socket's waiting_bytes
     struct json_doc doc; // TASK_IN: what msg points into
     struct phx_msg msg;
     struct buf frame; // otherwise: the frame to send
@@ -30,9 +31,8 @@ struct channel {
     uint64_t id;
     struct slice topic; // decoded; owned
     struct buf topic_json;
-    struct buf join_ref; // JSON text
-    struct buf
-        join_name; // as a binary frame names it: a string without its quotes, null as nothing
+    struct buf join_ref;  // JSON text
+    struct buf join_name; // in a binary frame: a string without its quotes, null as nothing
     int64_t busy_until_ms;
     bool joining;
     bool stopping;
@@ -53,6 +53,7 @@ struct socket {
     uint64_t next_id;
     struct task *tasks; // in the order they are to be run
     size_t waiting;     // tasks and frames
+    size_t waiting_bytes;
     int64_t now_ms;
     bool ended;
     // A join that takes its time: frames wait here meanwhile.
@@ -79,6 +80,8 @@ void socket_send_reply(struct socket *s, struct slice join_ref, const struct phx
 // Behind all others; a late reply ahead of the messages that its channel has still to handle. NULL
 // when too many wait; the socket is then closed.
 struct task *socket_add_task(struct socket *s, enum task_kind kind, uint64_t channel_id);
+// The task holds this much memory; too much of it in all closes the socket.
+void socket_weigh_task(struct socket *s, struct task *t, size_t bytes);
 
 // ---- channel.c
 
