@@ -3,6 +3,8 @@
  * line. Standard input takes orders, one a line:
  *
  *   push EVENT PAYLOAD      leave      join      disconnect      connect      free      quit
+ *
+ * `--inside EVENT=ORDER` obeys an order once from inside that event instead.
  */
 #include "phx.h"
 
@@ -25,7 +27,8 @@ struct probe {
     struct phx_channel_options channel_options;
     const char *header_names[HEADERS_MAX], *header_values[HEADERS_MAX];
     int headers;
-    bool join_on_metadata, doubtful;
+    bool join_on_metadata, doubtful, freed;
+    const char *inside_event, *inside_order;
     uintptr_t pushes;
     char *line;
     size_t line_len;
@@ -68,6 +71,16 @@ static void log_line(void *user, int level, const char *text)
     end_line();
 }
 
+static void obey(struct probe *probe, const char *line);
+
+static void inside(struct probe *probe, const char *event)
+{
+    if (!probe->inside_event || strcmp(probe->inside_event, event) != 0)
+        return;
+    probe->inside_event = NULL;
+    obey(probe, probe->inside_order);
+}
+
 static bool credentials(void *user, struct phx_credentials *to)
 {
     struct probe *probe = user;
@@ -75,19 +88,19 @@ static bool credentials(void *user, struct phx_credentials *to)
     for (int i = 0; i < probe->headers; i++)
         if (phx_add_header(to, probe->header_names[i], probe->header_values[i]))
             return false;
+    inside(probe, "credentials");
     return true;
 }
 
 static void connected(void *user)
 {
-    (void)user;
     printf("{\"event\":\"connected\"");
     end_line();
+    inside(user, "connected");
 }
 
 static void disconnected(void *user, const struct phx_disconnect *why)
 {
-    (void)user;
     printf("{\"event\":\"disconnected\",\"cause\":%d,\"http\":%d,\"code\":%d,\"was_connected\":%s,"
            "\"retry\":%s,\"retry_ms\":%u,\"text\":",
            (int)why->cause, why->http_status, why->close_code,
@@ -95,45 +108,45 @@ static void disconnected(void *user, const struct phx_disconnect *why)
            (unsigned)why->retry_ms);
     put_string(why->text);
     end_line();
+    inside(user, "disconnected");
 }
 
 static void joined(void *user, struct phx_text response)
 {
-    (void)user;
     printf("{\"event\":\"joined\",\"response\":");
     put_json(response);
     end_line();
+    inside(user, "joined");
 }
 
 static void refused(void *user, struct phx_text response, uint32_t retry_ms)
 {
-    (void)user;
     printf("{\"event\":\"refused\",\"retry_ms\":%u,\"response\":", (unsigned)retry_ms);
     put_json(response);
     end_line();
+    inside(user, "refused");
 }
 
 static void ended(void *user, bool crashed, uint32_t retry_ms)
 {
-    (void)user;
     printf("{\"event\":\"ended\",\"crashed\":%s,\"retry_ms\":%u", crashed ? "true" : "false",
            (unsigned)retry_ms);
     end_line();
+    inside(user, "ended");
 }
 
 static void channel_message(void *user, struct phx_text event, struct phx_text payload)
 {
-    (void)user;
     printf("{\"event\":\"message\",\"name\":");
     put_text(event);
     printf(",\"payload\":");
     put_json(payload);
     end_line();
+    inside(user, "message");
 }
 
 static void push_end(void *user, void *token, const struct phx_push_result *result)
 {
-    (void)user;
     printf("{\"event\":\"push_end\",\"push\":%u,\"end\":%d", (unsigned)(uintptr_t)token,
            (int)result->end);
     if (result->end == PHX_PUSH_REPLY) {
@@ -141,6 +154,7 @@ static void push_end(void *user, void *token, const struct phx_push_result *resu
         put_json(result->response);
     }
     end_line();
+    inside(user, "push_end");
 }
 
 static void join(struct probe *probe)
@@ -176,9 +190,9 @@ static void socket_message(void *user, const struct phx_message *message)
 
 static void heartbeat(void *user)
 {
-    (void)user;
     printf("{\"event\":\"heartbeat\"");
     end_line();
+    inside(user, "heartbeat");
 }
 
 static void context_closed(void *user)
@@ -189,15 +203,16 @@ static void context_closed(void *user)
     uv_close((uv_handle_t *)&probe->watch, NULL);
 }
 
-static void push(struct probe *probe, char *rest)
+static void push(struct probe *probe, const char *rest)
 {
-    char *payload = strchr(rest, ' ');
+    const char *payload = strchr(rest, ' ');
+    char event[64];
     int error;
 
     if (!payload || !probe->channel)
         return;
-    *payload++ = '\0';
-    error = phx_push(probe->channel, rest, (struct phx_text){payload, strlen(payload)}, 0,
+    snprintf(event, sizeof event, "%.*s", (int)(payload++ - rest), rest);
+    error = phx_push(probe->channel, event, (struct phx_text){payload, strlen(payload)}, 0,
                      (void *)++probe->pushes);
     printf("{\"event\":\"pushed\",\"push\":%u,\"error\":%d", (unsigned)probe->pushes, error);
     end_line();
@@ -210,12 +225,15 @@ static void quit(struct probe *probe)
     probe->context = NULL;
 }
 
-static void obey(struct probe *probe, char *line)
+static void obey(struct probe *probe, const char *line)
 {
+    if (probe->freed && strcmp(line, "quit") != 0)
+        return;
     if (strncmp(line, "push ", 5) == 0) {
         push(probe, line + 5);
     } else if (strcmp(line, "leave") == 0) {
-        phx_leave(probe->channel);
+        if (probe->channel)
+            phx_leave(probe->channel);
         probe->channel = NULL;
     } else if (strcmp(line, "join") == 0) {
         join(probe);
@@ -225,6 +243,7 @@ static void obey(struct probe *probe, char *line)
         phx_socket_connect(probe->socket);
     } else if (strcmp(line, "free") == 0) {
         phx_socket_free(probe->socket);
+        probe->freed = true;
     } else if (strcmp(line, "quit") == 0) {
         quit(probe);
     }
@@ -263,7 +282,7 @@ static void on_watch(uv_timer_t *timer)
 {
     struct probe *probe = timer->data;
 
-    if (!probe->context || probe->doubtful == phx_socket_is_doubtful(probe->socket))
+    if (!probe->context || probe->freed || probe->doubtful == phx_socket_is_doubtful(probe->socket))
         return;
     probe->doubtful = !probe->doubtful;
     printf("{\"event\":\"doubtful\",\"is\":%s", probe->doubtful ? "true" : "false");
@@ -306,7 +325,12 @@ static bool set_option(struct probe *probe, const char *name, char *value)
         probe->channel_options.join_payload = value;
     else if (strcmp(name, "join-on") == 0)
         probe->join_on_metadata = strcmp(value, "message") == 0;
-    else if (strcmp(name, "header") == 0 && probe->headers < HEADERS_MAX && strchr(value, '=')) {
+    else if (strcmp(name, "inside") == 0 && strchr(value, '=')) {
+        char *equals = strchr(value, '=');
+        *equals = '\0';
+        probe->inside_event = value;
+        probe->inside_order = equals + 1;
+    } else if (strcmp(name, "header") == 0 && probe->headers < HEADERS_MAX && strchr(value, '=')) {
         char *equals = strchr(value, '=');
         *equals = '\0';
         probe->header_names[probe->headers] = value;

@@ -72,11 +72,10 @@ class Probe:
 
     def quit(self):
         """Ends it in order; what the sanitizers found fails the test."""
-        if self.process.poll() is None:
-            try:
-                self.order("quit")
-            except BrokenPipeError:
-                pass
+        try:
+            self.order("quit")
+        except (BrokenPipeError, ValueError):
+            pass
         _, errors = "", self.process.stderr.read()
         status = self.process.wait(PATIENCE)
         self.reader.join(PATIENCE)
@@ -366,6 +365,56 @@ class Connecting(Case):
             probe.quit()
 
 
+class Joined(Case):
+    def open(self, **options):
+        server = self.serve()
+        probe = self.probe(server.url(), topic="room:1", **options)
+        peer = server.upgraded()
+        probe.next("connected")
+        join_ref, _, _ = peer.accept_join()
+        probe.next("joined")
+        return server, probe, peer, join_ref
+
+
+class Inside(Joined):
+    """Orders given from inside an event of the library."""
+
+    def run_inside(self, event, order):
+        server = self.serve()
+        probe = self.probe(server.url(), topic="room:1", inside=f"{event}={order}")
+        if event == "credentials":
+            probe.quit()
+            return
+        peer = server.upgraded()
+        probe.next("connected")
+        if event != "connected":
+            join_ref, _, _ = peer.accept_join()
+            probe.next("joined")
+        if event == "message":
+            peer.text([None, None, "room:1", "news", {}])
+            probe.next("message")
+        elif event == "push_end":
+            probe.order("push ping {}\npush ping {}")
+            peer.text([join_ref, peer.message()[1], "room:1", "phx_reply", OK])
+            probe.next("push_end")
+        elif event == "ended":
+            probe.order("push ping {}")
+            probe.next("pushed")
+            peer.text([join_ref, join_ref, "room:1", "phx_error", {}])
+            probe.next("ended")
+        elif event == "disconnected":
+            peer.end()
+            probe.next("disconnected")
+        probe.quit()
+
+    def test_any_order_may_be_given_inside_any_event(self):
+        for event in ("credentials", "connected", "joined", "message", "push_end", "ended",
+                      "disconnected"):
+            for order in ("free", "quit", "leave", "disconnect"):
+                with self.subTest(event=event, order=order):
+                    self.run_inside(event, order)
+
+
 class Refusals(Case):
     def test_403_is_refused_and_then_accepted(self):
         server = self.serve()
@@ -425,17 +474,6 @@ class Refusals(Case):
         self.assertFalse(line["was_connected"])
         self.assertEqual(cause, "server")
         probe.quit()
-
-
-class Joined(Case):
-    def open(self, **options):
-        server = self.serve()
-        probe = self.probe(server.url(), topic="room:1", **options)
-        peer = server.upgraded()
-        probe.next("connected")
-        join_ref, _, _ = peer.accept_join()
-        probe.next("joined")
-        return server, probe, peer, join_ref
 
 
 class Messages(Joined):
