@@ -161,8 +161,7 @@ class Link(unittest.TestCase):
     def test_it_leaves_nothing_behind(self):
         mcu, _ = self.start()
         folder = pathlib.Path(mcu.path).parent
-        child = int(subprocess.run(["ps", "--ppid", str(mcu.process.pid), "-o", "pid="], capture_output=True,
-                                   text=True).stdout.split()[0])
+        child = self.child_of(mcu.process.pid)
         mcu.process.send_signal(signal.SIGTERM)
         self.assertEqual(mcu.process.wait(PATIENCE), 0)
         self.assertEqual([p.name for p in folder.iterdir()], ["log"])
@@ -170,8 +169,7 @@ class Link(unittest.TestCase):
 
     def test_killed_itself_it_takes_the_mcu_along(self):
         mcu, _ = self.start()
-        child = int(subprocess.run(["ps", "--ppid", str(mcu.process.pid), "-o", "pid="], capture_output=True,
-                                   text=True).stdout.split()[0])
+        child = self.child_of(mcu.process.pid)
         mcu.process.kill()
         mcu.process.wait()
         until = time.monotonic() + PATIENCE
@@ -180,11 +178,18 @@ class Link(unittest.TestCase):
         self.assertFalse(self.alive(child))
 
     @staticmethod
-    def alive(pid):
+    def state_and_parent(pid):
         try:
-            return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+            return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:2]
         except OSError:
-            return False
+            return ["Z", "0"]
+
+    def child_of(self, pid):
+        everyone = [int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit()]
+        return next(p for p in everyone if self.state_and_parent(p)[1] == str(pid))
+
+    def alive(self, pid):
+        return self.state_and_parent(pid)[0] != "Z"
 
 
 class Start(unittest.TestCase):
