@@ -4,7 +4,16 @@
  * A context sits on the caller's libuv loop. A socket is one connection to one Phoenix socket
  * endpoint, kept up until told otherwise; a channel is one topic on it, rejoined by itself. All
  * calls and all callbacks happen on the loop's thread. JSON goes in and comes out as text: a
- * payload given must be one valid JSON value, a payload received is one.
+ * payload given must be one valid JSON value, a payload received is one. Any function may be called
+ * from inside any callback, those that free included.
+ *
+ * Waits between attempts double from a least to a most, with jitter: with d the doubled value, from
+ * 2/3 d to 4/3 d, never below the least nor above the most. A server's Retry-After in seconds, up
+ * to an hour, makes the wait at least so long and at most a quarter longer. Attempts go on for
+ * ever, after every end that was not asked for, close code 1000 included.
+ *
+ * TLS is always verified. Redirects are not followed, extensions not offered, and proxies of the
+ * environment not used.
  *
  * Facts behind the rules are in docs of Phoenix 1.7 and 1.8 (Phoenix.Socket.V1/V2.JSONSerializer,
  * Phoenix.Channel) and in recordings of real servers under tests/vectors/transcripts.
@@ -52,8 +61,9 @@ enum phx_cause {
     PHX_CAUSE_LIMITED, /* HTTP 429 or 503 */
     PHX_CAUSE_SERVER,  /* HTTP 5xx or an answer that is no WebSocket upgrade, redirects included */
     PHX_CAUSE_CLOSED,  /* the server closed: kick, restart, idle time-out; any close code */
-    PHX_CAUSE_HEARTBEAT, /* no reply to a heartbeat in time */
-    PHX_CAUSE_PROTOCOL,  /* the server sent what no Phoenix sends: too large, not UTF-8, too much */
+    PHX_CAUSE_HEARTBEAT,  /* no reply to a heartbeat in time */
+    PHX_CAUSE_PROTOCOL,   /* a message over max_message, or too many that are no Phoenix messages: a
+                             few in one connection are logged and ignored */
     PHX_CAUSE_CREDENTIAL, /* the credentials callback said no */
 };
 
@@ -69,8 +79,9 @@ struct phx_disconnect {
 
 /* Collects the credentials of one attempt. */
 struct phx_credentials;
-/* Both copy. Return PHX_OK, or PHX_ERR_BAD_OPTION for a name or value with CR, LF, NUL or, in a
- * header, more than PHX_HEADER_MAX bytes. */
+/* Both copy. Return PHX_OK, or PHX_ERR_BAD_OPTION for a name or value with CR or LF, a header of
+ * more than PHX_HEADER_MAX bytes, headers of more than 4096 or a path and query of more than 2000
+ * bytes altogether. */
 int phx_add_header(struct phx_credentials *credentials, const char *name, const char *value);
 int phx_add_param(struct phx_credentials *credentials, const char *name, const char *value);
 #define PHX_HEADER_MAX 2048
@@ -92,21 +103,25 @@ void phx_context_close(struct phx_context *context, void (*closed)(void *user), 
 struct phx_socket_options {
     const char *url; /* ws:// or wss://HOST[:PORT]/PATH[?query]; vsn is added. Copied. */
     enum phx_vsn vsn;
-    const char *ca_file; /* PEM; NULL: the system's. When given, nothing else is trusted. */
-    const char *cert_file, *key_file; /* PEM, both or none */
-    const char *user_agent;           /* NULL: libphx/VERSION */
-    uint32_t heartbeat_ms;            /* 0: 30000 */
-    uint32_t heartbeat_timeout_ms;    /* 0: 10000 */
-    uint32_t connect_timeout_ms;      /* 0: 10000, for name, TCP, TLS and upgrade each */
-    uint32_t backoff_min_ms;          /* 0: 1000; doubling with jitter to... */
-    uint32_t backoff_max_ms;          /* 0: 60000 */
+    /* PEM files, read again for the first attempt after they changed. ca_file NULL: the system's;
+     * when given, nothing else is trusted. cert_file and key_file both or none. */
+    const char *ca_file;
+    const char *cert_file, *key_file;
+    const char *user_agent;        /* NULL: libphx/VERSION */
+    uint32_t heartbeat_ms;         /* 0: 30000 */
+    uint32_t heartbeat_timeout_ms; /* 0: 10000 */
+    uint32_t connect_timeout_ms;   /* 0: 10000, for the name, and for each address of it */
+    uint32_t backoff_min_ms;       /* 0: 1000; doubling with jitter to... */
+    uint32_t backoff_max_ms;       /* 0: 60000 */
     uint32_t stable_ms; /* 0: 60000; a connection that lived so long resets the backoff */
     size_t max_message; /* 0: 1 MiB; a longer one from the server ends the connection */
-    size_t max_queue;   /* 0: 1 MiB waiting to be sent; beyond it PHX_ERR_FULL */
+    /* 0: 1 MiB waiting to be sent; a push beyond it gets PHX_ERR_FULL, one that is longer by itself
+     * always. Heartbeats, joins and leaves always
+     * find room. */
+    size_t max_queue;
 };
 
-/* A message that belongs to no joined channel of ours, or a frame of the other serializer's shape.
- * `ref` and the like are JSON text; .at NULL: absent. */
+/* A message for a topic that we have not joined (now), of either serializer's shape. */
 struct phx_message {
     struct phx_text topic; /* unescaped */
     struct phx_text event; /* unescaped */
@@ -116,13 +131,12 @@ struct phx_message {
 struct phx_socket_events {
     void *user;
     /* Before every attempt; add headers and params. Return false: the attempt fails with
-     * PHX_CAUSE_CREDENTIAL and is retried later. May be NULL. */
+     * PHX_CAUSE_CREDENTIAL and is retried later. This one, like all of them, may be NULL. */
     bool (*credentials)(void *user, struct phx_credentials *credentials);
     void (*connected)(void *user);
     void (*disconnected)(void *user, const struct phx_disconnect *why);
     void (*message)(void *user, const struct phx_message *message);
-    void (*heartbeat)(
-        void *user); /* a heartbeat's reply came: what follows is fresh. May be NULL */
+    void (*heartbeat)(void *user); /* a heartbeat's reply came: what follows is fresh */
 };
 
 /* NULL only when out of memory; wrong options are told by phx_socket_connect. `events` is copied.
@@ -130,16 +144,17 @@ struct phx_socket_events {
 struct phx_socket *phx_socket_new(struct phx_context *context,
                                   const struct phx_socket_options *options,
                                   const struct phx_socket_events *events);
-/* Starts connecting and keeps at it. Returns PHX_OK or PHX_ERR_BAD_OPTION. Harmless when started.
- */
+/* Starts connecting, from the loop, and keeps at it. Returns PHX_OK or PHX_ERR_BAD_OPTION. Harmless
+ * when started. */
 int phx_socket_connect(struct phx_socket *socket);
 /* Closes with code 1000 after what is queued has left (at most linger_ms), and stays down until
- * phx_socket_connect; disconnected() with PHX_CAUSE_ASKED follows. */
+ * phx_socket_connect; disconnected() with PHX_CAUSE_ASKED follows, later, unless it was down. */
 void phx_socket_disconnect(struct phx_socket *socket, uint32_t linger_ms);
 /* Frees the socket and its channels at once, without callbacks. */
 void phx_socket_free(struct phx_socket *socket);
 bool phx_socket_is_connected(const struct phx_socket *socket);
-/* A heartbeat is unanswered for longer than a third of its time-out: nothing heard is fresh. */
+/* A heartbeat is unanswered, or not yet sent, for longer than a third of its time-out: nothing
+ * heard is fresh. */
 bool phx_socket_is_doubtful(const struct phx_socket *socket);
 /* Sends a heartbeat now and forgets one under way: the next heartbeat() of the events says that
  * what follows was sent after this call. Nothing when not connected. Not to be repeated while it
@@ -163,7 +178,8 @@ struct phx_push_result {
 struct phx_channel_events {
     void *user;
     void (*joined)(void *user, struct phx_text response);
-    /* The server said no, or not in time; retried in retry_ms (0: never, after phx_leave). */
+    /* The server said no, or {"reason":"timeout"}: nothing in time; retried in retry_ms. A late ok
+     * may still join it. */
     void (*refused)(void *user, struct phx_text response, uint32_t retry_ms);
     /* The channel ended: phx_error (the server's process crashed) or phx_close; rejoined in
      * retry_ms. Not called when the connection ends: the socket says that. Pushes under way end
@@ -184,16 +200,20 @@ struct phx_channel_options {
 
 /* Joins now or as soon as the socket is connected, and again after every reconnect, until
  * phx_leave. *channel belongs to the socket. Returns PHX_OK, PHX_ERR_ALREADY_JOINED,
- * PHX_ERR_BAD_JSON, PHX_ERR_BAD_OPTION (empty topic, or not UTF-8) or PHX_ERR_MEMORY. */
+ * PHX_ERR_BAD_JSON, PHX_ERR_BAD_OPTION (topic empty, not UTF-8, or "phoenix") or PHX_ERR_MEMORY. */
 int phx_join(struct phx_socket *socket, const struct phx_channel_options *options,
              const struct phx_channel_events *events, struct phx_channel **channel);
 /* Leaves and frees the channel; pushes under way end LOST, then no callback follows. */
 void phx_leave(struct phx_channel *channel);
 bool phx_channel_is_joined(const struct phx_channel *channel);
 
+#define PHX_PUSHES_MAX 1024
+
 /* Sends an event on a joined channel. `payload` is copied. With a token other than NULL, push_end
- * is called once with it. Returns PHX_OK, PHX_ERR_DISCONNECTED, PHX_ERR_NOT_JOINED, PHX_ERR_FULL,
- * PHX_ERR_BAD_JSON or PHX_ERR_MEMORY. */
+ * is called once with it, and at most PHX_PUSHES_MAX such pushes of a socket wait at a time;
+ * without one, nobody waits for a reply. Returns PHX_OK, PHX_ERR_DISCONNECTED, PHX_ERR_NOT_JOINED,
+ * PHX_ERR_FULL, PHX_ERR_BAD_JSON, PHX_ERR_BAD_OPTION (event empty, not UTF-8, or one of the
+ * protocol's own phx_...) or PHX_ERR_MEMORY. */
 int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
              uint32_t timeout_ms, void *token);
 

@@ -12,8 +12,7 @@
 
 #include "phx.h"
 
-#define PHX_PUSHES_MAX \
-    1024 /* pushes of one socket waiting for their reply; beyond it PHX_ERR_FULL */
+1024 /* pushes of one socket waiting for their reply; beyond it PHX_ERR_FULL */
 #define PHX_MISSHAPED_MAX                                                                     \
     16                    /* undecodable messages ignored in one connection; the next ends it \
                            */
@@ -21,7 +20,7 @@
 #define PHX_LATE_MS  500  /* a tick so late means that we slept, not that the server did */
 #define PHX_NEVER    UINT64_MAX
 
-struct phx_machine;
+    struct phx_machine;
 
 /* How an attempt or a connection ended, as the transport saw it. */
 struct phx_end {

@@ -83,6 +83,26 @@ static void a_connection_is_doubtful_when_the_heartbeat_is_overdue(void **state)
     rig_deinit(&rig);
 }
 
+static void a_probe_sends_a_heartbeat_now_and_only_its_own_reply_counts(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, PHX_V2);
+    rig_pass(&rig, 30000);
+    phx_machine_probe(rig.machine, rig.now);
+    rig_expect(&rig, "> [null,\"2\",\"phoenix\",\"heartbeat\",{}]\n"
+                     "> [null,\"1\",\"phoenix\",\"heartbeat\",{}]\n");
+    rig_server(&rig, "[null,\"1\",\"phoenix\",\"phx_reply\"," OK "]");
+    rig_expect(&rig, "");
+    rig_server(&rig, "[null,\"2\",\"phoenix\",\"phx_reply\"," OK "]");
+    rig_expect(&rig, "heartbeat\n");
+    rig_close(&rig, 1000);
+    phx_machine_probe(rig.machine, rig.now);
+    rig_expect(&rig, "down closed in soon\n");
+    rig_deinit(&rig);
+}
+
 static void after_a_stall_of_ours_answers_are_read_before_anything_is_given_up(void **state)
 {
     struct rig rig;
@@ -429,6 +449,7 @@ int main(void)
         cmocka_unit_test(without_a_heartbeat_reply_the_connection_is_given_up),
         cmocka_unit_test(a_heartbeat_overtakes_what_is_queued),
         cmocka_unit_test(a_connection_is_doubtful_when_the_heartbeat_is_overdue),
+        cmocka_unit_test(a_probe_sends_a_heartbeat_now_and_only_its_own_reply_counts),
         cmocka_unit_test(after_a_stall_of_ours_answers_are_read_before_anything_is_given_up),
         cmocka_unit_test(reconnects_after_every_end_that_was_not_asked_for),
         cmocka_unit_test(joins_again_after_a_reconnect_and_pushes_under_way_are_lost),
