@@ -20,7 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum mp_role { MP_HOST, MP_DEVICE };
+/* The two roles: a program holds the code of those that it names. */
+struct mp_role;
+extern const struct mp_role mp_role_host, mp_role_device;
+#define MP_HOST   (&mp_role_host)
+#define MP_DEVICE (&mp_role_device)
 
 /* Which message leaves first. Messages of one priority leave in the order they were sent. */
 enum mp_priority { MP_PRIO_COMMAND, MP_PRIO_READING, MP_PRIO_LOG, MP_PRIO_BULK, MP_PRIO_COUNT };
@@ -100,8 +104,8 @@ struct mp_identity {
 };
 
 struct mp_link_config {
-    enum mp_role role;
-    uint8_t *tx_mem; /* messages wait here until they are safe; belongs to the caller */
+    const struct mp_role *role; /* MP_HOST or MP_DEVICE */
+    uint8_t *tx_mem;            /* messages wait here until they are safe; belongs to the caller */
     size_t tx_bytes;
     uint8_t *rx_mem;   /* one frame being received, and messages that came before their turn */
     size_t rx_bytes;   /* at least MP_LINK_RX_MIN(max_body) */

@@ -1,6 +1,7 @@
 /*
- * mp_link_parts.h - what the three files of the link know of each other: mp_link.c has sessions and
- * timers, mp_link_tx.c what leaves, mp_link_rx.c what came. Not installed for others to use.
+ * mp_link_parts.h - what the files of the link know of each other: mp_link.c has what both roles
+ * share of sessions, mp_link_host.c and mp_link_device.c what each does, mp_link_tx.c what leaves,
+ * mp_link_rx.c what came. Not installed for others to use.
  */
 #ifndef MP_LINK_PARTS_H
 #define MP_LINK_PARTS_H
@@ -25,14 +26,32 @@ struct mp_link_frame {
     size_t len;
 };
 
-/* mp_link.c. Writes the most urgent of the link's own messages that are due into tx.own and takes
- * it off; returns its length, or -1 if none is due. */
-int mp_link_own(struct mp_link *link, struct mp_link_frame *frame);
-/* mp_link.c. Acts on a valid frame. */
-void mp_link_frame(struct mp_link *link, const struct mp_link_frame *frame);
-/* mp_link.c. Microseconds that `bytes` take on the line; 0 when its speed is unknown. */
-uint32_t mp_link_line_us(const struct mp_link *link, uint32_t bytes);
+struct mp_role {
+    bool keeps; /* messages wait for a session and outlive it: the device's */
+    uint32_t call_max_us;
+    void (*prepare)(struct mp_link *link); /* a session is wanted from now on */
+    void (*call)(struct mp_link *link);    /* makes due what calls for one */
+    void (*on_frame)(struct mp_link *link, const struct mp_link_frame *frame); /* HELLO and such */
+    void (*on_foreign)(struct mp_link *link, const struct mp_link_frame *frame);
+    int (*own)(struct mp_link *link, struct mp_link_frame *frame); /* as mp_link_own */
+};
 
+/* -- mp_link.c */
+/* Writes the most urgent of the link's own messages that are due into tx.own and takes it off;
+ * returns its length, or -1 if none is due. */
+int mp_link_own(struct mp_link *link, struct mp_link_frame *frame);
+bool mp_link_take_due(struct mp_link *link, uint8_t bit);
+/* Acts on a valid frame. */
+void mp_link_frame(struct mp_link *link, const struct mp_link_frame *frame);
+/* Microseconds that `bytes` take on the line; 0 when its speed is unknown. */
+uint32_t mp_link_line_us(const struct mp_link *link, uint32_t bytes);
+void mp_link_call_at_once(struct mp_link *link);
+/* link->peer is filled in by the caller. */
+void mp_link_begin_session(struct mp_link *link, uint8_t tag, uint16_t credit, bool fresh);
+void mp_link_end_session(struct mp_link *link, enum mp_down why);
+void mp_link_other_version(struct mp_link *link, uint8_t version);
+
+/* -- mp_link_tx.c */
 void mp_tx_init(struct mp_link *link);
 /* A session began: what the peer has not made safe goes again, in the order of its numbers. */
 void mp_tx_begin_session(struct mp_link *link, uint16_t credit);
@@ -40,6 +59,7 @@ void mp_tx_end_session(struct mp_link *link);
 void mp_tx_on_ack(struct mp_link *link, uint8_t next, const struct mp_ack *ack);
 uint32_t mp_tx_poll(struct mp_link *link); /* in how many microseconds again */
 
+/* -- mp_link_rx.c */
 void mp_rx_init(struct mp_link *link);
 /* A session began, and the peer's messages count from `first`. */
 void mp_rx_begin_session(struct mp_link *link, uint32_t first);

@@ -111,7 +111,7 @@ static int add(struct mp_link *link, uint8_t flags, uint8_t id, const uint8_t *b
 int mp_link_send(struct mp_link *link, enum mp_priority priority, uint8_t id, const uint8_t *body,
                  size_t len)
 {
-    if (link->config.role == MP_HOST && link->phase != MP_LINK_UP)
+    if (!link->config.role->keeps && link->phase != MP_LINK_UP)
         return MP_ERR_NO_SESSION;
     return add(link, (uint8_t)priority, id, body, len);
 }
@@ -175,7 +175,7 @@ void mp_tx_begin_session(struct mp_link *link, uint16_t credit)
 
 void mp_tx_end_session(struct mp_link *link)
 {
-    bool all = link->config.role == MP_HOST;
+    bool all = !link->config.role->keeps;
     uint8_t *record = next_record(link, NULL);
     while (record != NULL) {
         if (all || (record[MP_RECORD_FLAGS] & ONCE))
@@ -356,8 +356,8 @@ static bool back_by_now(const struct mp_link *link, const uint8_t *record)
     return link->now_us - sent_us(record) >= link->tx.rtt_min_us / 2;
 }
 
-/* Each message counts, not only the newest of an ack: where bytes come in lumps (a USB adapter with a
- * latency timer) the first of a lump has waited longest, and its time-out must allow for that. */
+/* Each message counts, not only the newest of an ack: where bytes come in lumps (a USB adapter with
+ * a latency timer) the first of a lump has waited longest, and its time-out must allow for that. */
 static void measure(struct mp_link *link, uint32_t rtt_us)
 {
     struct mp_link_tx *tx = &link->tx;
