@@ -1,0 +1,62 @@
+/*
+ * lane_private.h - what lane.c (the board's side, and what is due) and lane_server.c (the socket
+ * and its channel) share of a lane. Nobody else includes it.
+ */
+#ifndef LANE_PRIVATE_H
+#define LANE_PRIVATE_H
+
+#include "commands.h"
+#include "lane.h"
+#include "lane_log.h"
+#include "uplink.h"
+
+#define NEVER                UINT64_MAX
+/* Slot, ticks and value take three bytes at least. */
+#define READINGS_PER_MESSAGE (MP_BODY_MAX / 3)
+
+enum lane_state {
+    LANE_IDLE,
+    LANE_CONNECTING,
+    LANE_GREETING,
+    LANE_JOINING,
+    LANE_JOINED,
+    LANE_STOPPING,
+};
+
+struct lane {
+    const struct lane_shared *shared;
+    const struct config_mcu *config;
+    enum lane_state state;
+    struct port *port; /* NULL: the board is not there */
+    const struct mp_description *description;
+    struct uplink uplink;
+    struct commands commands;
+    struct phx_socket *socket;
+    struct phx_channel *channel;
+    char topic[PROFILE_TOPIC_MAX];
+    uint64_t gone_ms;     /* since when the board is not there */
+    uint64_t greeting_ms; /* when to say that the metadata is missing; NEVER: said, or here */
+    uint64_t stop_ms;     /* stopping: not to wait longer for the upload, then for the close */
+    uint64_t commands_ms; /* when commands wants to be called */
+    uint32_t gaps;        /* of the loop, as far as they were dealt with */
+    bool stale;           /* after a gap, until a heartbeat sent after it is answered */
+    bool closing;         /* stopping: the socket was asked to close */
+    bool closed;          /* and has done so */
+    struct lane_log log;
+    uint16_t message_count; /* readings of the message at hand */
+    struct uplink_reading message[READINGS_PER_MESSAGE];
+};
+
+uint64_t lane_now_ms(const struct lane *lane);
+
+/* lane.c: gives the board, if it is there, its credit and what has become safe. */
+void lane_tell_safe(struct lane *lane);
+
+/* lane_server.c */
+void lane_connect(struct lane *lane);
+/* Ends the channel, if there is one; the next metadata brings another. */
+void lane_leave(struct lane *lane);
+/* To be asked before acting on what the server sent. */
+void lane_look_for_gap(struct lane *lane);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * The server's side of a lane: credentials, the metadata that names the topic, the channel, and
+ * what comes down on it. The states and what is due are lane.c's.
+ */
+#include "lane_private.h"
+#include "log.h"
+
+#include <string.h>
+
+#define GREETING_MS       10000 /* the metadata may take so long before its absence is said */
+#define SECRET_BYTES      256
+#define QUEUE_BYTES       (4u << 20) /* one upload of the largest batch fits */
+#define MESSAGE_BYTES_MAX (256u << 10)
+
+/* -- The socket. */
+
+static bool on_credentials(void *user, struct phx_credentials *credentials)
+{
+    struct lane *lane = user;
+    char key[SECRET_BYTES], error[256];
+    bool good = false;
+    if (config_secret(lane->config->api_key_file, key, sizeof key, error, sizeof error) != 0) {
+        log_error(lane->config->name, "%s", error);
+        return false;
+    }
+    const char *wrong = lane->shared->profile->check_credential(key);
+    if (wrong != NULL)
+        log_error(lane->config->name, "%s: %s", lane->config->api_key_file, wrong);
+    else
+        good = phx_add_header(credentials, lane->shared->profile->credential_header, key) == PHX_OK;
+    explicit_bzero(key, sizeof key);
+    return good;
+}
+
+static void on_connected(void *user)
+{
+    struct lane *lane = user;
+    lane_log_connected(&lane->log);
+    if (lane->state == LANE_STOPPING)
+        return;
+    lane->state = LANE_GREETING;
+    lane->greeting_ms = lane_now_ms(lane) + GREETING_MS;
+    lane->stale = false;
+    lane->gaps = loop_gaps(lane->shared->loop);
+    loop_wake(lane->shared->loop);
+}
+
+/* Every join follows the metadata of its connection: a server may have given the key to another
+ * controller meanwhile. */
+void lane_leave(struct lane *lane)
+{
+    if (lane->channel != NULL)
+        phx_leave(lane->channel);
+    lane->channel = NULL;
+    commands_on_channel(&lane->commands, false, lane_now_ms(lane));
+}
+
+static void on_disconnected(void *user, const struct phx_disconnect *why)
+{
+    struct lane *lane = user;
+    lane_log_disconnected(&lane->log, why);
+    lane_leave(lane);
+    lane->greeting_ms = NEVER;
+    if (lane->state != LANE_STOPPING)
+        lane->state = LANE_CONNECTING;
+    lane->closed = lane->closing;
+    loop_wake(lane->shared->loop);
+}
+
+static void on_heartbeat(void *user)
+{
+    struct lane *lane = user;
+    if (lane->stale)
+        log_info(lane->config->name, "the server answers again: controls are taken again");
+    lane->stale = false;
+}
+
+/* -- The channel. */
+
+static void on_joined(void *user, struct phx_text response)
+{
+    struct lane *lane = user;
+    (void)response;
+    lane->state = LANE_JOINED;
+    lane_log_joined(&lane->log, lane->topic);
+    commands_on_channel(&lane->commands, true, lane_now_ms(lane));
+    loop_wake(lane->shared->loop);
+}
+
+static void on_refused(void *user, struct phx_text response, uint32_t retry_ms)
+{
+    struct lane *lane = user;
+    lane_log_refused(&lane->log, lane->topic, response, retry_ms);
+}
+
+static void on_ended(void *user, bool crashed, uint32_t retry_ms)
+{
+    struct lane *lane = user;
+    log_warning(lane->config->name, "the server %s %s; joining again in %u ms",
+                crashed ? "had an error in" : "closed", lane->topic, retry_ms);
+    lane->state = LANE_JOINING;
+    commands_on_channel(&lane->commands, false, lane_now_ms(lane));
+    loop_wake(lane->shared->loop);
+}
+
+static void on_control_element(void *user, const struct profile_control *control)
+{
+    static const enum commands_value kinds[] = {
+        [PROFILE_NUMBER] = COMMANDS_NUMBER,
+        [PROFILE_BOOL] = COMMANDS_BOOL,
+        [PROFILE_OTHER] = COMMANDS_OTHER,
+    };
+    struct lane *lane = user;
+    bool fresh = !lane->stale && !phx_socket_is_doubtful(lane->socket);
+    commands_set(&lane->commands, control->name, kinds[control->kind], control->number, fresh,
+                 lane_now_ms(lane));
+}
+
+static void on_bad_control(void *user, const char *why)
+{
+    struct lane *lane = user;
+    log_warning(lane->config->name, "a control update makes no sense: %s", why);
+}
+
+/* What lies in the buffers after a gap may be as old as the gap; what follows the reply to a
+ * heartbeat sent after it is not. */
+void lane_look_for_gap(struct lane *lane)
+{
+    uint32_t gaps = loop_gaps(lane->shared->loop);
+    if (gaps == lane->gaps)
+        return;
+    lane->gaps = gaps;
+    if (lane->socket == NULL || !phx_socket_is_connected(lane->socket))
+        return;
+    lane->stale = true;
+    phx_socket_probe(lane->socket);
+    log_warning(lane->config->name, "controls are discarded until the server answers a heartbeat");
+}
+
+static void on_message(void *user, struct phx_text event, struct phx_text payload)
+{
+    struct lane *lane = user;
+    const char *control_event = lane->shared->profile->control_event;
+    if (event.len != strlen(control_event) || memcmp(event.at, control_event, event.len) != 0) {
+        lane_log_ignored(&lane->log, event);
+        return;
+    }
+    if (lane->state != LANE_JOINED)
+        return;
+    lane_look_for_gap(lane);
+    const struct profile_control_io io = {lane, on_control_element, on_bad_control};
+    lane->shared->profile->read_control((struct profile_text){payload.at, payload.len}, &io);
+    lane->commands_ms = commands_flush(&lane->commands, lane_now_ms(lane));
+    loop_wake(lane->shared->loop);
+}
+
+static void on_push_end(void *user, void *token, const struct phx_push_result *result)
+{
+    struct lane *lane = user;
+    (void)token;
+    if (!uplink_is_in_flight(&lane->uplink))
+        return;
+    if (result->end == PHX_PUSH_REPLY && result->ok) {
+        uplink_on_ok(&lane->uplink);
+        lane_log_uploaded(&lane->log);
+        lane_tell_safe(lane);
+    } else if (result->end == PHX_PUSH_LOST) {
+        lane_log_upload_failed(&lane->log, result,
+                               uplink_on_lost(&lane->uplink, lane_now_ms(lane)));
+    } else {
+        lane_log_upload_failed(&lane->log, result,
+                               uplink_on_failure(&lane->uplink, lane_now_ms(lane)));
+    }
+    loop_wake(lane->shared->loop);
+}
+
+static void join(struct lane *lane)
+{
+    const struct phx_channel_options options = {
+        .topic = lane->topic,
+        .join_payload = lane->shared->profile->join_payload,
+    };
+    const struct phx_channel_events events = {
+        .user = lane,
+        .joined = on_joined,
+        .refused = on_refused,
+        .ended = on_ended,
+        .message = on_message,
+        .push_end = on_push_end,
+    };
+    lane->state = LANE_JOINING;
+    int error = phx_join(lane->socket, &options, &events, &lane->channel);
+    if (error != PHX_OK) {
+        lane->channel = NULL;
+        log_error(lane->config->name, "cannot join %s: %s", lane->topic, phx_error_text(error));
+    }
+}
+
+/* A message outside the channel: the metadata, before or instead of a topic known from earlier. */
+static void on_socket_message(void *user, const struct phx_message *message)
+{
+    struct lane *lane = user;
+    char topic[PROFILE_TOPIC_MAX];
+    const char *why;
+    struct profile_text parts[] = {{message->topic.at, message->topic.len},
+                                   {message->event.at, message->event.len},
+                                   {message->payload.at, message->payload.len}};
+    if (lane->state == LANE_STOPPING)
+        return;
+    if (!lane->shared->profile->topic(parts[0], parts[1], parts[2], topic, &why)) {
+        if (why != NULL)
+            log_warning(lane->config->name, "%s", why);
+        else
+            lane_log_ignored(&lane->log, message->event);
+        return;
+    }
+    lane->greeting_ms = NEVER;
+    if (lane->channel != NULL && strcmp(topic, lane->topic) == 0)
+        return;
+    if (lane->topic[0] != '\0' && strcmp(topic, lane->topic) != 0)
+        log_warning(lane->config->name, "the server calls this MCU %s now, not %s", topic,
+                    lane->topic);
+    lane_leave(lane);
+    memcpy(lane->topic, topic, sizeof topic);
+    join(lane);
+}
+
+void lane_connect(struct lane *lane)
+{
+    const struct config *config = lane->shared->config;
+    const struct phx_socket_options options = {
+        .url = config->url,
+        .vsn = config->vsn == CONFIG_V1 ? PHX_V1 : PHX_V2,
+        .ca_file = config->ca_file,
+        .heartbeat_ms = config->heartbeat_ms,
+        .heartbeat_timeout_ms = config->heartbeat_timeout_ms,
+        .backoff_min_ms = config->backoff_min_ms,
+        .backoff_max_ms = config->backoff_max_ms,
+        .stable_ms = config->stable_ms,
+        .max_message = MESSAGE_BYTES_MAX,
+        .max_queue = QUEUE_BYTES,
+        .user_agent = "mcu-bridge/" MCU_VERSION,
+    };
+    const struct phx_socket_events events = {
+        .user = lane,
+        .credentials = on_credentials,
+        .connected = on_connected,
+        .disconnected = on_disconnected,
+        .message = on_socket_message,
+        .heartbeat = on_heartbeat,
+    };
+    lane->socket = phx_socket_new(lane->shared->phx, &options, &events);
+    if (lane->socket == NULL || phx_socket_connect(lane->socket) != PHX_OK)
+        log_error(lane->config->name, "cannot connect: %s",
+                  lane->socket == NULL ? "out of memory" : phx_socket_error(lane->socket));
+    lane->state = LANE_CONNECTING;
+}
