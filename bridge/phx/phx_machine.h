@@ -12,15 +12,13 @@
 
 #include "phx.h"
 
-1024 /* pushes of one socket waiting for their reply; beyond it PHX_ERR_FULL */
-#define PHX_MISSHAPED_MAX                                                                     \
-    16                    /* undecodable messages ignored in one connection; the next ends it \
-                           */
-#define PHX_CLOSE_MS 2000 /* the server's share of a closing handshake */
-#define PHX_LATE_MS  500  /* a tick so late means that we slept, not that the server did */
-#define PHX_NEVER    UINT64_MAX
+#define PHX_MISSHAPED_MAX 16   /* undecodable messages ignored in one connection; the next ends it \
+                                */
+#define PHX_CLOSE_MS      2000 /* the server's share of a closing handshake */
+#define PHX_LATE_MS       500  /* a tick so late means that we slept, not that the server did */
+#define PHX_NEVER         UINT64_MAX
 
-    struct phx_machine;
+struct phx_machine;
 
 /* How an attempt or a connection ended, as the transport saw it. */
 struct phx_end {
