@@ -147,6 +147,13 @@ static bool same_device(const struct config_mcu *a, const struct config_mcu *b)
     return a->device_len == b->device_len && memcmp(a->device, b->device, a->device_len) == 0;
 }
 
+/* Two lines of their own that are the same were complained of as ports. */
+static bool has_own_line(const struct config_parsing *parsing, size_t i)
+{
+    const struct config_mark *settings = parsing->mcu_marks[i].settings;
+    return settings[CONFIG_MCU_PATH].line || settings[CONFIG_MCU_USB_SERIAL].line;
+}
+
 static void check_mcu_once(struct config_parsing *parsing, size_t i, size_t j)
 {
     const struct config_mcu *a = &parsing->config->mcus[j], *b = &parsing->config->mcus[i];
@@ -158,7 +165,7 @@ static void check_mcu_once(struct config_parsing *parsing, size_t i, size_t j)
     if (same_device(a, b) && !b->any_device)
         config_complain(parsing, mcu_mark(parsing, i, CONFIG_MCU_DEVICE),
                         "\"device\": already claimed by \"%s\" in line %u", name, line);
-    if (same_device(a, b) && b->any_device)
+    if (same_device(a, b) && b->any_device && !has_own_line(parsing, i))
         config_complain(
             parsing, mcu_mark(parsing, i, CONFIG_MCU_PORT),
             "\"port\": already belongs to \"%s\" in line %u, which takes any device too", name,

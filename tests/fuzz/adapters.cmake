@@ -1,0 +1,1 @@
+mcu_fuzz(fuzz_config LIBS bridge_config)
