@@ -28,7 +28,7 @@ class OfficialClient(unittest.TestCase):
             for name in FILES:
                 shutil.copy(os.path.join(JS, name), directory)
             self.run_in(directory, "npm", "ci", "--no-audit", "--no-fund")
-            output = self.run_in(directory, "node", "--test", "client.test.mjs",
+            output = self.run_in(directory, "node", "--test", "--test-reporter=tap", "client.test.mjs",
                                  PHX_DEV=os.path.abspath(phxdev.BINARY))
             print(output, file=sys.stderr)
             self.assertIn("\n# fail 0", output)
