@@ -116,8 +116,7 @@ struct phx_socket_options {
     uint32_t stable_ms; /* 0: 60000; a connection that lived so long resets the backoff */
     size_t max_message; /* 0: 1 MiB; a longer one from the server ends the connection */
     /* 0: 1 MiB waiting to be sent; a push beyond it gets PHX_ERR_FULL, one that is longer by itself
-     * always. Heartbeats, joins and leaves always
-     * find room. */
+     * always. Heartbeats, joins and leaves always find room. */
     size_t max_queue;
 };
 
@@ -139,8 +138,8 @@ struct phx_socket_events {
     void (*heartbeat)(void *user); /* a heartbeat's reply came: what follows is fresh */
 };
 
-/* NULL only when out of memory; wrong options are told by phx_socket_connect. `events` is copied.
- */
+/* NULL only when out of memory; wrong options are told by phx_socket_connect. `events` is
+ * copied. */
 struct phx_socket *phx_socket_new(struct phx_context *context,
                                   const struct phx_socket_options *options,
                                   const struct phx_socket_events *events);
