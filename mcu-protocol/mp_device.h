@@ -75,6 +75,8 @@ struct mp_device {
     uint32_t readings_dropped; /* no room: the oldest are kept, the new one is dropped */
     /* The rest is mp_device's own. */
     uint64_t clock_us;     /* extended from the wrapping counter */
+    uint32_t ticks;        /* the same in ticks, ... */
+    uint32_t tick_rest_us; /* ... and what is over */
     uint32_t last_us;      /* the counter when it was extended, ... */
     uint32_t asked_us;     /* ... and when the latest time question came */
     uint32_t batch_last;   /* ticks of the newest reading in the batch */

@@ -159,7 +159,9 @@ void mp_link_bytes(struct mp_link *link, const uint8_t *bytes, size_t n, uint32_
 uint32_t mp_link_poll(struct mp_link *link, uint32_t now_us);
 
 /* Writes up to `cap` bytes for the line to `out` and returns how many; 0: nothing to send now. What
- * is returned must reach the line in order, or be reported by mp_link_line_lost. */
+ * is returned must reach the line in order, or be reported by mp_link_line_lost. Round trips are
+ * measured from here: ask for no more than the line takes within some 20 ms, or what waits in a
+ * queue behind this looks like a slow line, and urgent messages wait there too. */
 size_t mp_link_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us);
 
 /* Keeps a copy of the message until it is safe with the peer and sends it as often as needed.

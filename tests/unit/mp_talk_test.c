@@ -485,10 +485,17 @@ static void the_clock_is_right_within_its_bound(void **state)
     }
 }
 
+static void set_device_clock(uint64_t us)
+{
+    world->device.clock_us = us;
+    world->device.ticks = (uint32_t)(us / world->device_config.tick_us);
+    world->device.tick_rest_us = 0;
+}
+
 static void device_times_go_on_over_the_wrap_of_ticks(void **state)
 {
     (void)state;
-    world->device.clock_us = 0xffffff00ull * 1000; /* 256 ticks before */
+    set_device_clock(0xffffff00ull * 1000); /* 256 ticks before */
     get_ready();
     for (int i = 0; i < 100; i++) {
         world_read(world, i, true);
@@ -507,7 +514,7 @@ static void readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones(
     (void)state;
     get_ready(); /* the description is known from now on */
     world_restart_device(world);
-    world->device.clock_us = 0x100000000ull * 1000 * 3;
+    set_device_clock(0x100000000ull * 1000 * 3);
     for (int i = 0; i < 5; i++) {
         world_read(world, i, true);
         mp_device_flush(&world->device);
