@@ -50,6 +50,7 @@ struct attempt {
     unsigned first;
     int verify_error; /* X509_V_ERR of OpenSSL */
     bool tls;
+    bool asked; /* the connection stood and the request went out */
     uint16_t port;
     struct lws_vhost *vhost;
     char *ca;
@@ -290,6 +291,17 @@ static uint32_t retry_after(struct lws *wsi)
     return n > 0 ? phx_judge_retry_after(text, (size_t)n) : 0;
 }
 
+/* libwebsockets has one text for a refused connection and for one that ended early. */
+static const char *explain_early_end(const struct attempt *attempt, const char *detail)
+{
+    if (*detail && strcmp(detail, "closed before established") != 0)
+        return detail;
+    if (attempt->asked)
+        return "the server closed before it answered";
+    return attempt->tls ? "nothing listens there, or it does not speak TLS"
+                        : "nothing listens there";
+}
+
 static void explain_failure(struct phx_ws_conn *conn, struct lws *wsi, const char *detail,
                             struct phx_end *end)
 {
@@ -307,7 +319,7 @@ static void explain_failure(struct phx_ws_conn *conn, struct lws *wsi, const cha
         end->cause = PHX_CAUSE_TLS;
         snprintf(end->text, sizeof end->text, "the TLS handshake failed: %.100s", detail);
     } else {
-        cannot_connect(end, *detail ? detail : "the server closed before it answered");
+        cannot_connect(end, explain_early_end(attempt, detail));
     }
 }
 
@@ -450,6 +462,8 @@ static int append_headers(const struct phx_ws_conn *conn, char **at, size_t room
 
     if (n >= room)
         return -1;
+    if (conn->attempt)
+        conn->attempt->asked = true;
     memcpy(*at, headers, n);
     *at += n;
     return 0;
