@@ -8,19 +8,6 @@
 
 #include "mp_crc.h"
 
-void mp_framer_begin(struct mp_framer *framer, uint8_t id, uint8_t tag, uint8_t number,
-                     const uint8_t *body, size_t len, bool shared)
-{
-    framer->body = body;
-    framer->crc = MP_CRC16_START;
-    framer->head[0] = id;
-    framer->head[1] = tag;
-    framer->head[2] = number;
-    framer->total = (uint8_t)(MP_FRAME_HEAD + len + MP_FRAME_TAIL);
-    framer->at = 0;
-    framer->step = shared ? MP_FRAMER_CODE : MP_FRAMER_OPEN;
-}
-
 static uint8_t content_at(const struct mp_framer *framer, uint8_t i)
 {
     uint8_t tail = (uint8_t)(framer->total - MP_FRAME_TAIL);
@@ -29,40 +16,40 @@ static uint8_t content_at(const struct mp_framer *framer, uint8_t i)
     return i < tail ? framer->body[i - MP_FRAME_HEAD] : framer->tail[i - tail];
 }
 
-/* Finds the next zero. Every byte passes here once, so the CRC is taken on the way, and is there
- * when the search comes to the tail. */
-static uint8_t find_zero(struct mp_framer *framer)
+void mp_framer_begin(struct mp_framer *framer, uint8_t id, uint8_t tag, uint8_t number,
+                     const uint8_t *body, size_t len, bool shared)
 {
-    uint8_t i = framer->at;
-    uint8_t tail = (uint8_t)(framer->total - MP_FRAME_TAIL);
-    for (; i < framer->total; i++) {
-        if (i == tail) {
-            framer->tail[0] = (uint8_t)~framer->crc;
-            framer->tail[1] = (uint8_t)(~framer->crc >> 8);
-        }
-        uint8_t byte = content_at(framer, i);
-        if (i < tail)
-            framer->crc = mp_crc16_update(framer->crc, byte);
-        if (byte == 0)
-            break;
-    }
-    return i;
+    uint16_t crc = MP_CRC16_START;
+    framer->body = body;
+    framer->head[0] = id;
+    framer->head[1] = tag;
+    framer->head[2] = number;
+    framer->total = (uint8_t)(MP_FRAME_HEAD + len + MP_FRAME_TAIL);
+    framer->at = 0;
+    framer->step = shared ? MP_FRAMER_CODE : MP_FRAMER_OPEN;
+    for (uint8_t i = 0; i < framer->total - MP_FRAME_TAIL; i++)
+        crc = mp_crc16_update(crc, content_at(framer, i));
+    framer->tail[0] = (uint8_t)~crc;
+    framer->tail[1] = (uint8_t)(~crc >> 8);
 }
 
+/* The code of the block that begins here: where its zero is, or the end. */
 static uint8_t next_code(struct mp_framer *framer)
 {
-    framer->stop = find_zero(framer);
-    framer->step = MP_FRAMER_DATA;
-    return (uint8_t)(framer->stop - framer->at + 1);
+    uint8_t stop = framer->at;
+    while (stop < framer->total && content_at(framer, stop) != 0)
+        stop++;
+    framer->stop = stop;
+    return (uint8_t)(stop - framer->at + 1);
 }
 
-/* At the end of a block: the zero there is said by the next code. */
-static void end_block(struct mp_framer *framer)
+/* At the end of a block the zero there is passed over: the next code says it. */
+static void step_on(struct mp_framer *framer)
 {
+    framer->step = MP_FRAMER_DATA;
     if (framer->at < framer->stop)
         return;
-    framer->at++;
-    framer->step = framer->stop == framer->total ? MP_FRAMER_CLOSE : MP_FRAMER_CODE;
+    framer->step = framer->at++ == framer->total ? MP_FRAMER_CLOSE : MP_FRAMER_CODE;
 }
 
 static uint8_t next_byte(struct mp_framer *framer)
@@ -74,11 +61,11 @@ static uint8_t next_byte(struct mp_framer *framer)
         break;
     case MP_FRAMER_CODE:
         byte = next_code(framer);
-        end_block(framer);
+        step_on(framer);
         break;
     case MP_FRAMER_DATA:
         byte = content_at(framer, framer->at++);
-        end_block(framer);
+        step_on(framer);
         break;
     case MP_FRAMER_CLOSE:
     case MP_FRAMER_IDLE:

@@ -30,7 +30,6 @@ enum mp_framer_step {
 
 struct mp_framer {
     const uint8_t *body; /* may be moved by the caller between two reads */
-    uint16_t crc;
     uint8_t head[MP_FRAME_HEAD];
     uint8_t tail[MP_FRAME_TAIL];
     uint8_t total; /* bytes before COBS */
