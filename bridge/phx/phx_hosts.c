@@ -67,7 +67,8 @@ static struct lws_context *context_of(struct phx_hosts *hosts, enum flavour flav
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
         .foreign_loops = loops,
         .pcontext = &hosts->contexts[flavour],
-        .fd_limit_per_thread = hosts->options.max_sockets + SPARE_DESCRIPTORS,
+        /* Twice: the old connections may still be closing when all come back at once. */
+        .fd_limit_per_thread = 2 * hosts->options.max_sockets + SPARE_DESCRIPTORS,
         .pt_serv_buf_size = PHX_SERVICE_BYTES,
         .max_http_header_data2 = PHX_SERVICE_BYTES,
         .timeout_secs = LWS_TIMEOUT_S,

@@ -135,9 +135,14 @@ bool phx_machine_has_next(const struct phx_machine *m)
     return m->queue.first != NULL;
 }
 
+/* What was queued last may still be on its way out: the rest of the lingering time is its. */
 static void begin_close(struct phx_machine *m, uint64_t now)
 {
-    set_state(m, PHX_CLOSING, now + PHX_CLOSE_MS);
+    uint64_t due = now + PHX_CLOSE_MS;
+
+    if (m->state == PHX_LINGERING && m->due > due)
+        due = m->due;
+    set_state(m, PHX_CLOSING, due);
     m->io.close(m->io.user, 1000);
 }
 

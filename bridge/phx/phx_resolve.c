@@ -59,7 +59,7 @@ struct phx_resolve *phx_resolve_start(
     uv_loop_t *loop, const char *host,
     void (*done)(void *user, const struct phx_addresses *addresses, const char *error), void *user)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct phx_resolve *resolve = calloc(1, sizeof *resolve);
 
     if (!resolve)

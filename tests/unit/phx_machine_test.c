@@ -281,6 +281,22 @@ static void disconnect_does_not_wait_longer_than_told(void **state)
     rig_deinit(&rig);
 }
 
+static void the_last_message_has_the_whole_lingering_time_to_leave(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up_and_joined(&rig);
+    rig_push(&rig, 0, "last", "{}", 0);
+    phx_machine_disconnect(rig.machine, 9000, rig.now);
+    rig_drain(&rig);
+    rig_pass(&rig, 8999);
+    rig_expect(&rig, "close 1000\n> [\"1\",\"2\",\"room:1\",\"last\",{}]\n");
+    rig_pass(&rig, 1);
+    rig_expect(&rig, "drop\ndown asked\n");
+    rig_deinit(&rig);
+}
+
 static void disconnect_while_waiting_or_opening_is_told_later(void **state)
 {
     struct rig rig;
@@ -460,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_few_misshaped_messages_are_ignored_and_a_flood_ends_the_connection),
         cmocka_unit_test(disconnect_sends_what_is_queued_then_closes_with_1000),
         cmocka_unit_test(disconnect_does_not_wait_longer_than_told),
+        cmocka_unit_test(the_last_message_has_the_whole_lingering_time_to_leave),
         cmocka_unit_test(disconnect_while_waiting_or_opening_is_told_later),
         cmocka_unit_test(connect_while_closing_comes_up_again),
         cmocka_unit_test(a_channel_paused_while_lingering_does_not_keep_the_clock_busy),
