@@ -61,6 +61,8 @@ static void on_bad(void *user, const char *why)
         abort();
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct commands_config config = {1000, 5000};

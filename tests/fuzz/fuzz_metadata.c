@@ -16,6 +16,8 @@ static void check_topic(const char *topic)
         abort();
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char topic[PROFILE_TOPIC_MAX];
