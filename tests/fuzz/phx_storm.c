@@ -445,6 +445,12 @@ static void act(struct storm *s)
             stall(s, draw(s, 256) * 1000);
         break;
     case 13:
+        if (draw(s, 16) == 0) {
+            s->unlimited++;
+            s->stalled += s->now - s->alive; /* the server has the whole time-out again */
+            phx_machine_probe(s->machine, s->now);
+        }
+        break;
     case 14:
     case 15:
         frame(s);
