@@ -309,7 +309,7 @@ class Connecting(Case):
 
     def test_a_server_that_accepts_and_says_nothing_is_given_up(self):
         server = self.serve()
-        probe = self.probe(server.url(), connect_timeout=200)
+        probe = self.probe(server.url(), connect_timeout=2000)
         server.peer().request()
         cause, line = probe.down()
         self.assertEqual(cause, "connect")
@@ -549,7 +549,7 @@ class Messages(Joined):
         probe.quit()
 
     def test_no_heartbeat_reply_ends_the_connection(self):
-        server, probe, peer, _ = self.open(heartbeat=100, heartbeat_timeout=300)
+        server, probe, peer, _ = self.open(heartbeat=100, heartbeat_timeout=3000)
         self.assertEqual(peer.message()[2:4], ["phoenix", "heartbeat"])
         self.assertTrue(probe.next("doubtful")["is"])
         self.assertEqual(probe.down()[0], "heartbeat")
