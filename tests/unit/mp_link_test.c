@@ -388,6 +388,40 @@ static void the_time_out_stays_bounded_on_a_dead_line(void **state)
     assert_in_range(resent, 40, 500); /* at least every 250 ms, and no storm */
 }
 
+/* The time-out has not been measured yet and is above 100 ms. */
+static void a_damaged_frame_is_asked_for_at_once(void **state)
+{
+    (void)state;
+    come_up();
+    sim_run(&pair->sim, 100000);
+    send_up();
+    sim_touch(&pair->sim, PAIR_DEVICE);
+    sim_run(&pair->sim, 1000);
+    pair->sim.line[PAIR_DEVICE].faults.flip = 1;
+    sim_run(&pair->sim, 300);
+    pair->sim.line[PAIR_DEVICE].faults.flip = 0;
+    sim_run(&pair->sim, 15000);
+    assert_true(mp_link_stats(&pair->link[PAIR_HOST])->bad_frames > 0);
+    assert_int_equal(pair->delivered, 1);
+}
+
+/* 3.5 ms for each of the three frames, 1 ms each way, 1 ms for the ack: the time-out that the ack
+ * makes known would come 4 ms later. */
+static void a_frame_that_vanished_goes_again_when_its_successor_has_come(void **state)
+{
+    (void)state;
+    come_up();
+    sim_run(&pair->sim, 100000);
+    pair->sim.line[PAIR_DEVICE].cut = true;
+    send_up();
+    send_up();
+    sim_touch(&pair->sim, PAIR_DEVICE);
+    sim_run(&pair->sim, 3400);
+    pair->sim.line[PAIR_DEVICE].cut = false;
+    sim_run(&pair->sim, 12400);
+    assert_int_equal(pair->delivered, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -410,6 +444,8 @@ int main(void)
         TEST(sending_says_what_it_cannot_do),
         TEST(memory_that_is_too_small_is_refused),
         TEST(a_commands_frame_of_an_ended_session_is_not_taken),
+        TEST(a_damaged_frame_is_asked_for_at_once),
+        TEST(a_frame_that_vanished_goes_again_when_its_successor_has_come),
         TEST(the_time_out_stays_bounded_on_a_dead_line),
     };
     return cmocka_run_group_tests_name("mp_link", tests, NULL, NULL);
