@@ -10,7 +10,7 @@ uint16_t mp_crc16_update(uint16_t crc, uint8_t byte)
      */
     uint8_t x = (uint8_t)(byte ^ crc);
     x = (uint8_t)(x ^ (x << 4));
-    return (uint16_t)((crc >> 8) ^ (x << 8) ^ (x << 3) ^ (x >> 4));
+    return (uint16_t)((crc >> 8) ^ ((uint16_t)x << 8) ^ ((uint16_t)x << 3) ^ (x >> 4));
 }
 
 uint32_t mp_crc32(uint32_t crc, const uint8_t *bytes, size_t n)

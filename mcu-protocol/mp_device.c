@@ -195,7 +195,7 @@ static void fail_safe(struct mp_device *device)
 
 static uint32_t poll_deadman(struct mp_device *device)
 {
-    uint32_t allowed = device->config.deadman_ms * 1000u;
+    uint32_t allowed = (uint32_t)device->config.deadman_ms * 1000u;
     uint32_t silent = device->last_us - device->link.heard_us;
     if (mp_link_is_up(&device->link) && silent < allowed)
         set_present(device, true);

@@ -203,7 +203,7 @@ int mp_link_own(struct mp_link *link, struct mp_link_frame *frame)
 
 static uint32_t poll_silence(struct mp_link *link)
 {
-    uint32_t allowed = link->config.silence_ms * 1000u;
+    uint32_t allowed = (uint32_t)link->config.silence_ms * 1000u;
     uint32_t silent = link->now_us - link->heard_us;
     if (link->phase == MP_LINK_DOWN || allowed == 0)
         return MP_NEVER;

@@ -163,7 +163,7 @@ static size_t fill_bitmap(const struct mp_link_rx *rx, uint8_t bitmap[MP_LINK_WI
     for (uint8_t *r = mp_queue_next(&rx->queue, NULL); r != NULL;
          r = mp_queue_next(&rx->queue, r)) {
         uint8_t bit = (uint8_t)(r[MP_RECORD_NUMBER] - rx->next - 1);
-        bitmap[bit / 8] |= (uint8_t)(1u << (bit % 8));
+        bitmap[bit / 8] = (uint8_t)(bitmap[bit / 8] | 1u << (bit % 8));
         if (used <= bit / 8u)
             used = bit / 8u + 1;
     }

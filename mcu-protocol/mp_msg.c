@@ -22,7 +22,7 @@ void mp_put_u32(uint8_t *out, uint32_t value)
 
 uint16_t mp_get_u16(const uint8_t *in)
 {
-    return (uint16_t)(in[0] | (in[1] << 8));
+    return (uint16_t)(in[0] | ((uint16_t)in[1] << 8));
 }
 
 uint32_t mp_get_u32(const uint8_t *in)
