@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+import time
 import unittest
 
 from harness_bridge import (KEY, OTHER_KEY, Bridge, PhxDev, identities, line_options, secret_file,
                             write_config)
-from harness_mcu import Mcu
+from harness_mcu import BIN, Mcu
 
 
 def in_order(test, readings):
@@ -176,6 +177,39 @@ class Identity(unittest.TestCase):
         bridge.wait_line("refused the board stub-1 on .*: bench-1 is pinned to the port right")
         self.server.wait_more()
         self.assertEqual({r["controller_id"] for r in self.server.readings()}, {2})
+
+
+class Odd(unittest.TestCase):
+    def test_a_reading_that_is_no_number_and_a_kind_the_server_does_not_know_stay_here(self):
+        server = PhxDev(self)
+        mcu = Mcu(self, command=[str(BIN / "odd-board"), "{fd}"])
+        bridge = Bridge(self, *line_options(server.url, mcu.path, secret_file(self)))
+        bridge.wait_line('error .*sensor "imu" measures "acceleration", which a server of .* does not know')
+        bridge.wait_line("the board sent what makes no sense")
+        server.wait_readings(lambda r: len(r) > 60, "the good readings")
+        readings = server.readings()
+        self.assertEqual({(r["sensor"], r["type"]) for r in readings}, {("dht", "humidity")})
+        values = [r["value"] for r in readings]
+        self.assertEqual(values, [i * 0.5 for i in range(len(values))])
+        self.assertEqual(len(server.sockets()), 1)
+        self.assertLess(len(bridge.said("makes no sense")), 5)
+
+    def test_a_small_buffer_holds_the_board_back_and_loses_nothing_of_what_was_taken(self):
+        server = PhxDev(self, start=False)
+        mcu = Mcu(self, command=[str(BIN / "odd-board"), "{fd}"])
+        config = write_config(self, server.url, {"left": mcu.path},
+                              [{"name": "bench-1", "device": "odd", "api_key_file": secret_file(self)}],
+                              readings={"buffer": "4KiB", "batch_wait": "50ms", "at_and_seq": True})
+        Bridge(self, "--config", config)
+        before = -1
+        while (now := mcu.stats()["up"]["bytes"]) - before > 200:  # more than keep-alives in a second
+            before = now
+            time.sleep(1)
+        server.start()
+        server.wait_readings(lambda r: len(r) > 200, "what had waited, and more")
+        in_order(self, server.readings())
+        numbers = sorted({n for _, n, _ in identities(server.readings())})
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
 
 
 class Ports(unittest.TestCase):

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 import unittest
 
 from harness_bridge import KEY, Bridge, PhxDev, RawServer, identities, line_options, secret_file, write_config
@@ -173,6 +174,42 @@ class Wire(unittest.TestCase):
         self.assertEqual(peer.close_code, 1000)
         peer.close()
         self.assertEqual(self.bridge.wait(), 0)
+
+    def test_sigterm_does_not_wait_for_ever_for_a_reply(self):
+        peer = self.start(readings={"batch_wait": "10ms"})
+        peer.join()
+        peer.message("upload_readings")
+        self.bridge.signal(signal.SIGTERM)
+        while peer.text() is not None:
+            pass
+        peer.close()
+        self.assertEqual(self.bridge.wait(), 0)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        peer = self.start(readings={"batch_wait": "10ms"})
+        peer.join()
+        peer.message("upload_readings")
+        self.bridge.signal(signal.SIGTERM)
+        self.bridge.wait_line("terminated: stopping")
+        time.sleep(0.6)  # signals of one moment are one
+        self.bridge.signal(signal.SIGTERM)
+        self.assertEqual(self.bridge.wait(), 1)
+        self.assertTrue(self.bridge.said("second signal"))
+
+    def test_sigterm_while_nothing_is_connected(self):
+        mcu = Mcu(self, "posix")
+        bridge = Bridge(self, *line_options("ws://127.0.0.1:9/microcontrollers/websocket", mcu.path, secret_file(self)))
+        bridge.wait_line("nothing listens there")
+        self.assertEqual(bridge.stop(), 0)
+
+    def test_the_log_as_json_is_json(self):
+        mcu = Mcu(self, "posix")
+        bridge = Bridge(self, *line_options("ws://127.0.0.1:9/microcontrollers/websocket", mcu.path, secret_file(self)),
+                        "--log-format", "json")
+        bridge.wait_line("nothing listens there")
+        self.assertEqual(bridge.stop(), 0)
+        for line in bridge.lines:
+            self.assertLessEqual({"at", "level", "who", "text"}, set(json.loads(line)))
 
     def test_a_controller_id_that_changes_is_followed(self):
         peer = self.start()
