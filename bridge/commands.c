@@ -272,7 +272,7 @@ static uint64_t flush_failsafe(struct commands *commands, size_t i, uint64_t now
         return waiting->failsafe_at_ms;
     }
     /* Until its end is known there is no second one under way. */
-    waiting->failsafe_at_ms = now_ms + commands->config.ttl_ms + 2 * ANSWER_GRACE_MS;
+    waiting->failsafe_at_ms = now_ms + commands->config.ttl_ms + (uint64_t)2 * ANSWER_GRACE_MS;
     return waiting->failsafe_at_ms;
 }
 

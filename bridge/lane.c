@@ -280,7 +280,7 @@ static void close_when_done(struct lane *lane, uint64_t now)
     if (uplink_is_in_flight(&lane->uplink) && now < lane->stop_ms)
         return;
     lane->closing = true;
-    lane->stop_ms = now + 2 * CLOSE_MS;
+    lane->stop_ms = now + (uint64_t)2 * CLOSE_MS;
     lane_leave(lane);
     phx_socket_disconnect(lane->socket, CLOSE_MS);
 }
