@@ -41,7 +41,7 @@ static void name_port(struct config_port *port)
 static void check_port_ways(struct config_parsing *parsing)
 {
     struct config *config = parsing->config;
-    for (size_t i = 0; i < config->port_count; i++) {
+    for (size_t i = 0; config->ports && i < config->port_count; i++) {
         const struct config_entry_marks *marks = &parsing->port_marks[i];
         bool path = marks->settings[CONFIG_PORT_PATH].line;
         bool serial = marks->settings[CONFIG_PORT_USB_SERIAL].line;

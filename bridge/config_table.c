@@ -108,7 +108,7 @@ static const struct config_setting mcus[] = {
                              IN(config_mcu_entry, mcu.api_key_file)},
     [CONFIG_MCU_CONTROLS] = {"controls", CONFIG_CONTROLS, 0, CONFIG_CONTROLS_MAX, NULL, NULL, false,
                              "by name, what differs from the defaults",
-                             IN(config_mcu_entry, mcu.controls)},
+                             offsetof(struct config_mcu_entry, mcu.controls), 0},
 };
 
 static const struct config_setting control[] = {

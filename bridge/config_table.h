@@ -1,6 +1,6 @@
 /*
  * config_table.h - the one table of settings: where each stands in the file, its type, range,
- * default and help, and which member of struct config it fills. Internal to config*.c.
+ * default and help, and which member of struct config it fills. Internal to config*.c and mcu-tool.
  */
 #ifndef CONFIG_TABLE_H
 #define CONFIG_TABLE_H

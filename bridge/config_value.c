@@ -317,7 +317,8 @@ static int put_url(const struct config_setting *setting, const struct config_sca
     size_t length = strcspn(path, "?#");
     if (path[length] == '#')
         return refuse(complaint, "without the # and what follows");
-    if (length < strlen(ending) || memcmp(path + length - strlen(ending), ending, strlen(ending)))
+    if (length < strlen(ending) ||
+        memcmp(path + length - strlen(ending), ending, strlen(ending)) != 0)
         return refuse(complaint, "the path of a Phoenix socket ends in /websocket");
     return put_copy(value->text, member);
 }

@@ -1,6 +1,6 @@
 /*
  * config_value.h - one value of the configuration, from text to the member that it fills. Internal
- * to config*.c.
+ * to config*.c; mcu-tool reads its options with it, so that 2s and 0x0123 mean the same in both.
  */
 #ifndef CONFIG_VALUE_H
 #define CONFIG_VALUE_H

@@ -338,12 +338,13 @@ static void take_map(const struct walk *walk, const struct config_section *secti
 static bool is_known_control(const struct walk *walk, const struct config_mcu *mcu,
                              const yaml_node_t *key)
 {
-    for (size_t i = 0; i < mcu->control_count; i++)
-        if (strcmp(mcu->controls[i].name, (const char *)key->data.scalar.value) == 0) {
-            config_complain(walk->parsing, mark_of(key->start_mark), "\"%s\": given twice",
-                            mcu->controls[i].name);
+    for (size_t i = 0; i < mcu->control_count; i++) {
+        const char *name = mcu->controls[i].name;
+        if (name && strcmp(name, (const char *)key->data.scalar.value) == 0) {
+            config_complain(walk->parsing, mark_of(key->start_mark), "\"%s\": given twice", name);
             return true;
         }
+    }
     return false;
 }
 
@@ -372,7 +373,7 @@ static void take_control(const struct walk *walk, const yaml_node_t *key, const 
         complain_of_value(walk, "controls", key, &complaint);
         return;
     }
-    if (is_known_control(walk, mcu, key)) {
+    if (!control.name || is_known_control(walk, mcu, key)) {
         free(control.name);
         return;
     }

@@ -130,32 +130,32 @@ static enum serial_result look(struct serial *serial, char *why, size_t why_cap)
     return result;
 }
 
-enum serial_result serial_open(struct serial **out, const struct serial_target *target, char *why,
-                               size_t why_cap)
+enum serial_result serial_open(struct serial **serial, const struct serial_target *target,
+                               char *why, size_t why_cap)
 {
     char path[PATH_MAX];
-    *out = NULL;
+    *serial = NULL;
     enum serial_result result = find_path(target, path, why, why_cap);
     if (result)
         return result;
-    struct serial *serial = calloc(1, sizeof *serial);
-    if (!serial || !(serial->path = strdup(path))) {
-        free(serial);
+    struct serial *line = calloc(1, sizeof *line);
+    if (!line || !(line->path = strdup(path))) {
+        free(line);
         snprintf(why, why_cap, "out of memory");
         return SERIAL_FAILED;
     }
-    serial->fd = -1;
-    result = look(serial, why, why_cap);
+    line->fd = -1;
+    result = look(line, why, why_cap);
     if (result == SERIAL_OK)
-        result = serial->backend->open(serial, target->baud, why, why_cap);
+        result = line->backend->open(line, target->baud, why, why_cap);
     if (result) {
-        if (serial->fd >= 0)
-            close(serial->fd);
-        free(serial->path);
-        free(serial);
+        if (line->fd >= 0)
+            close(line->fd);
+        free(line->path);
+        free(line);
         return result;
     }
-    *out = serial;
+    *serial = line;
     return SERIAL_OK;
 }
 

@@ -136,7 +136,7 @@ static void ask_all(struct list *list, const struct options *options)
         if (found->opened == SERIAL_OK)
             asked[count++] = found->session;
     }
-    session_run(asked, count, session_now() + wait_ms * 1000u, all_settled, list);
+    session_run(asked, count, session_now() + wait_ms * 1000ull, all_settled, list);
     for (size_t i = 0; i < list->count; i++) {
         struct found *found = list->ports[i];
         if (!found->session)
