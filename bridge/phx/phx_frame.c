@@ -79,7 +79,7 @@ static uint64_t own_ref(struct phx_text value)
 {
     uint64_t ref = 0;
 
-    if (!phx_json_is_string(value) || value.at[1] == '0' || value.len > 2 + 19)
+    if (!value.at || !phx_json_is_string(value) || value.at[1] == '0' || value.len > 2 + 19)
         return 0;
     for (size_t i = 1; i < value.len - 1; i++) {
         if (value.at[i] < '0' || value.at[i] > '9')

@@ -477,7 +477,7 @@ size_t phx_json_unescape(struct phx_text value, char *out)
         if (*at != '\\') {
             out[n++] = *at++;
         } else if (at[1] == 'u') {
-            uint32_t code;
+            uint32_t code = 0;
             at = scan_unicode(at + 2, end, &code);
             n += put_utf8(out + n, code);
         } else {

@@ -12,8 +12,7 @@
 
 #include "phx.h"
 
-#define PHX_MISSHAPED_MAX 16   /* undecodable messages ignored in one connection; the next ends it \
-                                */
+#define PHX_MISSHAPED_MAX 16   /* undecodable messages ignored in a connection */
 #define PHX_CLOSE_MS      2000 /* the server's share of a closing handshake */
 #define PHX_LATE_MS       500  /* a tick so late means that we slept, not that the server did */
 #define PHX_NEVER         UINT64_MAX

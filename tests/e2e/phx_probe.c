@@ -16,6 +16,10 @@
 #define HEADERS_MAX    8
 #define LINE_MAX_BYTES (1 << 20)
 
+/* A push's token is the address of its number's place here. */
+#define TOKENS 4096
+static char tokens[TOKENS];
+
 struct probe {
     uv_loop_t *loop;
     uv_pipe_t input;
@@ -29,7 +33,7 @@ struct probe {
     int headers;
     bool join_on_metadata, doubtful, freed;
     const char *inside_event, *inside_order;
-    uintptr_t pushes;
+    unsigned pushes;
     char *line;
     size_t line_len;
 };
@@ -147,7 +151,7 @@ static void channel_message(void *user, struct phx_text event, struct phx_text p
 
 static void push_end(void *user, void *token, const struct phx_push_result *result)
 {
-    printf("{\"event\":\"push_end\",\"push\":%u,\"end\":%d", (unsigned)(uintptr_t)token,
+    printf("{\"event\":\"push_end\",\"push\":%u,\"end\":%d", (unsigned)((char *)token - tokens),
            (int)result->end);
     if (result->end == PHX_PUSH_REPLY) {
         printf(",\"ok\":%s,\"response\":", result->ok ? "true" : "false");
@@ -213,8 +217,8 @@ static void push(struct probe *probe, const char *rest)
         return;
     snprintf(event, sizeof event, "%.*s", (int)(payload++ - rest), rest);
     error = phx_push(probe->channel, event, (struct phx_text){payload, strlen(payload)}, 0,
-                     (void *)++probe->pushes);
-    printf("{\"event\":\"pushed\",\"push\":%u,\"error\":%d", (unsigned)probe->pushes, error);
+                     &tokens[++probe->pushes % TOKENS]);
+    printf("{\"event\":\"pushed\",\"push\":%u,\"error\":%d", probe->pushes, error);
     end_line();
 }
 
@@ -373,8 +377,9 @@ int main(int argc, char **argv)
     struct probe probe = {.loop = uv_default_loop(), .line = malloc(LINE_MAX_BYTES)};
 
     for (int i = 1; i + 1 < argc; i += 2)
-        if (strncmp(argv[i], "--", 2) || !set_option(&probe, argv[i] + 2, argv[i + 1])) {
+        if (strncmp(argv[i], "--", 2) != 0 || !set_option(&probe, argv[i] + 2, argv[i + 1])) {
             fprintf(stderr, "phx_probe: unknown option %s\n", argv[i]);
+            free(probe.line);
             return 2;
         }
     if (!probe.line || !start(&probe))

@@ -16,7 +16,8 @@ static void read_back(struct phx_text string)
         abort();
     phx_json_put_string(&out, (struct phx_text){plain, n});
     if (!phx_json_valid((struct phx_text){again, out.len}) ||
-        phx_json_unescape((struct phx_text){again, out.len}, again) != n || memcmp(again, plain, n))
+        phx_json_unescape((struct phx_text){again, out.len}, again) != n ||
+        memcmp(again, plain, n) != 0)
         abort();
     free(plain);
     free(again);

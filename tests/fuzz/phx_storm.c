@@ -438,11 +438,11 @@ static void act(struct storm *s)
         break;
     case 11:
         if (s->depth == 0)
-            pass(s, draw(s, 256) * (draw(s, 8) ? 10 : 200));
+            pass(s, (uint64_t)draw(s, 256) * (draw(s, 8) ? 10 : 200));
         break;
     case 12:
         if (s->depth == 0 && draw(s, 8) == 0)
-            stall(s, draw(s, 256) * 1000);
+            stall(s, (uint64_t)draw(s, 256) * 1000);
         break;
     case 13:
         if (draw(s, 16) == 0) {

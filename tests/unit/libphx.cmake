@@ -1,7 +1,11 @@
+pkg_check_modules(PHX_TEST_CJSON REQUIRED IMPORTED_TARGET libcjson)
+
+add_library(phx_rig STATIC phx_rig.c)
+target_link_libraries(phx_rig PUBLIC phx cmocka)
+
 mcu_unit_test(phx_json_test LIBS phx)
 mcu_unit_test(phx_frame_test LIBS phx)
-mcu_unit_test(phx_machine_test SOURCES phx_machine_test.c phx_rig.c LIBS phx)
-mcu_unit_test(phx_channel_test SOURCES phx_channel_test.c phx_rig.c LIBS phx)
+mcu_unit_test(phx_machine_test LIBS phx_rig)
+mcu_unit_test(phx_channel_test LIBS phx_rig)
+mcu_unit_test(phx_replay_test LIBS phx_rig PkgConfig::PHX_TEST_CJSON)
 mcu_unit_test(phx_storm_test SOURCES phx_storm_test.c ../fuzz/phx_storm.c LIBS phx)
-pkg_check_modules(PHX_TEST_CJSON REQUIRED IMPORTED_TARGET libcjson)
-mcu_unit_test(phx_replay_test SOURCES phx_replay_test.c phx_rig.c LIBS phx PkgConfig::PHX_TEST_CJSON)

@@ -170,8 +170,8 @@ static void nests_so_deep_and_no_deeper(void **state)
     (void)state;
     memset(text, '[', PHX_JSON_DEPTH + 1);
     memset(text + PHX_JSON_DEPTH + 1, ']', PHX_JSON_DEPTH + 1);
-    assert_true(valid_bytes(text + 1, 2 * PHX_JSON_DEPTH));
-    assert_false(valid_bytes(text, 2 * PHX_JSON_DEPTH + 2));
+    assert_true(valid_bytes(text + 1, (size_t)2 * PHX_JSON_DEPTH));
+    assert_false(valid_bytes(text, (size_t)2 * PHX_JSON_DEPTH + 2));
 }
 
 static void walks_over_members_in_order(void **state)
