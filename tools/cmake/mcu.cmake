@@ -10,7 +10,9 @@ if(MCU_WERROR)
 endif()
 
 if(MCU_SANITIZE)
-  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # fuzzer-no-link: a fuzz target sees what its inputs reach in the libraries too.
+  add_compile_options(-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 elseif(NOT CMAKE_CROSSCOMPILING)
   add_compile_options(-fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection)
