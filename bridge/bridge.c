@@ -308,7 +308,7 @@ int bridge_run(const struct config *config)
     const struct loop_events events = {&bridge, on_tick, on_stop};
     if (loop_open(&bridge.loop, &events) != 0)
         return -1;
-    log_info("bridge", "mcu-bridge " MCU_VERSION ": %zu ports, %zu MCUs, %s", config->port_count,
+    log_info("bridge", "mcu-bridge " MCU_VERSION ": ports: %zu, MCUs: %zu, %s", config->port_count,
              config->mcu_count, config->url);
     int result = start(&bridge);
     if (result != 0) {

@@ -319,7 +319,7 @@ static uint64_t next_ms(const struct lane *lane)
 uint64_t lane_tick(struct lane *lane, uint64_t now_us)
 {
     uint64_t now = now_us / 1000;
-    lane_look_for_gap(lane);
+    lane_on_gaps(lane, lane->shared->loop->gaps); /* the loop has just looked */
     if (now >= lane->commands_ms)
         lane->commands_ms = commands_flush(&lane->commands, now);
     if (now >= lane->greeting_ms)

@@ -15,10 +15,10 @@ void lane_log_init(struct lane_log *log, const char *who)
     *log = (struct lane_log){.who = who, .last_cause = -1};
 }
 
-/* The 1st, 2nd, 4th, 8th... time. */
+/* The 1st, 8th, 16th, 32nd... time. */
 static bool is_worth_a_line(uint32_t times)
 {
-    return (times & (times - 1)) == 0;
+    return times == 1 || (times >= 8 && (times & (times - 1)) == 0);
 }
 
 /* -- The board. */

@@ -44,7 +44,7 @@ void lane_log_control_state(struct lane_log *log, const struct mp_host_control *
 void lane_log_command(struct lane_log *log, const struct commands_report *report);
 
 void lane_log_connected(struct lane_log *log);
-/* The same reason again is said at the 2nd, 4th, 8th... time. */
+/* The same reason again is said at the 8th, 16th, 32nd... time. */
 void lane_log_disconnected(struct lane_log *log, const struct phx_disconnect *why);
 void lane_log_joined(struct lane_log *log, const char *topic);
 void lane_log_refused(struct lane_log *log, const char *topic, struct phx_text response,

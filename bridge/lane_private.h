@@ -56,7 +56,7 @@ void lane_tell_safe(struct lane *lane);
 void lane_connect(struct lane *lane);
 /* Ends the channel, if there is one; the next metadata brings another. */
 void lane_leave(struct lane *lane);
-/* To be asked before acting on what the server sent. */
-void lane_look_for_gap(struct lane *lane);
+/* The loop has counted so many gaps: to be told before acting on what the server sent. */
+void lane_on_gaps(struct lane *lane, uint32_t gaps);
 
 #endif

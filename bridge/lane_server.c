@@ -124,9 +124,8 @@ static void on_bad_control(void *user, const char *why)
 
 /* What lies in the buffers after a gap may be as old as the gap; what follows the reply to a
  * heartbeat sent after it is not. */
-void lane_look_for_gap(struct lane *lane)
+void lane_on_gaps(struct lane *lane, uint32_t gaps)
 {
-    uint32_t gaps = loop_gaps(lane->shared->loop);
     if (gaps == lane->gaps)
         return;
     lane->gaps = gaps;
@@ -147,7 +146,7 @@ static void on_message(void *user, struct phx_text event, struct phx_text payloa
     }
     if (lane->state != LANE_JOINED)
         return;
-    lane_look_for_gap(lane);
+    lane_on_gaps(lane, loop_gaps(lane->shared->loop));
     const struct profile_control_io io = {lane, on_control_element, on_bad_control};
     lane->shared->profile->read_control((struct profile_text){payload.at, payload.len}, &io);
     lane->commands_ms = commands_flush(&lane->commands, lane_now_ms(lane));

@@ -233,7 +233,7 @@ static int run(struct config *config, const struct options *options)
     if (check_keys(config) != 0)
         return EXIT_USAGE;
     if (options->check) {
-        printf("the configuration is good: %zu ports, %zu MCUs\n", config->port_count,
+        printf("the configuration is good; ports: %zu, MCUs: %zu\n", config->port_count,
                config->mcu_count);
         return EXIT_SUCCESS;
     }

@@ -47,6 +47,7 @@ struct port {
     uint64_t silent_us;      /* when to say that nothing answers; 0: said */
     uint32_t hold_ms;        /* 0, or a wish to be HELD that the link's callbacks have left */
     enum serial_result said; /* the last reason for not being open that was logged */
+    int polled;              /* events that the poll handle waits for */
     uint8_t said_version;
     uint32_t nonsense_said;
     size_t out_len, out_at;
@@ -219,6 +220,7 @@ static void close_line(struct port *port)
     uv_close((uv_handle_t *)port->poll, close_poll);
     serial_close(port->serial);
     port->poll = NULL;
+    port->polled = 0;
     port->serial = NULL;
     port->due_us = now_us(port) + OPEN_ABSENT_US;
     port->state = PORT_CLOSED;
@@ -274,7 +276,9 @@ static void settle(struct port *port)
         if (port->out_at < port->out_len)
             events |= UV_WRITABLE;
     }
-    uv_poll_start(port->poll, events, on_poll);
+    if (events != port->polled)
+        uv_poll_start(port->poll, events, on_poll);
+    port->polled = events;
 }
 
 /* Returns -1 when the line is gone. */

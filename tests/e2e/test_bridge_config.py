@@ -70,7 +70,7 @@ class Keys(unittest.TestCase):
     def test_a_good_key_passes_and_nothing_is_opened(self):
         done = run("--check-config", *line_options(URL, "/dev/ttyNOSUCH", secret_file(self)))
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("1 ports, 1 MCUs", done.stdout)
+        self.assertIn("ports: 1, MCUs: 1", done.stdout)
 
     def test_a_key_of_another_form_is_refused_before_connecting(self):
         self.check(secret_file(self, "token-0123456789abcdef"), "begins with API_TOKEN_MC_")
