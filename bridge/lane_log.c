@@ -201,7 +201,7 @@ void lane_log_ignored(struct lane_log *log, struct phx_text event)
 static void upload_failed(struct lane_log *log, const char *why, uint32_t failures)
 {
     log->upload_failures = failures;
-    log_line(failures < 3                ? LOG_WARNING
+    log_line(failures <= 3               ? LOG_WARNING
              : is_worth_a_line(failures) ? LOG_ERROR
                                          : LOG_DEBUG,
              log->who, "upload failed (%u in a row): %s; the same readings go again", failures,

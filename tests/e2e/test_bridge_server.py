@@ -1,6 +1,7 @@
 """What the bridge does when the server, or the way to it, misbehaves."""
 
 import signal
+import time
 import unittest
 
 from harness_bridge import (KEY, OTHER_KEY, Bridge, PhxDev, RawServer, identities, line_options, secret_file,
@@ -138,11 +139,15 @@ class Errors(WithABoard):
         self.start(raw.url, readings={"batch_wait": "10ms"})
         peer = raw.accept().upgrade()
         peer.join()
-        tries = 0
-        while not self.bridge.said(r"upload failed \(4 in a row\)"):
-            peer.reply(peer.message("upload_readings"), "error")
-            tries += 1
-        self.assertLessEqual(tries, 5)
+        at = []
+        for _ in range(4):
+            upload = peer.message("upload_readings")
+            at.append(time.monotonic())
+            peer.reply(upload, "error")
+        pauses = [b - a for a, b in zip(at, at[1:])]
+        for pause, least in zip(pauses, (0.5, 1, 2)):
+            self.assertGreaterEqual(pause, least * 0.99)
+        self.bridge.wait_line(r"upload failed \(3 in a row\): the server replied")
 
     def test_misshaped_messages_are_survived(self):
         self.on_phx_dev()
