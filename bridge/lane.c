@@ -112,6 +112,8 @@ static void on_result(void *user, uint16_t request, enum mp_status status)
 {
     struct lane *lane = user;
     commands_on_result(&lane->commands, request, status, lane_now_ms(lane));
+    lane->commands_ms = 0; /* a refused fail-safe value has its next try soon */
+    loop_wake(lane->shared->loop);
 }
 
 static void on_control_state(void *user, uint8_t control, enum mp_cause cause, union mp_value value)

@@ -45,6 +45,13 @@ static void on_connected(void *user)
     loop_wake(lane->shared->loop);
 }
 
+static void set_channel(struct lane *lane, bool up)
+{
+    commands_on_channel(&lane->commands, up, lane_now_ms(lane));
+    lane->commands_ms = 0; /* it counts the time without a channel from now on */
+    loop_wake(lane->shared->loop);
+}
+
 /* Every join follows the metadata of its connection: a server may have given the key to another
  * controller meanwhile. */
 void lane_leave(struct lane *lane)
@@ -52,7 +59,7 @@ void lane_leave(struct lane *lane)
     if (lane->channel != NULL)
         phx_leave(lane->channel);
     lane->channel = NULL;
-    commands_on_channel(&lane->commands, false, lane_now_ms(lane));
+    set_channel(lane, false);
 }
 
 static void on_disconnected(void *user, const struct phx_disconnect *why)
@@ -83,8 +90,7 @@ static void on_joined(void *user, struct phx_text response)
     (void)response;
     lane->state = LANE_JOINED;
     lane_log_joined(&lane->log, lane->topic);
-    commands_on_channel(&lane->commands, true, lane_now_ms(lane));
-    loop_wake(lane->shared->loop);
+    set_channel(lane, true);
 }
 
 static void on_refused(void *user, struct phx_text response, uint32_t retry_ms)
@@ -99,8 +105,7 @@ static void on_ended(void *user, bool crashed, uint32_t retry_ms)
     log_warning(lane->config->name, "the server %s %s; joining again in %u ms",
                 crashed ? "had an error in" : "closed", lane->topic, retry_ms);
     lane->state = LANE_JOINING;
-    commands_on_channel(&lane->commands, false, lane_now_ms(lane));
-    loop_wake(lane->shared->loop);
+    set_channel(lane, false);
 }
 
 static void on_control_element(void *user, const struct profile_control *control)

@@ -125,6 +125,22 @@ class ChannelLoss(WithABoard):
         self.control({"motor": 60})
         self.bridge.wait_line("control motor=60: done", since)
 
+    def test_a_control_set_long_ago_goes_to_fail_safe_as_well(self):
+        self.start(commands={"channel_loss": "1s", "ttl": "100ms"})
+        self.control({"motor": 80})
+        self.bridge.wait_line("control motor=80: done")
+        time.sleep(3)  # until the bridge has no time-out of a command left: the pause is what is tested
+        self.server.stop()
+        self.bridge.wait_line("the channel is gone, fail-safe motor=0: done")
+
+    def test_a_channel_that_is_not_joined_again_in_time_is_gone(self):
+        self.start(commands={"channel_loss": "500ms", "ttl": "100ms"})
+        self.control({"motor": 80})
+        self.bridge.wait_line("control motor=80: done")
+        time.sleep(3)  # as above
+        self.server.fault(crash_upload=1)
+        self.bridge.wait_line("the channel is gone, fail-safe motor=0: done")
+
     def test_a_bridge_that_dies_leaves_the_motors_to_the_boards_own_timer(self):
         self.start()
         self.control({"motor": 80})
