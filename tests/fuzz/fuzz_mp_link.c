@@ -203,8 +203,8 @@ static void step(struct world *w, uint8_t what, uint8_t arg)
     }
 }
 
-/* A frame held back over 192 others would be taken for a new one (PROTOCOL.md, "Limits"): no program
- * is long enough for that. */
+/* A frame held back over 192 others would be taken for a new one (PROTOCOL.md, "Limits"): no
+ * program is long enough for that. */
 #define STEPS_MAX 190
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

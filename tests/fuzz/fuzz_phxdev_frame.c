@@ -1,6 +1,8 @@
-// Whatever a peer sends, phx-dev says only well-formed JSON, nothing after it closed, and comes to
-// rest. The first byte of an input chooses version, habits, application, and whether the rest is
-// WebSocket bytes or one text frame a line.
+/*
+ * Whatever a peer sends, phx-dev says only well-formed JSON, nothing after it closed, and comes to
+ * rest. The first byte of an input chooses version, habits, application, and whether the rest is
+ * WebSocket bytes or one text frame a line.
+ */
 #include "app_lab.h"
 #include "app_mc.h"
 #include "readings.h"
@@ -88,14 +90,14 @@ static void hear_lines(struct peer *p, struct slice rest)
         struct slice line = slice_next(&rest, '\n');
         size_t valid = utf8_valid_prefix(line.data, line.len, &incomplete);
         socket_on_text(p->socket, line.data, valid, p->now_ms);
-        if (line.len % 2 == 0) { // otherwise the next one arrives together with it
+        if (line.len % 2 == 0) { /* otherwise the next one arrives together with it */
             socket_run(p->socket, p->now_ms);
             p->now_ms += STEP_MS;
         }
     }
 }
 
-// Long after the last byte nothing may be waiting any more.
+/* Long after the last byte nothing may be waiting any more. */
 static void come_to_rest(struct peer *p)
 {
     int64_t end = p->now_ms + REST_MS * (int64_t)SOCKET_MAX_WAITING;

@@ -77,8 +77,8 @@ static enum mp_deframed decode(const uint8_t *wire, size_t n, uint8_t *mem, size
 
 static void check_frame(char *left, char *right)
 {
-    uint8_t wire[512], out[512], mem[MP_FRAME_MAX], body[MP_BODY_MAX];
-    size_t len;
+    uint8_t wire[512] = {0}, out[512], mem[MP_FRAME_MAX], body[MP_BODY_MAX] = {0};
+    size_t len = 0;
     if (strcmp(word(&left), "bad") == 0) {
         size_t n = from_hex(left, wire);
         assert_int_equal(decode(wire, n, mem, &len), MP_DEFRAMED_MORE);

@@ -1,4 +1,4 @@
-// phx-dev's HTTP heads, queries and paths.
+/* phx-dev's HTTP heads, queries and paths. */
 #include "http.h"
 
 #include <setjmp.h>

@@ -1,5 +1,7 @@
-// Is phx-dev's JSON scanner as strict as the real server's decoder, and does it keep what it is
-// given?
+/*
+ * Is phx-dev's JSON scanner as strict as the real server's decoder, and does it keep what it is
+ * given?
+ */
 #include "json.h"
 
 #include <setjmp.h>
@@ -14,7 +16,7 @@
 static int accepts(const char *text, size_t n)
 {
     struct json_doc doc;
-    char *exact = malloc(n > 0 ? n : 1); // so that reading past the end is seen
+    char *exact = malloc(n > 0 ? n : 1); /* so that reading past the end is seen */
     memcpy(exact, text, n);
     int rc = json_parse(&doc, exact, n);
     free(exact);

@@ -1,4 +1,4 @@
-// phx-dev's socket machine under a virtual clock: what is said, in which order, and when.
+/* phx-dev's socket machine under a virtual clock: what is said, in which order, and when. */
 #include "app_lab.h"
 #include "socket.h"
 
@@ -14,8 +14,8 @@
 struct bench {
     struct socket *socket;
     struct socket_faults faults;
-    struct buf said; // frames, one a line
-    int closed;      // the code, 0 = open
+    struct buf said; /* frames, one a line */
+    int closed;      /* the code, 0 = open */
     bool cut;
 };
 
@@ -71,7 +71,7 @@ static void bench_close(struct bench *b)
     free(b);
 }
 
-// Frames, one a line, that arrive together.
+/* Frames, one a line, that arrive together. */
 static void hear(struct bench *b, const char *frames, int64_t now_ms)
 {
     struct slice rest = slice_of(frames);
@@ -232,7 +232,7 @@ static void misshaped_frames_close_with_1011(void **state)
         struct bench *b = bench_open(VSN_2, LIKE_18_BANDIT);
         hear(b, V2[i], 0);
         assert_int_equal(b->closed, 1011);
-        hear(b, JOIN, 0); // nothing is heard or said any more
+        hear(b, JOIN, 0); /* nothing is heard or said any more */
         assert_said(b, "");
         bench_close(b);
     }
@@ -255,15 +255,15 @@ static void v1_has_no_join_ref_in_what_it_says(void **state)
 
 static void binary_push_gets_a_binary_reply(void **state)
 {
-    // push | join_ref "1" | ref "2" | topic "room:1" | event "bin" | data ff 00
+    /* push | join_ref "1" | ref "2" | topic "room:1" | event "bin" | data ff 00 */
     static const char PUSH[] = "\0\1\1\6\3"
                                "12room:1bin\xff";
-    static const char REPLY[] = "01"       // a reply
-                                "01010602" // lengths of join_ref, ref, topic, status
-                                "31"       // "1"
-                                "32"       // "2"
+    static const char REPLY[] = "01"       /* a reply */
+                                "01010602" /* lengths of join_ref, ref, topic, status */
+                                "31"       /* "1" */
+                                "32"       /* "2" */
                                 "726f6f6d3a31"
-                                "6f6b" // "ok"
+                                "6f6b" /* "ok" */
                                 "ff00\n";
     struct bench *b = joined_bench(LIKE_18_BANDIT);
     (void)state;

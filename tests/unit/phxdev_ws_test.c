@@ -1,4 +1,4 @@
-// phx-dev's WebSocket frames: whatever the cut points, and whatever a broken peer sends.
+/* phx-dev's WebSocket frames: whatever the cut points, and whatever a broken peer sends. */
 #include "ws.h"
 
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 enum { MAX_FRAME = 1000 };
 
-static struct buf heard; // what the handler was told, as text
+static struct buf heard; /* what the handler was told, as text */
 
 static void on_message(void *ctx, bool binary, const char *data, size_t n)
 {
@@ -40,7 +40,7 @@ static void on_fail(void *ctx, int code)
 
 static const struct ws_handler HANDLER = {NULL, on_message, on_ping, on_close, on_fail};
 
-// Feeds n bytes in pieces of step.
+/* Feeds n bytes in pieces of step. */
 static void assert_heard(const char *bytes, size_t n, size_t step, const char *expected)
 {
     struct ws ws;
@@ -89,7 +89,7 @@ static void messages_survive_every_cut(void **state)
     char large[200];
     (void)state;
     memset(large, 'x', sizeof large);
-    put_frame(&bytes, 0x01, "a\xc5", 2); // a character in two fragments
+    put_frame(&bytes, 0x01, "a\xc5", 2); /* a character in two fragments */
     put_frame(&bytes, 0x89, "p", 1);
     put_frame(&bytes, 0x80, "\xbe", 1);
     put_frame(&bytes, 0x82, large, 3);
@@ -116,13 +116,13 @@ static void broken_frames_fail_with_their_code(void **state)
     char large[MAX_FRAME + 1];
     (void)state;
     memset(large, 'x', sizeof large);
-    assert_heard("\x81\x01x", 3, 3, "fail(1002)"); // not masked
-    assert_frame(0x83, "x", 1, "fail(1002)");      // unknown opcodes
+    assert_heard("\x81\x01x", 3, 3, "fail(1002)"); /* not masked */
+    assert_frame(0x83, "x", 1, "fail(1002)");      /* unknown opcodes */
     assert_frame(0x8B, "x", 1, "fail(1002)");
-    assert_frame(0xC1, "x", 1, "fail(1002)"); // reserved bits
+    assert_frame(0xC1, "x", 1, "fail(1002)"); /* reserved bits */
     assert_frame(0xA1, "x", 1, "fail(1002)");
-    assert_frame(0x80, "x", 1, "fail(1002)"); // nothing to continue
-    assert_frame(0x09, "x", 1, "fail(1002)"); // a fragmented ping
+    assert_frame(0x80, "x", 1, "fail(1002)"); /* nothing to continue */
+    assert_frame(0x09, "x", 1, "fail(1002)"); /* a fragmented ping */
     assert_frame(0x89, large, 126, "fail(1002)");
     assert_frame(0x88, "x", 1, "fail(1002)");
     assert_frame(0x81, "\xff", 1, "fail(1007)");

@@ -1,5 +1,7 @@
-// The channels the recordings were made against: each event does one thing that a channel can do.
-// The list of what they do is in README.md.
+/*
+ * The channels the recordings were made against: each event does one thing that a channel can do.
+ * The list of what they do is in README.md.
+ */
 #include "app_lab.h"
 
 #include <string.h>
@@ -13,7 +15,7 @@ static long number_of(const struct json *payload, const char *name, long high, l
     return n;
 }
 
-// ---- joining
+/* -- joining */
 
 static void push_ticks(struct channel *ch, long n)
 {
@@ -58,7 +60,7 @@ static void device_join(struct channel *ch, const struct json *payload, struct j
     (void)result;
 }
 
-// ---- events
+/* -- events */
 
 static void on_ping(struct channel *ch, const struct json *payload)
 {
@@ -253,7 +255,7 @@ static void room_handle_in(struct channel *ch, const struct json *event, const s
     channel_stop(ch, STOP_CRASH);
 }
 
-// "intercepted" passes through the channel, which adds a member and pushes it itself.
+/* "intercepted" passes through the channel, which adds a member and pushes it itself. */
 static bool room_handle_out(struct channel *ch, const char *event, struct slice payload)
 {
     struct buf marked = {0};

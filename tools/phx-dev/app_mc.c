@@ -1,5 +1,7 @@
-// What the microcontroller server does, as recorded: an upload is stored whole or not at all, and a
-// reply of ok does not say which; a payload it cannot walk through crashes the channel.
+/*
+ * What the microcontroller server does, as recorded: an upload is stored whole or not at all, and a
+ * reply of ok does not say which; a payload it cannot walk through crashes the channel.
+ */
 #include "app_mc.h"
 
 #include <ctype.h>
@@ -9,11 +11,11 @@
 static const char KEY_PREFIX[] = "API_TOKEN_MC_";
 enum { KEY_MIN_TAIL = 16, DEFAULT_LOCATION = 2, DEFAULT_USER = 1 };
 
-// In the order of the server's enumeration: an upload may name a type by its index.
+/* In the order of the server's enumeration: an upload may name a type by its index. */
 static const char *const TYPES[] = {"temperature", "pressure", "illuminance", "humidity"};
 enum { TYPE_COUNT = 4 };
 
-// ---- keys
+/* -- keys */
 
 static bool key_well_formed(struct slice key)
 {
@@ -55,7 +57,7 @@ static struct mc_key *add_key(struct mc_keys *keys, struct slice text)
     return key;
 }
 
-// One number of "3:2:1"; a part left out keeps what *value has.
+/* One number of "3:2:1"; a part left out keeps what *value has. */
 static bool take_id(struct slice *rest, long *value)
 {
     struct slice part = slice_next(rest, ':');
@@ -117,11 +119,11 @@ void mc_write_metadata(const struct mc_client *client, struct buf *out)
         id->controller_id, id->location_id, id->user_id, id->controller_id);
 }
 
-// ---- uploads
+/* -- uploads */
 
 enum verdict { STORED, DROPPED, CRASHED };
 
-// The type's name; NULL: not known, with *crash when the server cannot even look it up.
+/* The type's name; NULL: not known, with *crash when the server cannot even look it up. */
 static const char *type_name(const struct json *type, bool *crash)
 {
     long index = 0;
@@ -270,7 +272,7 @@ static void on_upload(struct channel *ch, const struct json *payload)
     }
 }
 
-// ---- the channel
+/* -- the channel */
 
 static void mc_join(struct channel *ch, const struct json *payload, struct join_result *result)
 {

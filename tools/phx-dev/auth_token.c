@@ -1,4 +1,4 @@
-// Tokens among the subprotocols. Which sockets look for them is mounts.c's table.
+/* Tokens among the subprotocols. Which sockets look for them is mounts.c's table. */
 #include "auth_token.h"
 
 #include "json.h"

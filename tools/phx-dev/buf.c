@@ -1,4 +1,5 @@
-// Growing byte buffers and the allocator that never returns NULL. Bounds are the callers' business.
+/* Growing byte buffers and the allocator that never returns NULL. Bounds are the callers' business.
+ */
 #include "buf.h"
 
 #include <stdint.h>

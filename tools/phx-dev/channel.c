@@ -1,5 +1,7 @@
-// One channel: its place in the socket, its last words, and what its module may say. When it runs
-// is socket.c's decision.
+/*
+ * One channel: its place in the socket, its last words, and what its module may say. When it runs
+ * is socket.c's decision.
+ */
 #include "socket_private.h"
 
 #include <stdlib.h>
@@ -44,7 +46,7 @@ void channel_remove(struct socket *s, struct channel *ch)
     free_channel(ch);
 }
 
-// A ref in a binary frame.
+/* A ref in a binary frame. */
 static void write_name(struct buf *out, const struct json *ref)
 {
     if (ref->type == JSON_STRING) {
@@ -94,14 +96,14 @@ void channel_encode_end(const struct channel *ch, struct buf *out, enum stop how
                         slice_of(reason ? "{\"reason\":\"channel_crash\"}" : JSON_EMPTY));
 }
 
-// ---- for the channel modules
+/* -- for the channel modules */
 
 void channel_reply(struct channel *ch, const char *status, const char *response)
 {
     socket_send_reply(ch->socket, buf_all(&ch->join_ref), ch->current, status, response);
 }
 
-// A name too long for a binary frame raises in the channel.
+/* A name too long for a binary frame raises in the channel. */
 static void send_bytes(struct channel *ch, enum binary_kind kind, const struct slice *names,
                        size_t count, struct slice data)
 {

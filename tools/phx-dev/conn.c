@@ -1,5 +1,7 @@
-// TCP by libuv, TLS by OpenSSL over memory BIOs; ends a connection in order. What the bytes mean is
-// session.c's business.
+/*
+ * TCP by libuv, TLS by OpenSSL over memory BIOs; ends a connection in order. What the bytes mean is
+ * session.c's business.
+ */
 #include "conn.h"
 
 #include "buf.h"
@@ -13,8 +15,8 @@
 
 enum state {
     OPEN,
-    FINISHING, // our FIN is queued or sent; bytes are dropped
-    CLOSED,    // uv_close was called
+    FINISHING, /* our FIN is queued or sent; bytes are dropped */
+    CLOSED,    /* uv_close was called */
 };
 
 struct conn {
@@ -23,10 +25,10 @@ struct conn {
     uv_shutdown_t shutdown;
     struct conn_handler handler;
     void *user;
-    SSL *ssl; // NULL: plain
+    SSL *ssl; /* NULL: plain */
     enum state state;
     bool peer_finished;
-    int handles; // still to be closed
+    int handles; /* still to be closed */
 };
 
 struct write {
@@ -60,7 +62,7 @@ void conn_cut(struct conn *c)
     close_now(c);
 }
 
-// ---- raw bytes out
+/* -- raw bytes out */
 
 static void on_written(uv_write_t *request, int status)
 {
@@ -89,7 +91,7 @@ static void write_raw(struct conn *c, const char *bytes, size_t n)
     }
 }
 
-// ---- TLS
+/* -- TLS */
 
 static void flush_tls(struct conn *c)
 {
@@ -112,10 +114,10 @@ static void on_tls_bytes(struct conn *c, const char *bytes, size_t n)
     char plain[16384];
     BIO_write(SSL_get_rbio(c->ssl), bytes, (int)n);
     for (;;) {
-        ERR_clear_error(); // SSL_get_error looks at what other connections left there
-        int got = SSL_read(c->ssl, plain, sizeof plain); // does the handshake too
+        ERR_clear_error(); /* SSL_get_error looks at what other connections left there */
+        int got = SSL_read(c->ssl, plain, sizeof plain); /* does the handshake too */
         if (got <= 0) {
-            flush_tls(c); // an alert, most likely
+            flush_tls(c); /* an alert, most likely */
             if (c->state == OPEN && tls_failed(c, got)) {
                 conn_finish(c);
             }
@@ -139,7 +141,7 @@ void conn_write(struct conn *c, const char *bytes, size_t n)
     }
 }
 
-// ---- the end
+/* -- the end */
 
 static void on_linger(uv_timer_t *timer)
 {
@@ -173,11 +175,11 @@ void conn_finish(struct conn *c)
     }
 }
 
-// ---- bytes in
+/* -- bytes in */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
-    static char shared[65536]; // on_read consumes it before the next call
+    static char shared[65536]; /* on_read consumes it before the next call */
     (void)handle;
     (void)suggested;
     *buf = uv_buf_init(shared, sizeof shared);
@@ -209,7 +211,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
 }
 
-// ---- accepting
+/* -- accepting */
 
 static void start_tls(struct conn *c, SSL_CTX *tls)
 {
@@ -243,7 +245,7 @@ struct conn *conn_accept(uv_stream_t *listener, SSL_CTX *tls, const struct conn_
     return c;
 }
 
-// ---- facts
+/* -- facts */
 
 void conn_peer(const struct conn *c, char *out, size_t size)
 {

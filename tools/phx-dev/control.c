@@ -1,6 +1,8 @@
-// What a test or a person with curl may ask and order. A POST must say application/json, come to a
-// loopback Host and carry no Origin, so that no web page can move a motor. Faults are in
-// control_fault.c.
+/*
+ * What a test or a person with curl may ask and order. A POST must say application/json, come to a
+ * loopback Host and carry no Origin, so that no web page can move a motor. Faults are in
+ * control_fault.c.
+ */
 #include "control.h"
 
 #include "control_fault.h"
@@ -28,7 +30,7 @@ static int answer_count(struct buf *answer, const char *name, size_t count)
     return 200;
 }
 
-// ---- who may POST
+/* -- who may POST */
 
 static bool is_loopback(struct slice host)
 {
@@ -55,7 +57,7 @@ static bool is_json(struct slice type)
     return name.len == 16 && strncasecmp(name.data, "application/json", 16) == 0;
 }
 
-// 0, or the status of the refusal.
+/* 0, or the status of the refusal. */
 static int check_post(const struct http_request *request, struct buf *answer)
 {
     if (http_header(request, "origin").data != NULL) {
@@ -72,7 +74,7 @@ static int check_post(const struct http_request *request, struct buf *answer)
     return 0;
 }
 
-// ---- GET
+/* -- GET */
 
 static int get_readings(struct server *server, const struct http_request *request,
                         struct buf *answer)
@@ -118,12 +120,12 @@ static int get_health(struct server *server, const struct http_request *request,
     return 200;
 }
 
-// ---- POST
+/* -- POST */
 
 struct order {
     struct server *server;
     const struct http_request *request;
-    struct slice argument; // the path's second part, if the route takes one
+    struct slice argument; /* the path's second part, if the route takes one */
     const struct json *body;
 };
 
@@ -198,7 +200,7 @@ static bool event_name_ok(const struct buf *event)
     return event->len > 0 && event->len <= MAX_EVENT;
 }
 
-// What the query of a broadcast says; the caller deinits both.
+/* What the query of a broadcast says; the caller deinits both. */
 static bool broadcast_query(const struct order *order, struct buf *topic, struct buf *event)
 {
     http_query(order->request->query, "topic", topic);
@@ -223,7 +225,7 @@ static int post_broadcast(const struct order *order, struct buf *answer)
     return ok ? 200 : refuse(answer, 400, "expected /broadcast?topic=TOPIC&event=EVENT");
 }
 
-// Pairs of hexadecimal digits, as http_decode takes them behind '%'.
+/* Pairs of hexadecimal digits, as http_decode takes them behind '%'. */
 static void decode_hex(struct slice hex, struct buf *out)
 {
     for (size_t i = 0; i + 1 < hex.len; i += 2) {
@@ -232,7 +234,7 @@ static void decode_hex(struct slice hex, struct buf *out)
     }
 }
 
-// On a real server a binary broadcast raises as soon as a V1 socket has joined the topic.
+/* On a real server a binary broadcast raises as soon as a V1 socket has joined the topic. */
 static bool v1_has_joined(const struct server *server, struct slice topic)
 {
     const struct session *s = server->sessions;
@@ -278,11 +280,11 @@ static int post_kick_id(const struct order *order, struct buf *answer)
     return 200;
 }
 
-// ---- routes
+/* -- routes */
 
 static const struct {
     const char *name;
-    bool argument; // a second part of the path
+    bool argument; /* a second part of the path */
     bool lab;
     int (*get)(struct server *server, const struct http_request *request, struct buf *answer);
     int (*post)(const struct order *order, struct buf *answer);

@@ -1,5 +1,7 @@
-// The failure knobs: what the server does wrong from now on, and what it does to one controller's
-// sockets at once. The list for people is in README.md.
+/*
+ * The failure knobs: what the server does wrong from now on, and what it does to one controller's
+ * sockets at once. The list for people is in README.md.
+ */
 #include "control_fault.h"
 
 #include "session.h"
@@ -22,7 +24,7 @@ static bool set_bool(const struct json *value, bool *out)
     return json_is(value, JSON_TRUE) || json_is(value, JSON_FALSE);
 }
 
-// A companion member that may be missing.
+/* A companion member that may be missing. */
 static bool optional(const struct json *body, const char *name, long high, long otherwise,
                      long *out)
 {
@@ -75,7 +77,7 @@ static const char *crash_upload(struct knob *k)
                : "crash_upload: expected how many uploads";
 }
 
-// ---- on one controller's sockets
+/* -- on one controller's sockets */
 
 static long controller_of(const struct json *value)
 {
@@ -88,8 +90,8 @@ static long controller_of(const struct json *value)
     return json_int(value, 1, INT_MAX, &id) ? id : 0;
 }
 
-// Does something to every socket of controller k->value; returns what is wrong with the id, if it
-// is.
+/* Does something to every socket of controller k->value; returns what is wrong with the id, if it
+ * is. */
 static const char *each_socket(struct knob *k, void (*act)(struct session *s, const void *what),
                                const void *what)
 {
@@ -169,7 +171,7 @@ static const char *companion(struct knob *k)
 
 static const struct {
     const char *name;
-    const char *with; // only together with this member; NULL: stands alone
+    const char *with; /* only together with this member; NULL: stands alone */
     const char *(*apply)(struct knob *k);
 } KNOBS[] = {
     {"refuse", NULL, refuse_upgrades},

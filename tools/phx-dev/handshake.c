@@ -1,4 +1,5 @@
-// The WebSocket handshake in Bandit's words. Whether the client is let in is mounts.c's decision.
+/* The WebSocket handshake in Bandit's words. Whether the client is let in is mounts.c's decision.
+ */
 #include "handshake.h"
 
 #include <string.h>
@@ -86,7 +87,7 @@ static void write_x_headers(const struct http_request *request, struct buf *out)
     buf_str(out, "]");
 }
 
-// An IPv4 address as an Erlang tuple; another one as it is.
+/* An IPv4 address as an Erlang tuple; another one as it is. */
 static void write_peer(const struct conn *conn, struct buf *out)
 {
     char text[64];
@@ -111,7 +112,7 @@ static void write_text_or_null(struct buf *out, struct slice text)
     }
 }
 
-// The query's parameters and, as an application may add it, the token that was seen.
+/* The query's parameters and, as an application may add it, the token that was seen. */
 static void write_params(const struct http_request *request, const struct connect_result *connect,
                          struct buf *out)
 {

@@ -1,5 +1,7 @@
-// HTTP heads: parsed strictly enough for a server that faces tests, written as Bandit writes them.
-// Which path means what is mounts.c's and control.c's business.
+/*
+ * HTTP heads: parsed strictly enough for a server that faces tests, written as Bandit writes them.
+ * Which path means what is mounts.c's and control.c's business.
+ */
 #include "http.h"
 
 #include "json.h"
@@ -58,7 +60,8 @@ enum http_parse http_parse(struct http_request *r, char *bytes, size_t n, size_t
 {
     char *end = n > 0 ? memmem(bytes, n, "\r\n\r\n", 4) : NULL;
     if (end == NULL) {
-        bool method = n == 0 || isalpha((unsigned char)bytes[0]); // a TLS hello has no end of head
+        bool method =
+            n == 0 || isalpha((unsigned char)bytes[0]); /* a TLS hello has no end of head */
         return n > HTTP_MAX_HEAD || !method ? HTTP_BAD : HTTP_MORE;
     }
     *used = (size_t)(end - bytes) + 4;
@@ -109,7 +112,7 @@ bool http_header_has(const struct http_request *r, const char *name, const char 
     return false;
 }
 
-// ---- queries
+/* -- queries */
 
 static int hex_value(char c)
 {
@@ -124,11 +127,15 @@ void http_decode(struct buf *out, struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
+        int high = -1, low = -1;
+        if (c == '%' && i + 2 < text.len) {
+            high = hex_value(text.data[i + 1]);
+            low = hex_value(text.data[i + 2]);
+        }
         if (c == '+') {
             c = ' ';
-        } else if (c == '%' && i + 2 < text.len && hex_value(text.data[i + 1]) >= 0 &&
-                   hex_value(text.data[i + 2]) >= 0) {
-            c = (char)(hex_value(text.data[i + 1]) << 4 | hex_value(text.data[i + 2]));
+        } else if (high >= 0 && low >= 0) {
+            c = (char)(high * 16 + low);
             i += 2;
         }
         buf_add(out, &c, 1);
@@ -166,7 +173,7 @@ static bool valid_utf8(const struct buf *text)
     return utf8_valid_prefix(text->data, text->len, &incomplete) == text->len;
 }
 
-// A parameter that comes again later is left out: the last one counts.
+/* A parameter that comes again later is left out: the last one counts. */
 static bool comes_again(struct slice rest, const struct buf *name)
 {
     struct buf value = {0};
@@ -212,7 +219,7 @@ size_t http_path_parts(struct slice path, struct slice *parts, size_t max)
     return count;
 }
 
-// ---- responses
+/* -- responses */
 
 const char *http_reason(int status)
 {

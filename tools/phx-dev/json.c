@@ -1,6 +1,8 @@
-// The strict JSON scanner. It builds a small tree with parent links, so that neither parsing nor
-// writing recurses: ten thousand levels of nesting are as good as one. What a frame must look like
-// is not known here.
+/*
+ * The strict JSON scanner. It builds a small tree with parent links, so that neither parsing nor
+ * writing recurses: ten thousand levels of nesting are as good as one. What a frame must look like
+ * is not known here.
+ */
 #include "json.h"
 
 #include <errno.h>
@@ -20,7 +22,7 @@ struct scanner {
     struct json_doc *doc;
     const char *at;
     const char *end;
-    char *strings; // where the next decoded string goes
+    char *strings; /* where the next decoded string goes */
     size_t values;
 };
 
@@ -44,7 +46,7 @@ static char *put_utf8(char *out, unsigned code)
     return out;
 }
 
-// ---- scanning
+/* -- scanning */
 
 static void skip_space(struct scanner *s)
 {
@@ -90,7 +92,7 @@ static int take_hex4(struct scanner *s)
     return code;
 }
 
-// Behind "\u". Returns the code point, or -1: not hexadecimal, or half a surrogate pair.
+/* Behind "\u". Returns the code point, or -1: not hexadecimal, or half a surrogate pair. */
 static int take_unicode(struct scanner *s)
 {
     int code = take_hex4(s);
@@ -136,8 +138,8 @@ static int take_escape(struct scanner *s)
     }
 }
 
-// Behind the opening quote. A decoded string is never longer than its text, so doc->strings, as
-// large as the whole text, has room for all of them.
+/* Behind the opening quote. A decoded string is never longer than its text, so doc->strings, as
+ * large as the whole text, has room for all of them. */
 static bool take_string(struct scanner *s, struct slice *out)
 {
     char *start = s->strings;
@@ -172,7 +174,7 @@ static bool take_digits(struct scanner *s)
     return s->at > start;
 }
 
-// Copies the number behind the decoded strings: its text outlives the frame.
+/* Copies the number behind the decoded strings: its text outlives the frame. */
 static void keep_number(struct scanner *s, struct json *value, const char *start)
 {
     size_t n = (size_t)(s->at - start);
@@ -247,14 +249,14 @@ static struct json *new_value(struct scanner *s, struct json *parent)
     }
     struct json *value = take_slot(s->doc);
     value->parent = parent;
-    if (parent != NULL) { // newest first; close_container puts them in order
+    if (parent != NULL) { /* newest first; close_container puts them in order */
         value->next = parent->child;
         parent->child = value;
     }
     return value;
 }
 
-// A scalar, or the opening of a container.
+/* A scalar, or the opening of a container. */
 static bool take_value(struct scanner *s, struct json *value)
 {
     if (s->at == s->end) {
@@ -287,7 +289,7 @@ static bool take_value(struct scanner *s, struct json *value)
     }
 }
 
-// ---- members in order
+/* -- members in order */
 
 static int compare_keys(struct slice a, struct slice b)
 {
@@ -322,7 +324,7 @@ static struct json *merge(struct json *a, struct json *b)
     return head;
 }
 
-// A stable merge sort of count members; its depth is the logarithm of count.
+/* A stable merge sort of count members; its depth is the logarithm of count. */
 static struct json *sort_members(struct json *list, size_t count)
 {
     if (count < 2) {
@@ -362,7 +364,7 @@ static void close_container(struct json *container)
     drop_duplicates(container->child);
 }
 
-// ---- the parser
+/* -- the parser */
 
 static bool take_key(struct scanner *s, struct slice *key)
 {
@@ -378,7 +380,7 @@ static bool take_key(struct scanner *s, struct slice *key)
     return true;
 }
 
-// One element or member of parent begins here.
+/* One element or member of parent begins here. */
 static struct json *take_element(struct scanner *s, struct json *parent)
 {
     struct slice key = {0};
@@ -394,8 +396,8 @@ static struct json *take_element(struct scanner *s, struct json *parent)
     return value;
 }
 
-// Leaves every container that ends here. Returns the one still open, NULL behind the root's end;
-// *ok false when something else stands where a comma or an end must be.
+/* Leaves every container that ends here. Returns the one still open, NULL behind the root's end;
+ * *ok false when something else stands where a comma or an end must be. */
 static struct json *leave_containers(struct scanner *s, struct json *open, bool *ok)
 {
     while (open != NULL) {
@@ -418,7 +420,7 @@ static bool is_container(const struct json *value)
     return value->type == JSON_OBJECT || value->type == JSON_ARRAY;
 }
 
-// Just behind "{" or "[": true when the container is empty and closed.
+/* Just behind "{" or "[": true when the container is empty and closed. */
 static bool take_empty(struct scanner *s, struct json *container)
 {
     skip_space(s);
@@ -499,7 +501,7 @@ void json_deinit(struct json_doc *doc)
     *doc = (struct json_doc){0};
 }
 
-// ---- reading
+/* -- reading */
 
 const struct json *json_get(const struct json *object, const char *key)
 {

@@ -1,4 +1,5 @@
-// JSON as Phoenix's encoder writes it. Like the scanner it walks by parent links, not by recursion.
+/* JSON as Phoenix's encoder writes it. Like the scanner it walks by parent links, not by recursion.
+ */
 #include "json.h"
 
 static bool is_container(const struct json *value)
@@ -89,7 +90,7 @@ static void write_key(struct buf *out, const struct json *value)
     }
 }
 
-// Ends every container that value is the last of, up to root. Returns the next value, or NULL.
+/* Ends every container that value is the last of, up to root. Returns the next value, or NULL. */
 static const struct json *write_close(struct buf *out, const struct json *value,
                                       const struct json *root)
 {

@@ -1,4 +1,5 @@
-// Lines for the person watching. Errors of the program itself go to stderr, from where they happen.
+/* Lines for the person watching. Errors of the program itself go to stderr, from where they happen.
+ */
 #include "log.h"
 
 #include "json.h"

@@ -5,14 +5,14 @@
 
 #include <stdbool.h>
 
-// What a person watching sees on stdout: one line an event.
+/* What a person watching sees on stdout: one line an event. */
 struct log {
     bool quiet;
     bool json;
 };
 
-// kind is one word ("upload", "join", ...); controller 0: no controller. text may hold anything:
-// control characters come out as '?' (escaped with json).
+/* kind is one word ("upload", "join", ...); controller 0: no controller. text may hold anything:
+ * control characters come out as '?' (escaped with json). */
 void log_event(const struct log *log, const char *kind, long controller, struct slice text);
 
 #endif

@@ -1,4 +1,4 @@
-// Options, signals, the ready line. Everything else is server.c's.
+/* Options, signals, the ready line. Everything else is server.c's. */
 #include "server.h"
 
 #include <getopt.h>

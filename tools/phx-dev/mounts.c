@@ -1,5 +1,7 @@
-// The table of sockets and the decision on an upgrade: everything before the WebSocket handshake
-// itself, which is session.c's.
+/*
+ * The table of sockets and the decision on an upgrade: everything before the WebSocket handshake
+ * itself, which is session.c's.
+ */
 #include "mounts.h"
 
 #include "app_lab.h"
@@ -40,7 +42,7 @@ static const struct mount MOUNTS[] = {
     {LAB_USER("/custom/ws/*"), .max_frame = MOUNT_MAX_FRAME},
 };
 
-// ---- paths
+/* -- paths */
 
 static bool path_matches(const char *pattern, const struct slice *parts, size_t count)
 {
@@ -88,9 +90,9 @@ const struct mount *mount_find_longpoll(struct slice path, bool lab)
     return mount != NULL && mount->max_frame != SMALL_FRAME ? mount : NULL;
 }
 
-// ---- checks
+/* -- checks */
 
-// The host of "http://host:port"; empty when there is no scheme.
+/* The host of "http://host:port"; empty when there is no scheme. */
 static struct slice origin_host(struct slice origin)
 {
     const char *start = memmem(origin.data, origin.len, "://", 3);
@@ -129,7 +131,7 @@ struct slice mount_protocol(const struct mount *mount, const struct http_request
     return (struct slice){0};
 }
 
-// Offering only tokens is offering nothing.
+/* Offering only tokens is offering nothing. */
 static bool offers_protocols(const struct mount *mount, const struct http_request *request)
 {
     struct slice rest = http_header(request, "sec-websocket-protocol");
@@ -163,7 +165,7 @@ static bool take_token(const struct connect_request *request, struct connect_res
     return found != AUTH_BAD;
 }
 
-// "1.0.x" or "2.0.x" with x a whole number.
+/* "1.0.x" or "2.0.x" with x a whole number. */
 static bool parse_vsn(struct slice text, enum vsn *vsn)
 {
     if (text.len < 5 || memcmp(text.data + 1, ".0.", 3) != 0) {
@@ -198,7 +200,7 @@ static bool negotiate_vsn(const struct connect_request *request, struct connect_
     return ok;
 }
 
-// ---- connect
+/* -- connect */
 
 static void connect_user(const struct connect_request *request, struct connect_result *result)
 {

@@ -7,36 +7,37 @@
 
 #include <stdint.h>
 
-// Which sockets this server has, and who may connect to them.
+/* Which sockets this server has, and who may connect to them. */
 
 enum mount_connect {
-    CONNECT_ANY,  // everybody
-    CONNECT_USER, // everybody but ?connect=error, reason, rate or crash; ?user=X names the socket
-    CONNECT_MC,   // an API key
+    CONNECT_ANY,  /* everybody */
+    CONNECT_USER, /* everybody but ?connect=error, reason, rate or crash; ?user=X names the socket
+                   */
+    CONNECT_MC,   /* an API key */
 };
 
 struct mount {
-    const char *path; // "/socket/websocket"; a part "*" takes anything
+    const char *path; /* "/socket/websocket"; a part "*" takes anything */
     enum mount_connect connect;
     const struct channel_app *const *apps;
-    bool lab;             // only with --lab
-    bool v1_only;         // no V2
-    bool compress;        // permessage-deflate when offered
-    bool error_handler;   // refusals have a status of their own
-    const char *origin;   // the only Origin host let in; NULL: any
-    const char *protocol; // the only subprotocol besides none; NULL: offers are ignored
-    bool auth_token;      // a token may come as a subprotocol; "phoenix" is one then
+    bool lab;             /* only with --lab */
+    bool v1_only;         /* no V2 */
+    bool compress;        /* permessage-deflate when offered */
+    bool error_handler;   /* refusals have a status of their own */
+    const char *origin;   /* the only Origin host let in; NULL: any */
+    const char *protocol; /* the only subprotocol besides none; NULL: offers are ignored */
+    bool auth_token;      /* a token may come as a subprotocol; "phoenix" is one then */
     size_t max_frame;
-    int64_t idle_ms; // 0: the server's --idle-ms
+    int64_t idle_ms; /* 0: the server's --idle-ms */
 };
 
 enum { MOUNT_MAX_FRAME = 10000000 };
 
-// NULL: no socket at this path.
+/* NULL: no socket at this path. */
 const struct mount *mount_find(struct slice path, bool lab);
-// Is this the long-polling path of a mount that has one?
+/* Is this the long-polling path of a mount that has one? */
 const struct mount *mount_find_longpoll(struct slice path, bool lab);
-// The first subprotocol offered that the mount has; data NULL: none is to be answered.
+/* The first subprotocol offered that the mount has; data NULL: none is to be answered. */
 struct slice mount_protocol(const struct mount *mount, const struct http_request *request);
 bool mount_origin_ok(const struct mount *mount, const struct http_request *request);
 
@@ -48,18 +49,18 @@ struct connect_request {
 };
 
 struct connect_result {
-    int status;        // 101: let in; the rest only then
-    const char *extra; // header lines of a refusal or of the 101
-    const char *body;  // of a refusal; starts with '{' when it is JSON
+    int status;        /* 101: let in; the rest only then */
+    const char *extra; /* header lines of a refusal or of the 101 */
+    const char *body;  /* of a refusal; starts with '{' when it is JSON */
     enum vsn vsn;
-    struct buf id;    // the socket id that a kick names; empty = none
-    struct buf token; // the auth_token
+    struct buf id;    /* the socket id that a kick names; empty = none */
+    struct buf token; /* the auth_token */
     bool has_token;
-    struct mc_identity identity; // CONNECT_MC
+    struct mc_identity identity; /* CONNECT_MC */
 };
 
-// Decides as Phoenix does, in its order: query, origin, subprotocol, connect. The caller deinits
-// id.
+/* Decides as Phoenix does, in its order: query, origin, subprotocol, connect. The caller deinits
+ * id. */
 void mount_connect(const struct connect_request *request, struct connect_result *result);
 
 extern const char JSON_BAD_REQUEST[];

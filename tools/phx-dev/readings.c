@@ -1,4 +1,4 @@
-// A bounded memory of readings. What an upload must look like is app_mc.c's business.
+/* A bounded memory of readings. What an upload must look like is app_mc.c's business. */
 #include "readings.h"
 
 static size_t reading_bytes(const struct reading *r)

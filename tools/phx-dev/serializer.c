@@ -1,5 +1,7 @@
-// The shapes of Phoenix's messages, V1 and V2, on top of the JSON scanner. What a message means is
-// socket.c's business.
+/*
+ * The shapes of Phoenix's messages, V1 and V2, on top of the JSON scanner. What a message means is
+ * socket.c's business.
+ */
 #include "serializer.h"
 
 static const struct json null_value = {.type = JSON_NULL};

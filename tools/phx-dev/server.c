@@ -1,4 +1,4 @@
-// The listener and what concerns all connections at once: broadcasts, kicks, the graceful stop.
+/* The listener and what concerns all connections at once: broadcasts, kicks, the graceful stop. */
 #include "server.h"
 
 #include "session.h"

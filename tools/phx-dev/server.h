@@ -15,17 +15,17 @@
 struct session;
 
 struct server_options {
-    const char *listen; // numeric address
-    int port;           // 0: any free one
+    const char *listen; /* numeric address */
+    int port;           /* 0: any free one */
     bool tls;
     struct tls_options tls_options;
     enum like like;
     bool lab;
-    int64_t idle_ms; // a WebSocket client silent for longer is closed
+    int64_t idle_ms; /* a WebSocket client silent for longer is closed */
     struct log log;
 };
 
-// Connections beyond this are closed as soon as they are accepted.
+/* Connections beyond this are closed as soon as they are accepted. */
 enum { SERVER_MAX_SESSIONS = 2048, SERVER_IDLE_MS = 60000 };
 
 struct server {
@@ -43,23 +43,23 @@ struct server {
     struct mc_app mc;
 };
 
-// Binds and listens. Returns 0, or -1 with one line in error. The server is zeroed by the caller,
-// options, loop and keys filled in.
+/* Binds and listens. Returns 0, or -1 with one line in error. The server is zeroed by the caller,
+ * options, loop and keys filled in. */
 int server_start(struct server *server, char *error, size_t error_size);
-// The port it got.
+/* The port it got. */
 int server_port(const struct server *server);
-// The graceful stop of a real server: the port refuses at once, sockets with a joined channel get
-// 1012, the others 1000. The loop ends when the last connection is gone.
+/* The graceful stop of a real server: the port refuses at once, sockets with a joined channel get
+ * 1012, the others 1000. The loop ends when the last connection is gone. */
 void server_stop(struct server *server);
 void server_deinit(struct server *server);
 
-// To every channel joined to topic but except. Returns how many.
+/* To every channel joined to topic but except. Returns how many. */
 size_t server_broadcast(struct server *server, const struct broadcast *what,
                         const struct channel *except);
-// Closes every socket with this id as a "disconnect" broadcast does. Returns how many.
+/* Closes every socket with this id as a "disconnect" broadcast does. Returns how many. */
 size_t server_kick(struct server *server, const char *id);
 
-// ---- for session.c
+/* -- for session.c */
 struct session *session_next(const struct session *s);
 
 #endif

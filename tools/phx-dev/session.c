@@ -1,6 +1,8 @@
-// One connection from its first byte to its last: HTTP requests, the WebSocket handshake, and then
-// the wiring of frames to the Phoenix socket. Which path means what is decided by mounts.c and
-// control.c.
+/*
+ * One connection from its first byte to its last: HTTP requests, the WebSocket handshake, and then
+ * the wiring of frames to the Phoenix socket. Which path means what is decided by mounts.c and
+ * control.c.
+ */
 #include "session.h"
 
 #include "conn.h"
@@ -16,21 +18,21 @@
 enum mode {
     MODE_HTTP,
     MODE_SOCKET,
-    MODE_ENDED, // the connection is on its way out
+    MODE_ENDED, /* the connection is on its way out */
 };
 
 enum { HTTP_IDLE_MS = 60000, HTTP_MAX_BODY = 1024 * 1024 };
 
 struct session {
     struct session *next;
-    struct session **link; // what points here
+    struct session **link; /* what points here */
     struct server *server;
     struct conn *conn;
     uv_timer_t timer;
     enum mode mode;
-    bool silent; // nothing is answered any more
+    bool silent; /* nothing is answered any more */
     int64_t heard_ms;
-    struct buf in; // HTTP bytes not handled yet
+    struct buf in; /* HTTP bytes not handled yet */
     const struct mount *mount;
     struct ws ws;
     struct socket *socket;
@@ -45,7 +47,7 @@ static int64_t now_ms(const struct session *s)
     return (int64_t)uv_now(s->server->loop);
 }
 
-// ---- the end
+/* -- the end */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -85,14 +87,14 @@ static void finish(struct session *s)
 void session_cut(struct session *s)
 {
     if (s->mode == MODE_ENDED) {
-        return; // its last words may still be on their way
+        return; /* its last words may still be on their way */
     }
     s->mode = MODE_ENDED;
     uv_timer_stop(&s->timer);
     conn_cut(s->conn);
 }
 
-// ---- frames out
+/* -- frames out */
 
 static void send_ws(struct session *s, enum ws_opcode opcode, const char *data, size_t n)
 {
@@ -141,7 +143,7 @@ static size_t io_broadcast(void *ctx, const struct broadcast *what, const struct
     return server_broadcast(s->server, what, except);
 }
 
-// ---- time
+/* -- time */
 
 static int64_t idle_deadline(const struct session *s)
 {
@@ -187,7 +189,7 @@ static void on_timer(uv_timer_t *timer)
     set_timer(s);
 }
 
-// ---- frames in
+/* -- frames in */
 
 static void on_message(void *ctx, bool binary, const char *data, size_t n)
 {
@@ -219,7 +221,7 @@ static void on_socket_bytes(struct session *s, const char *bytes, size_t n)
     }
 }
 
-// ---- the upgrade
+/* -- the upgrade */
 
 static void start_socket(struct session *s, const struct connect_result *connect)
 {
@@ -284,7 +286,7 @@ static void respond_text(struct session *s, int status, const char *extra, const
                                        .close = status == 500});
 }
 
-// The next upgrade is to be refused. True: it was.
+/* The next upgrade is to be refused. True: it was. */
 static bool refused_by_fault(struct session *s)
 {
     struct faults *faults = &s->server->faults;
@@ -333,7 +335,7 @@ static void on_upgrade_request(struct session *s, const struct http_request *req
     buf_deinit(&connect.token);
 }
 
-// ---- HTTP
+/* -- HTTP */
 
 static void on_other_request(struct session *s, const struct http_request *request,
                              struct slice body)
@@ -350,7 +352,7 @@ static void on_other_request(struct session *s, const struct http_request *reque
     buf_deinit(&answer);
 }
 
-// The body's length, or -1 when it cannot be known or is too large.
+/* The body's length, or -1 when it cannot be known or is too large. */
 static long body_length(const struct http_request *request)
 {
     struct slice text = http_header(request, "content-length");
@@ -384,7 +386,7 @@ static void reject(struct session *s)
     finish(s);
 }
 
-// Handles the first request in s->in if it is all there. True: look for another one.
+/* Handles the first request in s->in if it is all there. True: look for another one. */
 static bool take_request(struct session *s)
 {
     struct http_request request;
@@ -405,7 +407,7 @@ static bool take_request(struct session *s)
     if (s->mode == MODE_HTTP && request.minor == 0) {
         finish(s);
     }
-    // What came with an upgrade request is dropped, as Bandit does.
+    /* What came with an upgrade request is dropped, as Bandit does. */
     buf_drop(&s->in, s->mode == MODE_HTTP ? used + (size_t)body : s->in.len);
     return s->mode == MODE_HTTP && s->in.len > 0 && !s->silent;
 }
@@ -414,7 +416,7 @@ static void on_http_bytes(struct session *s, const char *bytes, size_t n)
 {
     char alpn[16];
     if (strcmp(conn_alpn(s->conn, alpn, sizeof alpn), "h2") == 0) {
-        finish(s); // HTTP/2 was agreed on, and this is not it
+        finish(s); /* HTTP/2 was agreed on, and this is not it */
         return;
     }
     if (s->silent) {
@@ -467,7 +469,7 @@ void session_accept(struct server *server)
     set_timer(s);
 }
 
-// ---- what others may ask
+/* -- what others may ask */
 
 struct session *session_next(const struct session *s)
 {

@@ -1,13 +1,15 @@
-// The Phoenix socket machine. Like a real one it handles the frames that arrived together first
-// (heartbeats, joins) and what its channels answer afterwards; a slow join holds everything up, a
-// slow handler only its own channel. What the channels do is the applications' business; frames on
-// the wire and the clock are session.c's.
+/*
+ * The Phoenix socket machine. Like a real one it handles the frames that arrived together first
+ * (heartbeats, joins) and what its channels answer afterwards; a slow join holds everything up, a
+ * slow handler only its own channel. What the channels do is the applications' business; frames on
+ * the wire and the clock are session.c's.
+ */
 #include "socket_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// ---- output
+/* -- output */
 
 void socket_send_frame(struct socket *s, const struct buf *frame)
 {
@@ -68,7 +70,7 @@ static void reply_unmatched(struct socket *s, const struct phx_msg *msg)
                       "{\"reason\":\"unmatched topic\"}");
 }
 
-// ---- tasks
+/* -- tasks */
 
 static void free_task(struct task *t)
 {
@@ -77,7 +79,7 @@ static void free_task(struct task *t)
     free(t);
 }
 
-// One more thing waits. False: it is one too many, and the socket is closed.
+/* One more thing waits. False: it is one too many, and the socket is closed. */
 static bool hold(struct socket *s, size_t bytes)
 {
     s->waiting++;
@@ -137,10 +139,10 @@ static const struct channel_app *match_app(const struct socket *s, struct slice 
     return NULL;
 }
 
-// ---- joining
+/* -- joining */
 
-// A second join of a topic ends the first channel at once; its phx_close comes behind what the
-// socket says before it runs its channels.
+/* A second join of a topic ends the first channel at once; its phx_close comes behind what the
+ * socket says before it runs its channels. */
 static void end_duplicate(struct socket *s, struct channel *ch)
 {
     struct task *t = socket_add_task(s, TASK_SEND, 0);
@@ -214,7 +216,7 @@ static void on_join(struct socket *s, const struct phx_msg *msg, struct channel 
     }
 }
 
-// ---- one message
+/* -- one message */
 
 static void on_heartbeat(struct socket *s, const struct phx_msg *msg)
 {
@@ -231,8 +233,8 @@ static void on_leave_not_joined(struct socket *s, const struct phx_msg *msg)
     buf_deinit(&join_ref);
 }
 
-// Is this message for the channel as it is joined now? 1.8 drops what carries another join_ref and
-// takes a missing one as good; 1.7 looks at it only for a leave.
+/* Is this message for the channel as it is joined now? 1.8 drops what carries another join_ref and
+ * takes a missing one as good; 1.7 looks at it only for a leave. */
 static bool join_ref_fits(const struct channel *ch, const struct phx_msg *msg)
 {
     bool like_17 = ch->socket->config.like == LIKE_17_COWBOY;
@@ -249,7 +251,7 @@ static bool join_ref_fits(const struct channel *ch, const struct phx_msg *msg)
     return same;
 }
 
-// A message of n bytes. Takes doc over when it is for a channel.
+/* A message of n bytes. Takes doc over when it is for a channel. */
 static void on_message(struct socket *s, struct json_doc *doc, const struct phx_msg *msg, size_t n)
 {
     struct channel *ch = msg->topic->type == JSON_STRING ? channel_find(s, msg->topic->text) : NULL;
@@ -334,7 +336,7 @@ void socket_on_binary(struct socket *s, const char *data, size_t n, int64_t now_
     hear(s, true, data, n, now_ms);
 }
 
-// ---- running the channels
+/* -- running the channels */
 
 static void end_channel(struct channel *ch)
 {
@@ -480,7 +482,7 @@ bool socket_deliver(struct socket *s, const struct broadcast *what, const struct
     return true;
 }
 
-// ---- life
+/* -- life */
 
 struct socket *socket_open(const struct socket_config *config)
 {

@@ -1,4 +1,4 @@
-// The TLS context, and a certificate when none is given. Connections are conn.c's business.
+/* The TLS context, and a certificate when none is given. Connections are conn.c's business. */
 #include "tls.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-// UTF-8, checked as strictly as RFC 3629 has it.
+/* UTF-8, checked as strictly as RFC 3629 has it. */
 #include "json.h"
 
 static size_t utf8_length(unsigned char lead)
@@ -18,7 +18,7 @@ static size_t utf8_length(unsigned char lead)
     return 0;
 }
 
-// The second byte rules out overlong forms, surrogates and what lies beyond U+10FFFF.
+/* The second byte rules out overlong forms, surrogates and what lies beyond U+10FFFF. */
 static bool utf8_second_ok(unsigned char lead, unsigned char second)
 {
     unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;

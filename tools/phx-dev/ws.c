@@ -1,6 +1,8 @@
-// WebSocket frames on the server's side. Written here rather than taken from the library that the
-// bridge uses, so that client and server cannot share a misunderstanding, and so that every close
-// code is the recorded one. Compression is in ws_deflate.c.
+/*
+ * WebSocket frames on the server's side. Written here rather than taken from the library that the
+ * bridge uses, so that client and server cannot share a misunderstanding, and so that every close
+ * code is the recorded one. Compression is in ws_deflate.c.
+ */
 #include "ws.h"
 
 #include "json.h"
@@ -17,7 +19,7 @@ struct frame {
     int opcode;
     bool masked;
     uint64_t length;
-    size_t header; // bytes, the masking key included
+    size_t header; /* bytes, the masking key included */
 };
 
 void ws_init(struct ws *ws, const struct ws_handler *handler, size_t max_frame)
@@ -44,7 +46,7 @@ static void fail(struct ws *ws, int code)
     ws->handler.on_fail(ws->handler.ctx, code);
 }
 
-// Reads a frame's header. False: more bytes are needed.
+/* Reads a frame's header. False: more bytes are needed. */
 static bool read_header(const struct buf *in, struct frame *f)
 {
     const unsigned char *p = (const unsigned char *)in->data;
@@ -79,7 +81,7 @@ static bool opcode_known(int opcode)
     return opcode <= WS_BINARY || (opcode >= WS_CLOSE && opcode <= WS_PONG);
 }
 
-// 0, or the code that this header ends the connection with.
+/* 0, or the code that this header ends the connection with. */
 static int check_header(const struct ws *ws, const struct frame *f)
 {
     bool compressed = (f->flags & RSV1) != 0;

@@ -1,5 +1,7 @@
-// permessage-deflate by zlib: raw deflate, 15 window bits, the empty block at the end of a message
-// cut off and put back.
+/*
+ * permessage-deflate by zlib: raw deflate, 15 window bits, the empty block at the end of a message
+ * cut off and put back.
+ */
 #include "ws_deflate.h"
 
 #include <stdlib.h>
@@ -10,8 +12,8 @@
 struct ws_deflate {
     z_stream in;
     z_stream out;
-    bool in_fresh;  // the client starts each message anew
-    bool out_fresh; // so do we
+    bool in_fresh;  /* the client starts each message anew */
+    bool out_fresh; /* so do we */
 };
 
 static const char TAIL[4] = {0, 0, (char)0xFF, (char)0xFF};
@@ -21,7 +23,7 @@ static bool same(struct slice s, const char *name)
     return s.len == strlen(name) && strncasecmp(s.data, name, s.len) == 0;
 }
 
-// One parameter of an offer. False: an offer with it cannot be taken.
+/* One parameter of an offer. False: an offer with it cannot be taken. */
 static bool take_parameter(struct ws_deflate *d, struct slice parameter, struct buf *answer)
 {
     struct slice name = slice_trim(slice_next(&parameter, '='));

@@ -19,9 +19,9 @@ struct board {
     double time_scale; /* the firmware's seconds in one of ours */
 };
 
-/* Starts anew as with the power just switched on. `board` is kept by pointer. SIGTERM and SIGINT
+/* Starts anew as with the power just switched on. `given` is kept by pointer. SIGTERM and SIGINT
  * end port_idle, and port_running then says false. */
-void board_power_on(struct board *board);
+void board_power_on(struct board *given);
 
 /* port_reset was called since: fw_main is to be run again. Counts as a software reset. */
 bool board_take_reset(void);
