@@ -80,7 +80,7 @@ static void take_offer(struct mp_link *link)
     link->peer.version = MP_VERSION;
     link->peer.nonce = offer.nonce;
     link->peer.epoch = offer.epoch;
-    link->peer.max_body = offer.max_body;
+    link->peer.max_body = offer.max_body < MP_BODY_MAX ? offer.max_body : MP_BODY_MAX;
     mp_rx_begin_session(link, 0);
     mp_link_begin_session(link, offer.tag, offer.credit, fresh);
 }

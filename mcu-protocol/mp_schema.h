@@ -14,12 +14,14 @@
  * byte: a mismatch is told as such, with both numbers. */
 #define MP_VERSION 1
 
-#define MP_DEVICE_ID_MAX 16  /* bytes of a device's identity */
-#define MP_IMAGE_ID_MAX  20  /* bytes of an image id: a GNU build id is 20 */
-#define MP_BODY_MIN      64  /* every peer takes message bodies of this many bytes */
-#define MP_BODY_MAX      240 /* no peer sends a longer one */
-#define MP_COUNTED       0x20 /* from this id on, best-effort messages are numbered and gaps counted */
-#define MP_CREDIT_EXTRA  4 /* a message counts so many bytes beside its body against the credit */
+#define MP_DEVICE_ID_MAX 16 /* bytes of a device's identity */
+#define MP_IMAGE_ID_MAX  20 /* bytes of an image id: a GNU build id is 20 */
+#define MP_BODY_MIN      64 /* every peer takes message bodies of this many bytes */
+#ifndef MP_BODY_MAX         /* a device with little memory may be built with less */
+#define MP_BODY_MAX 240     /* no peer sends a longer one */
+#endif
+#define MP_COUNTED      0x20 /* from this id on, best-effort messages are numbered and gaps counted */
+#define MP_CREDIT_EXTRA 4    /* a message counts so many bytes beside its body against the credit */
 
 /* X(id, NAME, name, unit): what a sensor measures. CUSTOM carries its own name and unit in the
  * description. */
