@@ -23,6 +23,8 @@
 #define RETRY_MIN_MS  500
 #define RETRY_MAX_MS  60000
 #define FULL_PAUSE_MS 1000
+#define LATE_REPLY_MS 1000 /* of an upload: then a heartbeat asks whether anything comes through \
+                            */
 
 uint64_t lane_now_ms(const struct lane *lane)
 {
@@ -258,6 +260,7 @@ static void upload(struct lane *lane, uint64_t now)
         return;
     upload.unix_minus_mono_us = unix_minus_mono_us(lane);
     uplink_on_pushed(&lane->uplink);
+    lane->reply_ms = now + LATE_REPLY_MS;
     int error = push_upload(lane, &upload);
     if (error != PHX_OK)
         lane_log_push_failed(&lane->log, phx_error_text(error),
@@ -308,7 +311,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t next_ms(const struct lane *lane)
 {
-    uint64_t next = earlier(lane->commands_ms, lane->greeting_ms);
+    uint64_t next = earlier(earlier(lane->commands_ms, lane->greeting_ms), lane->reply_ms);
     if (lane->state == LANE_JOINED)
         next = earlier(next, uplink_due_at(&lane->uplink));
     if (lane->port == NULL && lane->state != LANE_IDLE && uplink_is_empty(&lane->uplink))
@@ -326,6 +329,8 @@ uint64_t lane_tick(struct lane *lane, uint64_t now_us)
         lane->commands_ms = commands_flush(&lane->commands, now);
     if (now >= lane->greeting_ms)
         say_no_greeting(lane);
+    if (now >= lane->reply_ms)
+        lane_on_late_reply(lane);
     upload(lane, now);
     if (lane->state == LANE_STOPPING)
         close_when_done(lane, now);
@@ -359,7 +364,7 @@ struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu 
         return NULL;
     lane->shared = shared;
     lane->config = config;
-    lane->greeting_ms = lane->commands_ms = NEVER;
+    lane->greeting_ms = lane->commands_ms = lane->reply_ms = NEVER;
     lane->gaps = loop_gaps(shared->loop);
     lane_log_init(&lane->log, config->name);
     const struct uplink_config uplink = {

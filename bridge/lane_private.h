@@ -38,8 +38,10 @@ struct lane {
     uint64_t greeting_ms; /* when to say that the metadata is missing; NEVER: said, or here */
     uint64_t stop_ms;     /* stopping: not to wait longer for the upload, then for the close */
     uint64_t commands_ms; /* when commands wants to be called */
+    uint64_t reply_ms;    /* when the reply of the upload is late; NEVER: none is waited for */
     uint32_t gaps;        /* of the loop, as far as they were dealt with */
     bool stale;           /* after a gap, until a heartbeat sent after it is answered */
+    bool late;            /* the same after reply_ms */
     bool closing;         /* stopping: the socket was asked to close */
     bool closed;          /* and has done so */
     struct lane_log log;
@@ -58,5 +60,7 @@ void lane_connect(struct lane *lane);
 void lane_leave(struct lane *lane);
 /* The loop has counted so many gaps: to be told before acting on what the server sent. */
 void lane_on_gaps(struct lane *lane, uint32_t gaps);
+/* The reply of the upload in flight is late. */
+void lane_on_late_reply(struct lane *lane);
 
 #endif

@@ -40,7 +40,7 @@ static void on_connected(void *user)
         return;
     lane->state = LANE_GREETING;
     lane->greeting_ms = lane_now_ms(lane) + GREETING_MS;
-    lane->stale = false;
+    lane->stale = lane->late = false;
     lane->gaps = loop_gaps(lane->shared->loop);
     loop_wake(lane->shared->loop);
 }
@@ -79,7 +79,7 @@ static void on_heartbeat(void *user)
     struct lane *lane = user;
     if (lane->stale)
         log_info(lane->config->name, "the server answers again: controls are taken again");
-    lane->stale = false;
+    lane->stale = lane->late = false;
 }
 
 /* -- The channel. */
@@ -116,7 +116,7 @@ static void on_control_element(void *user, const struct profile_control *control
         [PROFILE_OTHER] = COMMANDS_OTHER,
     };
     struct lane *lane = user;
-    bool fresh = !lane->stale && !phx_socket_is_doubtful(lane->socket);
+    bool fresh = !lane->stale && !lane->late && !phx_socket_is_doubtful(lane->socket);
     commands_set(&lane->commands, control->name, kinds[control->kind], control->number, fresh,
                  lane_now_ms(lane));
 }
@@ -141,6 +141,17 @@ void lane_on_gaps(struct lane *lane, uint32_t gaps)
     log_warning(lane->config->name, "controls are discarded until the server answers a heartbeat");
 }
 
+/* Either the server is slow, then it answers a heartbeat all the same, or nothing comes through,
+ * then what comes later may be as old as that. */
+void lane_on_late_reply(struct lane *lane)
+{
+    lane->reply_ms = NEVER;
+    if (lane->late || lane->socket == NULL || !phx_socket_is_connected(lane->socket))
+        return;
+    lane->late = true;
+    phx_socket_probe(lane->socket);
+}
+
 static void on_message(void *user, struct phx_text event, struct phx_text payload)
 {
     struct lane *lane = user;
@@ -162,6 +173,7 @@ static void on_push_end(void *user, void *token, const struct phx_push_result *r
 {
     struct lane *lane = user;
     (void)token;
+    lane->reply_ms = NEVER;
     if (!uplink_is_in_flight(&lane->uplink))
         return;
     if (result->end == PHX_PUSH_REPLY && result->ok) {

@@ -1,5 +1,6 @@
 """Controls on their way down: none that is wrong, none that is stale; fail-safe when the server is gone."""
 
+import json
 import signal
 import time
 import unittest
@@ -108,6 +109,22 @@ class Controls(WithABoard):
             self.control({"motor": value})
             time.sleep(0.2)
         self.bridge.wait_line("discarded: it may be old")
+
+    def test_nothing_is_taken_while_the_reply_of_an_upload_is_late(self):
+        raw = RawServer(self)
+        self.start(server=raw)
+        peer = raw.accept().upgrade()
+        peer.join()
+        update = '[null,null,"microcontroller:v1:3","control_update",{"control":[{"motor":%d}]}]'
+        peer.message("upload_readings")
+        heartbeat = json.loads(peer.text())
+        self.assertEqual(heartbeat[3], "heartbeat")
+        peer.send(update % 90)
+        self.bridge.wait_line("control motor=90: discarded: it may be old")
+        peer.reply(heartbeat)
+        peer.send(update % 20)
+        self.bridge.wait_line("control motor=20: done")
+        self.assertFalse(self.bridge.said("motor=90: done"))
 
 
 class ChannelLoss(WithABoard):
