@@ -94,14 +94,16 @@ static void on_time_ask(struct mp_device *device, const struct mp_message *messa
     mp_link_send_once(&device->link, MP_MSG_TIME, body, (size_t)len);
 }
 
-/* The answer may have waited for a long frame to end: say for how long. */
+/* The answer may have waited for a long frame to end: say for how long. It shares no delimiter with
+ * that, so that the host knows its time on the line. */
 static void on_leaving(void *user, uint8_t id, uint8_t *body, size_t len, uint32_t now_us)
 {
-    const struct mp_device *device = user;
+    struct mp_device *device = user;
     struct mp_time time;
     if (id != MP_MSG_TIME || mp_decode_time(body, len, &time) != 0)
         return;
     time.turnaround_us = now_us - device->asked_us;
+    device->link.tx.shared = false;
     mp_encode_time(body, len, &time);
 }
 

@@ -10,13 +10,23 @@
 
 #include <string.h>
 
-#define QUICK_ASKS         5
-#define QUICK_ASK_US       20000
+/* Time questions: a few at once for a first estimate, then as often as the line bears until the
+ * estimate is good, then when the keep-alive wants them. */
+#define QUICK_ASKS      5
+#define QUICK_ASK_US    20000u
+#define LEARNING_ASKS   200
+#define LEARNING_ASK_US 100000u
+#define STEADY_ASK_US   250000u
+#define GOOD_BOUND_US   200u
+#define LINE_SHARE      40u /* questions and answers take at most a part in so many of the line */
+#define ADAPTER_TIMER_US \
+    16000u /* of the USB adapter that waits longest before it passes bytes on */
 #define DESCRIBE_AGAIN_US  300000
 #define SILENCE_KEEPALIVES 4
 #define SILENCE_MIN_MS     1000
 #define TIME_ASK_BODY      1
-#define TIME_BODY          13
+#define TIME_ASK_BYTES     (TIME_ASK_BODY + MP_FRAME_OVERHEAD)
+#define TIME_BYTES         (13 + MP_FRAME_OVERHEAD)
 
 static void nonsense(struct mp_host *host, const char *what)
 {
@@ -36,6 +46,36 @@ static uint64_t unwrap(const struct mp_host *host, uint32_t ticks)
     return host->newest_ticks + (uint64_t)(int64_t)ahead;
 }
 
+/* Least time of `bytes` on the line, whose speed may be 2.5 % off. */
+static uint32_t line_us(const struct mp_host *host, uint32_t bytes)
+{
+    return host->config.baud == 0 ? 0 : (uint32_t)(bytes * 9750000ull / host->config.baud);
+}
+
+static uint32_t dither(struct mp_host *host)
+{
+    host->random ^= host->random << 13;
+    host->random ^= host->random >> 17;
+    host->random ^= host->random << 5;
+    return host->random % ADAPTER_TIMER_US;
+}
+
+static uint32_t ask_interval(const struct mp_host *host)
+{
+    uint32_t keepalive = host->config.keepalive_ms * 1000u;
+    uint32_t share = LINE_SHARE * line_us(host, TIME_ASK_BYTES + TIME_BYTES);
+    uint32_t wanted = keepalive;
+    if (host->asks < QUICK_ASKS)
+        return QUICK_ASK_US;
+    if (host->asks < LEARNING_ASKS && host->clock.bound_us > GOOD_BOUND_US)
+        wanted = LEARNING_ASK_US;
+    else if (host->clock.bound_us > GOOD_BOUND_US)
+        wanted = STEADY_ASK_US;
+    wanted = wanted < share ? share : wanted;
+    return wanted < keepalive ? wanted : keepalive;
+}
+
+/* Asked at even intervals, an adapter's timer could delay every answer by the same. */
 static void ask_time(struct mp_host *host)
 {
     uint8_t body[TIME_ASK_BODY];
@@ -43,10 +83,11 @@ static void ask_time(struct mp_host *host)
     int len = mp_encode_time_ask(body, sizeof body, &ask);
     host->asked_us = 0;
     mp_link_send_once(&host->link, MP_MSG_TIME_ASK, body, (size_t)len);
-    if (host->quick_asks > 0)
-        host->quick_asks--;
-    host->ask_at_us =
-        host->now_us + (host->quick_asks > 0 ? QUICK_ASK_US : host->config.keepalive_ms * 1000u);
+    if (host->asks < LEARNING_ASKS)
+        host->asks++;
+    uint32_t interval = ask_interval(host);
+    uint32_t later = dither(host);
+    host->ask_at_us = host->now_us + interval - (later < interval / 2 ? later : later % 2048);
 }
 
 static void on_leaving(void *user, uint8_t id, uint8_t *body, size_t len, uint32_t now_us)
@@ -55,15 +96,20 @@ static void on_leaving(void *user, uint8_t id, uint8_t *body, size_t len, uint32
     (void)body;
     (void)len;
     (void)now_us;
-    if (id == MP_MSG_TIME_ASK)
-        host->asked_us = host->now_us;
+    if (id != MP_MSG_TIME_ASK)
+        return;
+    host->asked_us = host->now_us;
+    host->link.tx.shared = false; /* its time on the line is to be known: both delimiters */
 }
 
-static uint32_t line_us(const struct mp_host *host, uint32_t body)
+static void tell_clock(struct mp_host *host)
 {
-    if (host->config.baud == 0)
-        return 0;
-    return (uint32_t)((body + MP_FRAME_OVERHEAD) * 10ull * 1000000ull / host->config.baud);
+    bool poor = mp_clock_is_poor(&host->clock);
+    if (poor == host->clock_poor)
+        return;
+    host->clock_poor = poor;
+    if (host->io.clock != NULL)
+        host->io.clock(host->io.user, &host->clock, poor);
 }
 
 static void become_ready(struct mp_host *host);
@@ -81,10 +127,11 @@ static void on_time(struct mp_host *host, const struct mp_message *message)
                                      .answered_us = host->now_us,
                                      .device_us = time.device_us,
                                      .turnaround_us = time.turnaround_us,
-                                     .ask_line_us = line_us(host, TIME_ASK_BODY),
-                                     .answer_line_us = line_us(host, TIME_BODY)};
+                                     .ask_line_us = line_us(host, TIME_ASK_BYTES),
+                                     .answer_line_us = line_us(host, TIME_BYTES)};
     host->asked_us = 0;
     mp_clock_sample(&host->clock, &sample);
+    tell_clock(host);
     host->newest_ticks = time.device_us / host->link.peer.tick_us;
     host->ticks_known = true;
     become_ready(host);
@@ -277,9 +324,10 @@ static void on_up(void *user, const struct mp_peer *peer, bool fresh)
     host->state = MP_HOST_DESCRIBING;
     host->fresh = fresh;
     host->have = 0;
-    host->quick_asks = QUICK_ASKS;
+    host->asks = 0;
     if (fresh) {
         mp_clock_reset(&host->clock);
+        host->clock_poor = true;
         host->ticks_known = false;
         host->newest_ticks = 0;
     }
@@ -314,6 +362,8 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
     host->config = *config;
     host->io = *io;
     host->now_us = now_us;
+    host->random = config->seed | 1;
+    host->clock_poor = true;
     mp_clock_reset(&host->clock);
     if (config->keepalive_ms == 0 || config->credit == 0)
         return MP_ERR_BAD_VALUE;
@@ -373,6 +423,7 @@ uint32_t mp_host_poll(struct mp_host *host, uint64_t now_us)
 {
     host->now_us = now_us;
     mp_clock_age(&host->clock, now_us);
+    tell_clock(host);
     uint32_t wait = mp_link_poll(&host->link, (uint32_t)now_us);
     uint32_t session = poll_session(host);
     return session < wait ? session : wait;

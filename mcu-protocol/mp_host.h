@@ -65,6 +65,9 @@ struct mp_host_io {
     void (*control_state)(void *user, uint8_t control, enum mp_cause cause, union mp_value value);
     void (*log)(void *user, enum mp_level level, const char *text, size_t n); /* bytes as sent */
     void (*console)(void *user, const uint8_t *bytes, size_t n);
+    /* The bound of host.clock went above MP_CLOCK_POOR_US, or came below. It is poor, untold, when
+     * a fresh session begins. */
+    void (*clock)(void *user, const struct mp_clock *clock, bool poor);
     /* Something the device sent makes no sense (undecodable, undescribed); dropped and counted. */
     void (*nonsense)(void *user, const char *what);
     /* As trace in mp_link_io: every frame, for monitors. */
@@ -77,8 +80,8 @@ struct mp_host_config {
     uint16_t credit; /* bytes of messages taken beyond what is safe */
     uint32_t baud;
     uint32_t seed;         /* random, different in every process */
-    uint16_t keepalive_ms; /* a time question at least so often; the device's dead-man timer waits a
-                              multiple */
+    uint16_t keepalive_ms; /* a time question at least so often, more often while the clock is
+                              learnt; the device's dead-man timer waits a multiple */
     bool safe_at_once;     /* nobody will call mp_host_safe: monitors, tools */
 };
 
@@ -101,8 +104,9 @@ struct mp_host {
     uint16_t next_request;
     uint16_t total, have; /* bytes of the description */
     uint8_t time_ref;
-    uint8_t quick_asks; /* time questions still to come in quick succession */
-    bool fresh, ticks_known;
+    uint8_t asks; /* time questions of this session, counted until the clock is learnt */
+    bool fresh, ticks_known, clock_poor;
+    uint32_t random;
     uint8_t raw[MP_HOST_DESCRIPTION_MAX];
 };
 

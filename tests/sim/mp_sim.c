@@ -75,7 +75,8 @@ void sim_touch(struct sim *sim, int end)
 
 static void arrive(struct sim_line *line, uint64_t at_ns, uint8_t value)
 {
-    uint64_t grain_ns = line->grain_us * 1000ull;
+    uint64_t grain_ns =
+        line->grain_us * 1000ull + line->grain_us * (uint64_t)line->grain_ppm / 1000;
     if (line->count == line->cap) {
         size_t cap = line->cap == 0 ? 4096 : 2 * line->cap;
         struct sim_byte *queue = malloc(cap * sizeof *queue);
@@ -143,12 +144,25 @@ static uint8_t with_bit_errors(struct sim *sim, struct sim_line *line, uint8_t v
     return value;
 }
 
+/* What drivers and busy machines add to whole frames; nothing overtakes. */
+static uint64_t delayed(struct sim *sim, struct sim_line *line, uint8_t value, uint64_t at_ns)
+{
+    if (value == 0 && line->jitter_us > 0)
+        at_ns += sim_random(sim) % (line->jitter_us * 1000ull);
+    if (value == 0 && sim_chance(sim, line->stall))
+        at_ns += sim_random(sim) % (line->stall_us * 1000ull);
+    if (at_ns < line->last_ns)
+        at_ns = line->last_ns;
+    line->last_ns = at_ns;
+    return at_ns;
+}
+
 static void transmit(struct sim *sim, struct sim_line *line, uint8_t value)
 {
     const struct sim_faults *faults = &line->faults;
     uint8_t sent = value;
     line->free_ns = sim->now_ns + 10000000000ull / line->baud;
-    uint64_t at_ns = line->free_ns + line->latency_us * 1000ull;
+    uint64_t at_ns = delayed(sim, line, value, line->free_ns + line->latency_us * 1000ull);
     line->bytes++;
     if (line->cut)
         return;

@@ -39,12 +39,17 @@ struct sim_line {
     struct sim_faults faults;
     uint32_t baud;
     uint32_t latency_us;
-    uint32_t grain_us; /* bytes come in lumps, at multiples of this; 0: as they are */
-    bool cut;          /* what is sent vanishes */
+    uint32_t grain_us;  /* bytes come in lumps, at multiples of this; 0: as they are */
+    uint32_t grain_ppm; /* by a timer that is so much slower than the line's clock */
+    uint32_t jitter_us; /* each frame up to this later, in order */
+    double stall;       /* probability for each delimiter to hold up the line, ... */
+    uint32_t stall_us;  /* ... for up to so long */
+    bool cut;           /* what is sent vanishes */
     /* Counted. */
     uint64_t bytes, damaged;
     /* The line's own. */
     uint64_t free_ns;
+    uint64_t last_ns; /* when the newest byte under way arrives */
     uint64_t bits_to_error;
     struct sim_byte *queue;
     size_t head, count, cap;
