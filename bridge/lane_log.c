@@ -152,6 +152,8 @@ static const char *advice(const struct phx_disconnect *why)
 {
     if (why->cause == PHX_CAUSE_REFUSED && why->http_status == 403)
         return " (the API key may be wrong, or the server's key check is down)";
+    if (why->close_code == 1002)
+        return " (which may stand for 1012: it restarts)";
     return "";
 }
 

@@ -171,6 +171,14 @@ class Errors(WithABoard):
         self.server.wait_more()
         self.nothing_lost_and_little_repeated(self.server.readings())
 
+    def test_a_restart_is_not_taken_for_an_error_of_ours(self):
+        raw = RawServer(self)
+        self.start(raw.url)
+        peer = raw.accept().upgrade()
+        peer.join()
+        peer.close(1012)
+        self.bridge.wait_line(r"closed the connection \(code 1002\) \(which may stand for 1012: it restarts\)")
+
     def test_a_server_that_never_sends_metadata_is_named(self):
         raw = RawServer(self)
         self.start(raw.url, server={"heartbeat": "60s"})
