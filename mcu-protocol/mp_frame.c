@@ -1,6 +1,10 @@
 /*
  * COBS framing with the CRC inside, one byte or many at a time. What the head means and what to do
- * about a bad frame is the link's.
+ * about a bad frame is the link's; mp_fast.c does the same faster for those with room for tables.
+ *
+ * A code of COBS takes the place of the zero before its block, and the first code a byte of its
+ * own. So a frame with room for that byte is encoded where it lies, and the byte counts as one more
+ * zero here: a block is a zero and what follows it.
  *
  * The zero of a UART break is a delimiter here, so a break resynchronises the receiver by itself.
  */
@@ -8,70 +12,55 @@
 
 #include "mp_crc.h"
 
-static uint8_t content_at(const struct mp_framer *framer, uint8_t i)
-{
-    uint8_t tail = (uint8_t)(framer->total - MP_FRAME_TAIL);
-    if (i < MP_FRAME_HEAD)
-        return framer->head[i];
-    return i < tail ? framer->body[i - MP_FRAME_HEAD] : framer->tail[i - tail];
-}
+/* What the CRC has to be before the zero of the first code, to be MP_CRC16_START after it. */
+#define CRC_BEFORE_CODE 0x3078u
 
-void mp_framer_begin(struct mp_framer *framer, uint8_t id, uint8_t tag, uint8_t number,
-                     const uint8_t *body, size_t len, bool shared)
+static void put_crc(uint8_t *at, uint8_t *tail)
 {
     uint16_t crc = MP_CRC16_START;
-    framer->body = body;
-    framer->head[0] = id;
-    framer->head[1] = tag;
-    framer->head[2] = number;
-    framer->total = (uint8_t)(MP_FRAME_HEAD + len + MP_FRAME_TAIL);
-    framer->at = 0;
-    framer->step = shared ? MP_FRAMER_CODE : MP_FRAMER_OPEN;
-    for (uint8_t i = 0; i < framer->total - MP_FRAME_TAIL; i++)
-        crc = mp_crc16_update(crc, content_at(framer, i));
-    framer->tail[0] = (uint8_t)~crc;
-    framer->tail[1] = (uint8_t)(~crc >> 8);
+    while (at != tail)
+        crc = mp_crc16_update(crc, *at++);
+    tail[0] = (uint8_t)~crc;
+    tail[1] = (uint8_t)(~crc >> 8);
 }
 
-/* The code of the block that begins here: where its zero is, or the end. */
-static uint8_t next_code(struct mp_framer *framer)
+static void put_codes(uint8_t *code, const uint8_t *end)
 {
-    uint8_t stop = framer->at;
-    while (stop < framer->total && content_at(framer, stop) != 0)
-        stop++;
-    framer->stop = stop;
-    return (uint8_t)(stop - framer->at + 1);
+    uint8_t *at = code;
+    while (++at != end)
+        if (*at == 0) {
+            *code = (uint8_t)(at - code);
+            code = at;
+        }
+    *code = (uint8_t)(at - code);
 }
 
-/* At the end of a block the zero there is passed over: the next code says it. */
-static void step_on(struct mp_framer *framer)
+void mp_framer_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool shared)
 {
-    framer->step = MP_FRAMER_DATA;
-    if (framer->at < framer->stop)
-        return;
-    framer->step = framer->at++ == framer->total ? MP_FRAMER_CLOSE : MP_FRAMER_CODE;
+    uint8_t *tail = frame + MP_FRAME_BODY + len;
+    put_crc(frame + MP_FRAME_ID, tail);
+    put_codes(frame, tail + MP_FRAME_TAIL);
+    framer->at = frame;
+    framer->left = (uint8_t)(len + MP_FRAME_AROUND + 1);
+    framer->to_code = 0;
+    framer->open = !shared;
 }
 
-static uint8_t next_byte(struct mp_framer *framer)
+uint8_t mp_framer_byte(struct mp_framer *framer)
 {
-    uint8_t byte = 0;
-    switch ((enum mp_framer_step)framer->step) {
-    case MP_FRAMER_OPEN:
-        framer->step = MP_FRAMER_CODE;
-        break;
-    case MP_FRAMER_CODE:
-        byte = next_code(framer);
-        step_on(framer);
-        break;
-    case MP_FRAMER_DATA:
-        byte = content_at(framer, framer->at++);
-        step_on(framer);
-        break;
-    case MP_FRAMER_CLOSE:
-    case MP_FRAMER_IDLE:
-        framer->step = MP_FRAMER_IDLE;
-        break;
+    if (framer->open) {
+        framer->open = false;
+        return 0;
     }
+    if (--framer->left == 0)
+        return 0;
+    uint8_t byte = *framer->at;
+    if (framer->to_code == 0) {
+        framer->to_code = byte;
+        *framer->at = 0;
+    }
+    framer->to_code--;
+    framer->at++;
     return byte;
 }
 
@@ -79,63 +68,60 @@ size_t mp_framer_read(struct mp_framer *framer, uint8_t *out, size_t cap)
 {
     size_t n = 0;
     while (n < cap && !mp_framer_idle(framer))
-        out[n++] = next_byte(framer);
+        out[n++] = mp_framer_byte(framer);
     return n;
 }
 
 void mp_deframer_init(struct mp_deframer *deframer, uint8_t *mem, uint8_t max_body)
 {
     deframer->mem = mem;
-    deframer->cap = (uint8_t)(MP_FRAME_HEAD + max_body + MP_FRAME_TAIL);
+    deframer->cap = (uint8_t)(MP_FRAME_AROUND + max_body);
     mp_deframer_reset(deframer);
 }
 
 void mp_deframer_reset(struct mp_deframer *deframer)
 {
-    deframer->crc = MP_CRC16_START;
+    deframer->crc = CRC_BEFORE_CODE;
     deframer->len = 0;
-    deframer->left = 0;
-    deframer->begun = false;
-    deframer->bad = false;
-}
-
-static void take(struct mp_deframer *deframer, uint8_t byte)
-{
-    if (deframer->len == deframer->cap) {
-        deframer->bad = true;
-        return;
-    }
-    deframer->mem[deframer->len++] = byte;
-    deframer->crc = mp_crc16_update(deframer->crc, byte);
+    deframer->to_code = 0;
 }
 
 static enum mp_deframed finish(struct mp_deframer *deframer)
 {
     uint8_t len = deframer->len;
-    bool good = !deframer->bad && deframer->left == 0 && len >= MP_FRAME_HEAD + MP_FRAME_TAIL &&
+    bool good = deframer->to_code == 0 && len >= MP_FRAME_AROUND && len <= deframer->cap &&
                 deframer->crc == MP_CRC16_GOOD;
-    bool begun = deframer->begun;
     mp_deframer_reset(deframer);
-    deframer->len = len; /* for the caller to read; the next byte starts anew */
-    if (good)
-        return MP_DEFRAMED_FRAME;
-    return begun ? MP_DEFRAMED_BAD : MP_DEFRAMED_MORE;
+    if (len == 0)
+        return MP_DEFRAMED_MORE;
+    deframer->body_len = (uint8_t)(len - MP_FRAME_AROUND);
+    return good ? MP_DEFRAMED_FRAME : MP_DEFRAMED_BAD;
 }
 
 enum mp_deframed mp_deframer_byte(struct mp_deframer *deframer, uint8_t byte)
 {
     if (byte == 0)
         return finish(deframer);
-    if (deframer->left > 0) {
-        deframer->left--;
-        take(deframer, byte);
-        return MP_DEFRAMED_MORE;
+    if (deframer->to_code == 0) {
+        deframer->to_code = byte;
+        byte = 0;
     }
-    if (deframer->begun)
-        take(deframer, 0);
+    deframer->to_code--;
+    deframer->crc = mp_crc16_update(deframer->crc, byte);
+    if (deframer->len < deframer->cap)
+        deframer->mem[deframer->len++] = byte;
     else
-        deframer->len = 0;
-    deframer->begun = true;
-    deframer->left = (uint8_t)(byte - 1);
+        deframer->len = (uint8_t)(deframer->cap + 1);
     return MP_DEFRAMED_MORE;
+}
+
+enum mp_deframed mp_deframer_take(struct mp_deframer *deframer, const uint8_t *bytes, size_t n,
+                                  size_t *used)
+{
+    enum mp_deframed got = MP_DEFRAMED_MORE;
+    size_t i = 0;
+    while (i < n && got == MP_DEFRAMED_MORE)
+        got = mp_deframer_byte(deframer, bytes[i++]);
+    *used = i;
+    return got;
 }

@@ -2,8 +2,9 @@
  * mp_frame.h - frames on the line: 0x00, COBS of [id | 0x80 if reliable][tag][number][body][CRC-16
  * low, high], 0x00.
  *
- * Both directions stream: the encoder reads the body where it lies, the decoder checks while bytes
- * arrive. A frame holds at most MP_FRAME_MAX bytes before COBS, so that one code byte always does.
+ * Both directions stream, and no byte costs more than a few dozen instructions: the encoder writes
+ * its codes into the frame where it lies, the decoder checks while bytes arrive. A frame holds at
+ * most MP_FRAME_MAX bytes of memory, so that one code byte always does.
  */
 #ifndef MP_FRAME_H
 #define MP_FRAME_H
@@ -14,42 +15,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MP_FRAME_HEAD     3
+/* A frame in memory: room for its first code, head, body, and behind the body two bytes of CRC. */
+enum mp_frame_field { MP_FRAME_CODE, MP_FRAME_ID, MP_FRAME_TAG, MP_FRAME_NUMBER, MP_FRAME_BODY };
+
 #define MP_FRAME_TAIL     2
-#define MP_FRAME_MAX      (MP_FRAME_HEAD + MP_BODY_MAX + MP_FRAME_TAIL)
+#define MP_FRAME_AROUND   (MP_FRAME_BODY + MP_FRAME_TAIL) /* bytes of memory beside the body */
+#define MP_FRAME_MAX      (MP_BODY_MAX + MP_FRAME_AROUND)
 #define MP_FRAME_OVERHEAD 8 /* bytes on the line beside the body; 7 if a delimiter is shared */
 #define MP_FRAME_RELIABLE 0x80u
 
-enum mp_framer_step {
-    MP_FRAMER_IDLE,
-    MP_FRAMER_OPEN,
-    MP_FRAMER_CODE,
-    MP_FRAMER_DATA,
-    MP_FRAMER_CLOSE
-};
-
 struct mp_framer {
-    const uint8_t *body; /* may be moved by the caller between two reads */
-    uint8_t head[MP_FRAME_HEAD];
-    uint8_t tail[MP_FRAME_TAIL];
-    uint8_t total; /* bytes before COBS */
-    uint8_t at;    /* next of them to leave */
-    uint8_t stop;  /* the next zero among them, or total */
-    uint8_t step;  /* enum mp_framer_step */
+    uint8_t *at;     /* next byte of the frame to leave */
+    uint8_t left;    /* bytes still to leave with the closing delimiter; 0: idle */
+    uint8_t to_code; /* bytes before the next code */
+    bool open;       /* the opening delimiter has to leave first */
 };
 
-/* Begins a frame; `framer` may be all zero or idle. `len` is at most MP_BODY_MAX; the body is not
- * copied and must stay until the frame has left. `shared`: the last byte on the line was a
- * delimiter and nothing came since, so it opens this frame too. */
-void mp_framer_begin(struct mp_framer *framer, uint8_t id, uint8_t tag, uint8_t number,
-                     const uint8_t *body, size_t len, bool shared);
+/* Begins a frame; `framer` may be all zero or idle. `frame` has its head and a body of `len` bytes,
+ * at most MP_BODY_MAX; the rest is filled in here. Zeros in it are codes until they have left and
+ * are zeros again then, so it is whole again when the framer is idle. `shared`: the last byte on
+ * the line was a delimiter and nothing came since, so it opens this frame too. Takes time for each
+ * byte of the frame: not for an interrupt. */
+void mp_framer_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool shared);
+
+/* The next byte for the line; the framer is not idle. */
+uint8_t mp_framer_byte(struct mp_framer *framer);
 
 /* Writes up to `cap` bytes of the frame; returns how many. The frame has left when it is idle. */
 size_t mp_framer_read(struct mp_framer *framer, uint8_t *out, size_t cap);
 
 static inline bool mp_framer_idle(const struct mp_framer *framer)
 {
-    return framer->step == MP_FRAMER_IDLE;
+    return framer->left == 0;
+}
+
+/* The frame was moved down by `bytes` in memory while it leaves. */
+static inline void mp_framer_moved(struct mp_framer *framer, size_t bytes)
+{
+    framer->at -= bytes;
 }
 
 enum mp_deframed {
@@ -59,21 +62,25 @@ enum mp_deframed {
 };
 
 struct mp_deframer {
-    uint8_t *mem; /* the frame before COBS, the two bytes of the CRC included */
+    uint8_t *mem; /* the frame as it lies in memory; its MP_FRAME_CODE is 0 */
     uint16_t crc;
-    uint8_t cap;  /* bytes of mem that may be used */
-    uint8_t len;  /* bytes in it */
-    uint8_t left; /* bytes of the block to come before its successor's code */
-    bool begun;   /* a byte came since the delimiter */
-    bool bad;
+    uint8_t cap;      /* bytes of mem */
+    uint8_t len;      /* bytes that came of the frame on its way, one more than cap if too many */
+    uint8_t to_code;  /* bytes before the next code */
+    uint8_t body_len; /* of the latest frame */
 };
 
-/* `mem` belongs to the caller and holds MP_FRAME_HEAD + max_body + MP_FRAME_TAIL bytes. */
+/* `mem` belongs to the caller and holds MP_FRAME_AROUND + max_body bytes. */
 void mp_deframer_init(struct mp_deframer *deframer, uint8_t *mem, uint8_t max_body);
 
-/* Takes one byte of the line. After MP_DEFRAMED_FRAME mem[0 .. len-1] is the frame until the next
- * byte; it holds at least head and tail, and its CRC is right. */
+/* Takes one byte of the line. After MP_DEFRAMED_FRAME the frame is in mem until the next byte, its
+ * body is of body_len bytes, and its CRC is right. */
 enum mp_deframed mp_deframer_byte(struct mp_deframer *deframer, uint8_t byte);
+
+/* Takes bytes up to the first that completes something, and all if none does; `used` says how many.
+ * Returns what mp_deframer_byte said to the last of them. */
+enum mp_deframed mp_deframer_take(struct mp_deframer *deframer, const uint8_t *bytes, size_t n,
+                                  size_t *used);
 
 /* Forgets what came so far. */
 void mp_deframer_reset(struct mp_deframer *deframer);

@@ -5,6 +5,7 @@
 #include "mp_host.h"
 
 #include "mp_crc.h"
+#include "mp_fast.h"
 #include "mp_host_describe.h"
 #include "mp_msg.h"
 
@@ -396,7 +397,7 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
 void mp_host_bytes(struct mp_host *host, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
     host->now_us = now_us;
-    mp_link_bytes(&host->link, bytes, n, (uint32_t)now_us);
+    mp_fast_bytes(&host->link, bytes, n, (uint32_t)now_us);
 }
 
 static uint32_t until(const struct mp_host *host, uint64_t at_us)
@@ -432,7 +433,7 @@ uint32_t mp_host_poll(struct mp_host *host, uint64_t now_us)
 size_t mp_host_output(struct mp_host *host, uint8_t *out, size_t cap, uint64_t now_us)
 {
     host->now_us = now_us;
-    return mp_link_output(&host->link, out, cap, (uint32_t)now_us);
+    return mp_fast_output(&host->link, out, cap, (uint32_t)now_us);
 }
 
 void mp_host_line_lost(struct mp_host *host)

@@ -16,10 +16,17 @@
 
 #include <string.h>
 
-#define CALL_FIRST_US   20000u
-#define VERSION_CALL_US 5000000u
-#define HANDSHAKE_BYTES 100u /* of a HELLO and its HELLO_ACK on the line */
-#define SOONER(a, b)    ((a) < (b) ? (a) : (b))
+#define CALL_FIRST_US      20000u
+#define VERSION_CALL_US    5000000u
+#define HOST_CALL_MAX_US   500000u
+#define DEVICE_CALL_MAX_US 1000000u
+#define HANDSHAKE_BYTES    100u /* of a HELLO and its HELLO_ACK on the line */
+#define SOONER(a, b)       ((a) < (b) ? (a) : (b))
+
+static void ask(struct mp_link *link, enum mp_ask what)
+{
+    link->config.role(link, (int)what, NULL, 0);
+}
 
 uint32_t mp_link_line_us(const struct mp_link *link, uint32_t bytes)
 {
@@ -28,7 +35,8 @@ uint32_t mp_link_line_us(const struct mp_link *link, uint32_t bytes)
 
 static bool config_ok(const struct mp_link_config *config)
 {
-    return config->role != NULL && (config->identity != NULL || !config->role->keeps) &&
+    return config->role != NULL &&
+           (config->identity != NULL) == config->role(NULL, MP_ASK_KEEPS, NULL, 0) &&
            config->max_body >= MP_BODY_MIN && config->max_body <= MP_BODY_MAX &&
            config->tx_mem != NULL && config->tx_bytes >= MP_LINK_TX_MIN && config->rx_mem != NULL &&
            config->rx_bytes >= MP_LINK_RX_MIN(config->max_body);
@@ -70,18 +78,18 @@ static void start(struct mp_link *link, uint32_t now_us)
     if (link->started)
         return;
     link->started = true;
-    link->config.role->prepare(link);
+    ask(link, MP_ASK_PREPARE);
 }
 
 static uint32_t poll_call(struct mp_link *link)
 {
-    uint32_t max = link->config.role->call_max_us;
+    uint32_t max = mp_link_keeps(link) ? DEVICE_CALL_MAX_US : HOST_CALL_MAX_US;
     int32_t left = (int32_t)(link->call_us - link->now_us);
     if (link->phase == MP_LINK_UP && link->offer.tag == 0)
         return MP_NEVER;
     if (left > 0)
         return (uint32_t)left;
-    link->config.role->call(link);
+    ask(link, MP_ASK_CALL);
     link->call_us = link->now_us + link->call_wait_us;
     if (link->call_wait_us >= max && link->phase == MP_LINK_UP)
         link->offer.tag = 0; /* nobody took it, and the standing session goes on */
@@ -97,7 +105,7 @@ void mp_link_end_session(struct mp_link *link, enum mp_down why)
     link->phase = MP_LINK_DOWN;
     link->due = 0;
     mp_tx_end_session(link);
-    link->config.role->prepare(link);
+    ask(link, MP_ASK_PREPARE);
     if ((was_up || why == MP_DOWN_VERSION) && link->io.down != NULL)
         link->io.down(link->io.user, why);
 }
@@ -126,56 +134,56 @@ void mp_link_other_version(struct mp_link *link, uint8_t version)
 
 /* -- Frames in. */
 
-static void on_ack(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_ack(struct mp_link *link, const uint8_t *frame, size_t len)
 {
     struct mp_ack ack;
-    if (mp_decode_ack(frame->body, frame->len, &ack) == 0)
-        mp_tx_on_ack(link, frame->number, &ack);
+    if (mp_decode_ack(frame + MP_FRAME_BODY, len, &ack) == 0)
+        mp_tx_on_ack(link, frame[MP_FRAME_NUMBER], &ack);
 }
 
-static bool of_session(const struct mp_link *link, const struct mp_link_frame *frame)
+static bool of_session(const struct mp_link *link, const uint8_t *frame)
 {
-    return link->phase == MP_LINK_UP && frame->tag == link->tag;
+    return link->phase == MP_LINK_UP && frame[MP_FRAME_TAG] == link->tag;
 }
 
-static void on_session_frame(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_session_frame(struct mp_link *link, uint8_t *frame, size_t len)
 {
     if (!of_session(link, frame))
-        link->config.role->on_foreign(link, frame); /* may be what begins its session */
+        link->config.role(link, MP_ASK_FOREIGN, frame, len); /* may be what begins its session */
     if (!of_session(link, frame)) {
         link->stats.foreign++;
         return;
     }
     link->heard_us = link->now_us;
-    if (frame->id == MP_MSG_ACK && !frame->reliable)
-        on_ack(link, frame);
+    if (frame[MP_FRAME_ID] == MP_MSG_ACK)
+        on_ack(link, frame, len);
     else
-        mp_rx_message(link, frame);
+        mp_rx_message(link, frame, len);
 }
 
-static void trace_in(struct mp_link *link, const struct mp_link_frame *frame)
+void mp_link_trace(struct mp_link *link, bool outgoing, const uint8_t *frame, size_t len)
 {
-    struct mp_message message = {.id = frame->id,
-                                 .reliable = frame->reliable,
-                                 .number = frame->number,
-                                 .body = frame->body,
-                                 .len = frame->len};
+    struct mp_message message = {.id = frame[MP_FRAME_ID] & (uint8_t)~MP_FRAME_RELIABLE,
+                                 .reliable = (frame[MP_FRAME_ID] & MP_FRAME_RELIABLE) != 0,
+                                 .number = frame[MP_FRAME_NUMBER],
+                                 .body = frame + MP_FRAME_BODY,
+                                 .len = len};
     if (link->io.trace != NULL)
-        link->io.trace(link->io.user, false, &message);
+        link->io.trace(link->io.user, outgoing, &message);
 }
 
-void mp_link_frame(struct mp_link *link, const struct mp_link_frame *frame)
+void mp_link_frame(struct mp_link *link, uint8_t *frame, size_t len)
 {
     start(link, link->now_us);
-    trace_in(link, frame);
-    switch (frame->id) {
+    mp_link_trace(link, false, frame, len);
+    switch (frame[MP_FRAME_ID] & ~MP_FRAME_RELIABLE) {
     case MP_MSG_HELLO:
     case MP_MSG_HELLO_ACK:
     case MP_MSG_NO_SESSION:
-        link->config.role->on_frame(link, frame);
+        link->config.role(link, MP_ASK_FRAME, frame, len);
         break;
     default:
-        on_session_frame(link, frame);
+        on_session_frame(link, frame, len);
         break;
     }
 }
@@ -189,9 +197,16 @@ bool mp_link_take_due(struct mp_link *link, uint8_t bit)
     return due;
 }
 
-int mp_link_own(struct mp_link *link, struct mp_link_frame *frame)
+void mp_link_head(uint8_t *frame, uint8_t id, uint8_t tag, uint8_t number)
 {
-    int len = link->config.role->own(link, frame);
+    frame[MP_FRAME_ID] = id;
+    frame[MP_FRAME_TAG] = tag;
+    frame[MP_FRAME_NUMBER] = number;
+}
+
+int mp_link_own(struct mp_link *link, uint8_t *frame)
+{
+    int len = link->config.role(link, MP_ASK_OWN, frame, 0);
     if (len >= 0)
         return len;
     if (mp_link_take_due(link, MP_DUE_ACK) && link->phase == MP_LINK_UP)

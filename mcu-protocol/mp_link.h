@@ -21,10 +21,11 @@
 #include <stdint.h>
 
 /* The two roles: a program holds the code of those that it names. */
-struct mp_role;
-extern const struct mp_role mp_role_host, mp_role_device;
-#define MP_HOST   (&mp_role_host)
-#define MP_DEVICE (&mp_role_device)
+struct mp_link;
+typedef int mp_role(struct mp_link *link, int ask, uint8_t *frame, size_t len);
+mp_role mp_role_host, mp_role_device;
+#define MP_HOST   mp_role_host
+#define MP_DEVICE mp_role_device
 
 /* Which message leaves first. Messages of one priority leave in the order they were sent. */
 enum mp_priority { MP_PRIO_COMMAND, MP_PRIO_READING, MP_PRIO_LOG, MP_PRIO_BULK, MP_PRIO_COUNT };
@@ -104,8 +105,8 @@ struct mp_identity {
 };
 
 struct mp_link_config {
-    const struct mp_role *role; /* MP_HOST or MP_DEVICE */
-    uint8_t *tx_mem;            /* messages wait here until they are safe; belongs to the caller */
+    mp_role *role;   /* MP_HOST or MP_DEVICE */
+    uint8_t *tx_mem; /* messages wait here until they are safe; belongs to the caller */
     size_t tx_bytes;
     uint8_t *rx_mem;   /* one frame being received, and messages that came before their turn */
     size_t rx_bytes;   /* at least MP_LINK_RX_MIN(max_body) */
@@ -124,7 +125,7 @@ struct mp_link_config {
 #define MP_LINK_RX_MIN(max_body) (3u * ((max_body) + 8u))
 
 /* Least memory for sending: four messages of MP_BODY_MIN bytes. */
-#define MP_LINK_TX_MIN (4u * (MP_BODY_MIN + 10u))
+#define MP_LINK_TX_MIN (4u * (MP_BODY_MIN + 12u))
 
 #define MP_LINK_WINDOW 64 /* at most so many reliable messages are not yet safe */
 

@@ -43,24 +43,24 @@ static void offer_session(struct mp_link *link, const struct mp_hello *hello)
 }
 
 /* The answer carries our version, the nonce if that still stands where we know it, and no tag. */
-static void refuse_version(struct mp_link *link, const struct mp_link_frame *frame)
+static void refuse_version(struct mp_link *link, const uint8_t *body, size_t len)
 {
     link->offer.tag = 0;
-    link->offer.nonce = frame->len < 5 ? 0 : mp_get_u32(frame->body + 1);
+    link->offer.nonce = len < 5 ? 0 : mp_get_u32(body + 1);
     if (link->phase == MP_LINK_DOWN)
-        mp_link_other_version(link, frame->body[0]);
+        mp_link_other_version(link, body[0]);
     link->due |= MP_DUE_HELLO_ACK;
 }
 
-static void on_hello(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_hello(struct mp_link *link, const uint8_t *body, size_t len)
 {
     struct mp_hello hello;
-    if (frame->len > 0 && frame->body[0] != MP_VERSION) {
-        refuse_version(link, frame);
+    if (len > 0 && body[0] != MP_VERSION) {
+        refuse_version(link, body, len);
         return;
     }
-    if (mp_decode_hello(frame->body, frame->len, &hello) != 0 || hello.nonce == 0 ||
-        hello.epoch_offer == 0 || hello.max_body < MP_BODY_MIN)
+    if (mp_decode_hello(body, len, &hello) != 0 || hello.nonce == 0 || hello.epoch_offer == 0 ||
+        hello.max_body < MP_BODY_MIN)
         return;
     if (link->phase == MP_LINK_UP && hello.nonce == link->peer.nonce)
         return; /* late: its session stands */
@@ -94,7 +94,7 @@ static void refuse(struct mp_link *link, uint8_t tag)
     link->due |= MP_DUE_NO_SESSION;
 }
 
-static int build_hello_ack(struct mp_link *link, struct mp_link_frame *frame)
+static int build_hello_ack(struct mp_link *link, uint8_t *frame)
 {
     const struct mp_identity *identity = link->config.identity;
     struct mp_hello_ack ack = {.version = MP_VERSION,
@@ -110,34 +110,26 @@ static int build_hello_ack(struct mp_link *link, struct mp_link_frame *frame)
                                .device_len = identity->device_len,
                                .image = identity->image,
                                .image_len = identity->image_len};
-    frame->id = MP_MSG_HELLO_ACK;
-    frame->tag = link->offer.tag;
-    return mp_encode_hello_ack(link->tx.own, sizeof link->tx.own, &ack);
+    mp_link_head(frame, MP_MSG_HELLO_ACK, link->offer.tag, 0);
+    return mp_encode_hello_ack(frame + MP_FRAME_BODY, MP_OWN_MAX, &ack);
 }
 
-static int build_no_session(struct mp_link *link, struct mp_link_frame *frame)
+static int build_no_session(struct mp_link *link, uint8_t *frame)
 {
     struct mp_no_session m = {.version = MP_VERSION, .epoch = link->epoch};
-    frame->id = MP_MSG_NO_SESSION;
-    frame->number = link->refused_tag;
-    return mp_encode_no_session(link->tx.own, sizeof link->tx.own, &m);
+    mp_link_head(frame, MP_MSG_NO_SESSION, 0, link->refused_tag);
+    return mp_encode_no_session(frame + MP_FRAME_BODY, MP_OWN_MAX, &m);
 }
 
-static void on_frame(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_foreign(struct mp_link *link, uint8_t tag)
 {
-    if (frame->id == MP_MSG_HELLO)
-        on_hello(link, frame);
-}
-
-static void on_foreign(struct mp_link *link, const struct mp_link_frame *frame)
-{
-    if (link->offer.tag != 0 && frame->tag == link->offer.tag)
+    if (link->offer.tag != 0 && tag == link->offer.tag)
         take_offer(link);
     else
-        refuse(link, frame->tag);
+        refuse(link, tag);
 }
 
-static int own(struct mp_link *link, struct mp_link_frame *frame)
+static int own(struct mp_link *link, uint8_t *frame)
 {
     if (mp_link_take_due(link, MP_DUE_HELLO_ACK))
         return build_hello_ack(link, frame);
@@ -146,12 +138,26 @@ static int own(struct mp_link *link, struct mp_link_frame *frame)
     return -1;
 }
 
-const struct mp_role mp_role_device = {
-    .keeps = true,
-    .call_max_us = 1000000,
-    .prepare = prepare,
-    .call = call,
-    .on_frame = on_frame,
-    .on_foreign = on_foreign,
-    .own = own,
-};
+int mp_role_device(struct mp_link *link, int ask, uint8_t *frame, size_t len)
+{
+    switch ((enum mp_ask)ask) {
+    case MP_ASK_KEEPS:
+        return true;
+    case MP_ASK_PREPARE:
+        prepare(link);
+        break;
+    case MP_ASK_CALL:
+        call(link);
+        break;
+    case MP_ASK_FRAME:
+        if (frame[MP_FRAME_ID] == MP_MSG_HELLO)
+            on_hello(link, frame + MP_FRAME_BODY, len);
+        break;
+    case MP_ASK_FOREIGN:
+        on_foreign(link, frame[MP_FRAME_TAG]);
+        break;
+    case MP_ASK_OWN:
+        return own(link, frame);
+    }
+    return 0;
+}

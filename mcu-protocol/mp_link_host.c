@@ -26,11 +26,6 @@ static void ask_for_session(struct mp_link *link)
     mp_link_call_at_once(link);
 }
 
-static void call(struct mp_link *link)
-{
-    link->due |= MP_DUE_HELLO;
-}
-
 static bool same_device(const struct mp_link *link, const struct mp_hello_ack *ack)
 {
     return link->epoch == ack->epoch && link->peer.device_len == ack->device_len &&
@@ -68,16 +63,16 @@ static bool resumes(const struct mp_link *link, const struct mp_hello_ack *ack)
     return same_device(link, ack) && link->rx.next - ack->first <= MP_LINK_WINDOW;
 }
 
-static void on_hello_ack(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_hello_ack(struct mp_link *link, const uint8_t *frame, size_t len)
 {
     struct mp_hello_ack ack;
-    if (frame->len > 0 && frame->body[0] != MP_VERSION) {
+    if (len > 0 && frame[MP_FRAME_BODY] != MP_VERSION) {
         if (link->phase == MP_LINK_DOWN)
-            mp_link_other_version(link, frame->body[0]);
+            mp_link_other_version(link, frame[MP_FRAME_BODY]);
         return;
     }
-    if (mp_decode_hello_ack(frame->body, frame->len, &ack) != 0 || !hello_ack_ok(&ack) ||
-        ack.nonce != link->nonce || frame->tag == 0)
+    if (mp_decode_hello_ack(frame + MP_FRAME_BODY, len, &ack) != 0 || !hello_ack_ok(&ack) ||
+        ack.nonce != link->nonce || frame[MP_FRAME_TAG] == 0)
         return;
     if (link->phase == MP_LINK_DOWN) {
         bool fresh = !resumes(link, &ack);
@@ -85,62 +80,63 @@ static void on_hello_ack(struct mp_link *link, const struct mp_link_frame *frame
         link->epoch = ack.epoch;
         if (fresh)
             mp_rx_begin_session(link, ack.first);
-        mp_link_begin_session(link, frame->tag, ack.credit, fresh);
+        mp_link_begin_session(link, frame[MP_FRAME_TAG], ack.credit, fresh);
     }
     link->due |= MP_DUE_ACK;
 }
 
 /* `number` of the frame is the tag that the device did not know, 0 when it calls by itself. */
-static void on_no_session(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_no_session(struct mp_link *link, const uint8_t *frame, size_t len)
 {
     struct mp_no_session m;
-    if (frame->len > 0 && frame->body[0] != MP_VERSION)
+    if (len > 0 && frame[MP_FRAME_BODY] != MP_VERSION)
         return;
-    if (mp_decode_no_session(frame->body, frame->len, &m) != 0)
+    if (mp_decode_no_session(frame + MP_FRAME_BODY, len, &m) != 0)
         return;
     if (link->phase == MP_LINK_DOWN)
         mp_link_call_at_once(link);
-    else if (frame->number == 0 || frame->number == link->tag)
+    else if (frame[MP_FRAME_NUMBER] == 0 || frame[MP_FRAME_NUMBER] == link->tag)
         mp_link_end_session(link,
                             m.epoch == link->peer.epoch ? MP_DOWN_REPLACED : MP_DOWN_RESTARTED);
 }
 
-static int build_hello(struct mp_link *link, struct mp_link_frame *frame)
+static int build_hello(struct mp_link *link, uint8_t *frame)
 {
     struct mp_hello hello = {.version = MP_VERSION,
                              .nonce = link->nonce,
                              .epoch_offer = link->epoch_offer,
                              .max_body = link->config.max_body,
                              .credit = link->rx.credit};
-    frame->id = MP_MSG_HELLO;
-    return mp_encode_hello(link->tx.own, sizeof link->tx.own, &hello);
+    mp_link_head(frame, MP_MSG_HELLO, 0, 0);
+    return mp_encode_hello(frame + MP_FRAME_BODY, MP_OWN_MAX, &hello);
 }
 
-static void on_frame(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_frame(struct mp_link *link, const uint8_t *frame, size_t len)
 {
-    if (frame->id == MP_MSG_HELLO_ACK)
-        on_hello_ack(link, frame);
-    else if (frame->id == MP_MSG_NO_SESSION)
-        on_no_session(link, frame);
+    if (frame[MP_FRAME_ID] == MP_MSG_HELLO_ACK)
+        on_hello_ack(link, frame, len);
+    else if (frame[MP_FRAME_ID] == MP_MSG_NO_SESSION)
+        on_no_session(link, frame, len);
 }
 
-static void on_foreign(struct mp_link *link, const struct mp_link_frame *frame)
+int mp_role_host(struct mp_link *link, int ask, uint8_t *frame, size_t len)
 {
-    (void)link; /* of an ended session, on its way when that ended */
-    (void)frame;
+    switch ((enum mp_ask)ask) {
+    case MP_ASK_KEEPS:
+        return false;
+    case MP_ASK_PREPARE:
+        ask_for_session(link);
+        break;
+    case MP_ASK_CALL:
+        link->due |= MP_DUE_HELLO;
+        break;
+    case MP_ASK_FRAME:
+        on_frame(link, frame, len);
+        break;
+    case MP_ASK_FOREIGN:
+        break; /* of an ended session, on its way when that ended */
+    case MP_ASK_OWN:
+        return mp_link_take_due(link, MP_DUE_HELLO) ? build_hello(link, frame) : -1;
+    }
+    return 0;
 }
-
-static int own(struct mp_link *link, struct mp_link_frame *frame)
-{
-    return mp_link_take_due(link, MP_DUE_HELLO) ? build_hello(link, frame) : -1;
-}
-
-const struct mp_role mp_role_host = {
-    .keeps = false,
-    .call_max_us = 500000,
-    .prepare = ask_for_session,
-    .call = call,
-    .on_frame = on_frame,
-    .on_foreign = on_foreign,
-    .own = own,
-};

@@ -17,32 +17,33 @@
 #define MP_DUE_NO_SESSION 0x04u
 #define MP_DUE_ACK        0x08u
 
-struct mp_link_frame {
-    uint8_t id; /* without MP_FRAME_RELIABLE */
-    bool reliable;
-    uint8_t tag;
-    uint8_t number;
-    const uint8_t *body;
-    size_t len;
+/* Frames are passed as they lie in memory (mp_frame.h), with the length of their body. */
+
+/* What the link asks of a role. */
+enum mp_ask {
+    MP_ASK_KEEPS,   /* whether its messages wait for a session and outlive it; asked before all */
+    MP_ASK_PREPARE, /* a session is wanted from now on */
+    MP_ASK_CALL,    /* make due what calls for one */
+    MP_ASK_FRAME,   /* HELLO, HELLO_ACK or NO_SESSION came */
+    MP_ASK_FOREIGN, /* a frame that is not of the session came */
+    MP_ASK_OWN,     /* as mp_link_own */
 };
 
-struct mp_role {
-    bool keeps; /* messages wait for a session and outlive it: the device's */
-    uint32_t call_max_us;
-    void (*prepare)(struct mp_link *link); /* a session is wanted from now on */
-    void (*call)(struct mp_link *link);    /* makes due what calls for one */
-    void (*on_frame)(struct mp_link *link, const struct mp_link_frame *frame); /* HELLO and such */
-    void (*on_foreign)(struct mp_link *link, const struct mp_link_frame *frame);
-    int (*own)(struct mp_link *link, struct mp_link_frame *frame); /* as mp_link_own */
-};
+/* Whether messages wait for a session and outlive it: the device's do. */
+static inline bool mp_link_keeps(const struct mp_link *link)
+{
+    return link->config.identity != NULL;
+}
 
 /* -- mp_link.c */
-/* Writes the most urgent of the link's own messages that are due into tx.own and takes it off;
- * returns its length, or -1 if none is due. */
-int mp_link_own(struct mp_link *link, struct mp_link_frame *frame);
+/* Makes a frame of the most urgent of the link's own messages that are due, and takes it off;
+ * returns the length of its body, or -1 if none is due. */
+int mp_link_own(struct mp_link *link, uint8_t *frame);
 bool mp_link_take_due(struct mp_link *link, uint8_t bit);
+void mp_link_head(uint8_t *frame, uint8_t id, uint8_t tag, uint8_t number);
 /* Acts on a valid frame. */
-void mp_link_frame(struct mp_link *link, const struct mp_link_frame *frame);
+void mp_link_frame(struct mp_link *link, uint8_t *frame, size_t len);
+void mp_link_trace(struct mp_link *link, bool outgoing, const uint8_t *frame, size_t len);
 /* Microseconds that `bytes` take on the line; 0 when its speed is unknown. */
 uint32_t mp_link_line_us(const struct mp_link *link, uint32_t bytes);
 void mp_link_call_at_once(struct mp_link *link);
@@ -58,12 +59,18 @@ void mp_tx_begin_session(struct mp_link *link, uint16_t credit);
 void mp_tx_end_session(struct mp_link *link);
 void mp_tx_on_ack(struct mp_link *link, uint8_t next, const struct mp_ack *ack);
 uint32_t mp_tx_poll(struct mp_link *link); /* in how many microseconds again */
+/* The frame to leave next, stamped as leaving now, and the length of its body; NULL: none. */
+uint8_t *mp_tx_next_frame(struct mp_link *link, size_t *len);
+/* The frame has left. */
+void mp_tx_frame_left(struct mp_link *link);
 
 /* -- mp_link_rx.c */
 void mp_rx_init(struct mp_link *link);
 /* A session began, and the peer's messages count from `first`. */
 void mp_rx_begin_session(struct mp_link *link, uint32_t first);
-void mp_rx_message(struct mp_link *link, const struct mp_link_frame *frame);
-int mp_rx_ack(struct mp_link *link, struct mp_link_frame *frame); /* as mp_link_own */
+void mp_rx_message(struct mp_link *link, const uint8_t *frame, size_t len);
+int mp_rx_ack(struct mp_link *link, uint8_t *frame); /* as mp_link_own */
+/* The deframer said this. */
+void mp_rx_deframed(struct mp_link *link, enum mp_deframed got);
 
 #endif

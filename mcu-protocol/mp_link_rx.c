@@ -3,26 +3,29 @@
  * A message that came too early waits in the queue; that queue is also the bitmap of the ack, so
  * the two cannot disagree.
  */
-#include "mp_crc.h"
 #include "mp_link_parts.h"
 
 #include <string.h>
 
+/* A message that came before its turn. */
+enum rx_field { RX_SIZE, RX_ID, RX_NUMBER, RX_BODY };
+
 void mp_rx_init(struct mp_link *link)
 {
     struct mp_link_rx *rx = &link->rx;
-    size_t frame = (size_t)MP_FRAME_HEAD + link->config.max_body + MP_FRAME_TAIL;
+    size_t frame = (size_t)MP_FRAME_AROUND + link->config.max_body;
     mp_deframer_init(&rx->deframer, link->config.rx_mem, link->config.max_body);
-    mp_queue_init(&rx->queue, link->config.rx_mem + frame, link->config.rx_bytes - frame, 0);
+    mp_queue_init(&rx->queue, link->config.rx_mem + frame, link->config.rx_bytes - frame);
     rx->credit = link->config.credit;
+    size_t room = link->config.rx_bytes - frame;
     if (rx->credit == 0)
-        rx->credit = rx->queue.cap > UINT16_MAX ? UINT16_MAX : (uint16_t)rx->queue.cap;
+        rx->credit = room > UINT16_MAX ? UINT16_MAX : (uint16_t)room;
 }
 
 void mp_rx_begin_session(struct mp_link *link, uint32_t first)
 {
     struct mp_link_rx *rx = &link->rx;
-    rx->queue.used = 0;
+    rx->queue.end = rx->queue.mem;
     rx->next = first;
     rx->safe = first;
 }
@@ -36,45 +39,35 @@ static void on_bad_frame(struct mp_link *link)
     }
 }
 
-static void on_frame(struct mp_link *link)
+void mp_rx_deframed(struct mp_link *link, enum mp_deframed got)
 {
-    const uint8_t *mem = link->rx.deframer.mem;
-    struct mp_link_frame frame = {
-        .id = mem[0] & (uint8_t)~MP_FRAME_RELIABLE,
-        .reliable = (mem[0] & MP_FRAME_RELIABLE) != 0,
-        .tag = mem[1],
-        .number = mem[2],
-        .body = mem + MP_FRAME_HEAD,
-        .len = (size_t)link->rx.deframer.len - MP_FRAME_HEAD - MP_FRAME_TAIL,
-    };
-    link->stats.frames_in++;
-    mp_link_frame(link, &frame);
+    switch (got) {
+    case MP_DEFRAMED_MORE:
+        break;
+    case MP_DEFRAMED_BAD:
+        on_bad_frame(link);
+        break;
+    case MP_DEFRAMED_FRAME:
+        link->stats.frames_in++;
+        mp_link_frame(link, link->rx.deframer.mem, link->rx.deframer.body_len);
+        break;
+    }
 }
 
 void mp_link_bytes(struct mp_link *link, const uint8_t *bytes, size_t n, uint32_t now_us)
 {
     link->now_us = now_us;
     link->stats.bytes_in += (uint32_t)n;
-    for (size_t i = 0; i < n; i++) {
-        switch (mp_deframer_byte(&link->rx.deframer, bytes[i])) {
-        case MP_DEFRAMED_MORE:
-            break;
-        case MP_DEFRAMED_BAD:
-            on_bad_frame(link);
-            break;
-        case MP_DEFRAMED_FRAME:
-            on_frame(link);
-            break;
-        }
-    }
+    while (n-- > 0)
+        mp_rx_deframed(link, mp_deframer_byte(&link->rx.deframer, *bytes++));
 }
 
 static uint8_t *find(const struct mp_queue *queue, uint8_t number)
 {
-    uint8_t *record = mp_queue_next(queue, NULL);
-    while (record != NULL && record[MP_RECORD_NUMBER] != number)
-        record = mp_queue_next(queue, record);
-    return record;
+    for (uint8_t *r = queue->mem; r != queue->end; r += *r)
+        if (r[RX_NUMBER] == number)
+            return r;
+    return NULL;
 }
 
 static void deliver(struct mp_link *link, uint8_t id, const uint8_t *body, size_t len)
@@ -91,32 +84,36 @@ static void deliver(struct mp_link *link, uint8_t id, const uint8_t *body, size_
 static void deliver_waiting(struct mp_link *link)
 {
     struct mp_queue *queue = &link->rx.queue;
-    uint8_t *record;
-    while ((record = find(queue, (uint8_t)link->rx.next)) != NULL) {
-        deliver(link, record[MP_RECORD_ID], mp_queue_body(queue, record), record[MP_RECORD_LEN]);
-        mp_queue_take(queue, record);
+    uint8_t *r;
+    while ((r = find(queue, (uint8_t)link->rx.next)) != NULL) {
+        deliver(link, r[RX_ID], r + RX_BODY, (size_t)r[RX_SIZE] - RX_BODY);
+        mp_queue_take(queue, r);
     }
 }
 
-static void keep(struct mp_link *link, const struct mp_link_frame *frame)
+static void keep(struct mp_link *link, const uint8_t *frame, size_t len)
 {
-    uint8_t *record = mp_queue_put(&link->rx.queue, frame->id, frame->body, frame->len);
-    if (record == NULL)
+    uint8_t *record = mp_queue_put(&link->rx.queue, RX_BODY + len);
+    if (record == NULL) {
         link->stats.no_room++;
-    else
-        record[MP_RECORD_NUMBER] = frame->number;
+        return;
+    }
+    record[RX_ID] = frame[MP_FRAME_ID] & (uint8_t)~MP_FRAME_RELIABLE;
+    record[RX_NUMBER] = frame[MP_FRAME_NUMBER];
+    memcpy(record + RX_BODY, frame + MP_FRAME_BODY, len);
 }
 
-static void on_reliable(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_reliable(struct mp_link *link, const uint8_t *frame, size_t len)
 {
-    uint8_t ahead = (uint8_t)(frame->number - link->rx.next);
+    uint8_t number = frame[MP_FRAME_NUMBER];
+    uint8_t ahead = (uint8_t)(number - link->rx.next);
     link->due |= MP_DUE_ACK;
-    if (ahead >= MP_LINK_WINDOW || find(&link->rx.queue, frame->number) != NULL) {
+    if (ahead >= MP_LINK_WINDOW || find(&link->rx.queue, number) != NULL) {
         link->stats.duplicates++;
     } else if (ahead > 0) {
-        keep(link, frame);
+        keep(link, frame, len);
     } else {
-        deliver(link, frame->id, frame->body, frame->len);
+        deliver(link, frame[MP_FRAME_ID] & (uint8_t)~MP_FRAME_RELIABLE, frame + MP_FRAME_BODY, len);
         deliver_waiting(link);
     }
 }
@@ -131,28 +128,26 @@ static bool count_gap(struct mp_link_rx *rx, uint8_t number, uint8_t *gap)
     return true;
 }
 
-static void on_best_effort(struct mp_link *link, const struct mp_link_frame *frame)
+static void on_best_effort(struct mp_link *link, const uint8_t *frame, size_t len)
 {
     uint8_t gap = 0;
-    if (frame->id >= MP_COUNTED && !count_gap(&link->rx, frame->number, &gap)) {
+    uint8_t id = frame[MP_FRAME_ID], number = frame[MP_FRAME_NUMBER];
+    if (id >= MP_COUNTED && !count_gap(&link->rx, number, &gap)) {
         link->stats.duplicates++;
         return;
     }
-    struct mp_message message = {.id = frame->id,
-                                 .gap = gap,
-                                 .number = frame->number,
-                                 .body = frame->body,
-                                 .len = frame->len};
+    struct mp_message message = {
+        .id = id, .gap = gap, .number = number, .body = frame + MP_FRAME_BODY, .len = len};
     if (link->io.message != NULL)
         link->io.message(link->io.user, &message);
 }
 
-void mp_rx_message(struct mp_link *link, const struct mp_link_frame *frame)
+void mp_rx_message(struct mp_link *link, const uint8_t *frame, size_t len)
 {
-    if (frame->reliable)
-        on_reliable(link, frame);
+    if (frame[MP_FRAME_ID] & MP_FRAME_RELIABLE)
+        on_reliable(link, frame, len);
     else
-        on_best_effort(link, frame);
+        on_best_effort(link, frame, len);
 }
 
 /* Returns how many bytes of the bitmap are used. */
@@ -160,9 +155,8 @@ static size_t fill_bitmap(const struct mp_link_rx *rx, uint8_t bitmap[MP_LINK_WI
 {
     size_t used = 0;
     memset(bitmap, 0, MP_LINK_WINDOW / 8);
-    for (uint8_t *r = mp_queue_next(&rx->queue, NULL); r != NULL;
-         r = mp_queue_next(&rx->queue, r)) {
-        uint8_t bit = (uint8_t)(r[MP_RECORD_NUMBER] - rx->next - 1);
+    for (uint8_t *r = rx->queue.mem; r != rx->queue.end; r += *r) {
+        uint8_t bit = (uint8_t)(r[RX_NUMBER] - rx->next - 1);
         bitmap[bit / 8] = (uint8_t)(bitmap[bit / 8] | 1u << (bit % 8));
         if (used <= bit / 8u)
             used = bit / 8u + 1;
@@ -170,7 +164,7 @@ static size_t fill_bitmap(const struct mp_link_rx *rx, uint8_t bitmap[MP_LINK_WI
     return used;
 }
 
-int mp_rx_ack(struct mp_link *link, struct mp_link_frame *frame)
+int mp_rx_ack(struct mp_link *link, uint8_t *frame)
 {
     struct mp_link_rx *rx = &link->rx;
     uint8_t bitmap[MP_LINK_WINDOW / 8];
@@ -181,12 +175,10 @@ int mp_rx_ack(struct mp_link *link, struct mp_link_frame *frame)
         .bitmap = bitmap,
         .bitmap_len = fill_bitmap(rx, bitmap),
     };
-    frame->id = MP_MSG_ACK;
-    frame->tag = link->tag;
-    frame->number = (uint8_t)rx->next;
+    mp_link_head(frame, MP_MSG_ACK, link->tag, (uint8_t)rx->next);
     rx->bad = false;
     link->tx.ask = false;
-    return mp_encode_ack(link->tx.own, sizeof link->tx.own, &ack);
+    return mp_encode_ack(frame + MP_FRAME_BODY, MP_OWN_MAX, &ack);
 }
 
 void mp_link_safe(struct mp_link *link, uint32_t number)

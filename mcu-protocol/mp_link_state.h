@@ -8,6 +8,8 @@
 #include "mp_frame.h"
 #include "mp_queue.h"
 
+#define MP_OWN_MAX 61 /* body of the longest message of the link itself, a HELLO_ACK */
+
 enum mp_link_phase {
     MP_LINK_DOWN, /* host: says hello; device: says that it has no session */
     MP_LINK_UP
@@ -27,20 +29,20 @@ struct mp_link_tx {
     struct mp_queue queue;
     struct mp_framer framer;
     uint8_t *sending; /* the record that the framer reads; NULL: one of the link's own, or none */
-    uint32_t next;    /* number of the next message that leaves for the first time */
     uint32_t safe;    /* number of the first that is not yet safe */
     size_t beyond;    /* bytes of messages beyond the safe mark, as credit counts them */
     uint32_t rtt_us;  /* smoothed; 0: not measured */
     uint32_t rtt_var_us;
     uint32_t rtt_min_us;
     uint32_t asked_us; /* last heard, or asked, how far the peer is */
-    uint16_t order;    /* of the latest transmission */
+    uint32_t left_us;  /* date of the latest transmission */
     uint16_t credit;
+    uint8_t unsafe;  /* messages that have a number and are not yet safe */
     uint8_t backoff; /* time-outs in a row */
     uint8_t once_next;
     bool shared; /* the last byte on the line was a delimiter, and the line was never idle since */
     bool ask;
-    uint8_t own[64]; /* the longest message of the link itself is a HELLO_ACK of 61 bytes */
+    uint8_t own[MP_FRAME_AROUND + MP_OWN_MAX];
 };
 
 /* Receiving: mp_link_rx.c. */

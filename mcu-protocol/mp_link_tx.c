@@ -2,18 +2,17 @@
  * What leaves: messages kept until safe, which of them goes next, and which are lost and go again.
  *
  * A line keeps the order of its bytes, so a message is known to be lost as soon as one that left
- * after it has arrived; each transmission carries a running order for that. Where nothing left
- * after it, the peer's word of a damaged frame, and at last a time-out, stand in. Sessions and the
- * link's own messages are mp_link.c's.
+ * after it has arrived; for that no two transmissions have the same time of leaving. Where nothing
+ * left after it, the peer's word of a damaged frame, and at last a time-out, stand in. Sessions and
+ * the link's own messages are mp_link.c's.
  */
 #include "mp_link_parts.h"
 
 #include <string.h>
 
-/* Beside the head of a record: the order of its latest transmission, and when that had left. */
-#define EXTRA_ORDER 4
-#define EXTRA_SENT  6
-#define EXTRA_BYTES 6
+/* A record: its flags, when its latest transmission had left, and the frame. */
+enum tx_field { TX_SIZE, TX_FLAGS, TX_SENT, TX_FRAME = TX_SENT + 4 };
+#define TX_AROUND (TX_FRAME + MP_FRAME_AROUND) /* bytes beside the body */
 
 /* A message's flags: its priority in the low bits, and what has happened to it. */
 #define PRIO_MASK 0x03u
@@ -29,30 +28,58 @@
 #define RTO_MAX_US      250000u
 #define BACKOFF_MAX     2
 #define ASK_US          500000u
-#define COMMAND_NUMBERS 8  /* of the window, kept for commands' results */
-#define RESERVE_MAX     96 /* bytes of memory kept for them and for best effort */
+#define AHEAD_MAX_US    10000u /* frames that leave in one moment are fewer */
+#define COMMAND_NUMBERS 8      /* of the window, kept for commands' results */
+#define RESERVE_MAX     96     /* bytes of memory kept for them and for best effort */
 
 #define NOT_NOW UINT8_MAX
 
+static uint8_t *frame_of(uint8_t *record)
+{
+    return record + TX_FRAME;
+}
+
+static uint8_t number_of(const uint8_t *record)
+{
+    return record[TX_FRAME + MP_FRAME_NUMBER];
+}
+
+static size_t body_len(const uint8_t *record)
+{
+    return (size_t)record[TX_SIZE] - TX_AROUND;
+}
+
+static size_t credit_of(const uint8_t *record)
+{
+    return body_len(record) + MP_CREDIT_EXTRA;
+}
+
 static uint32_t sent_us(const uint8_t *record)
 {
-    return mp_get_u32(record + EXTRA_SENT);
+    return mp_get_u32(record + TX_SENT);
+}
+
+/* How long ago the latest transmission left; those of one moment are dated apart, into the future.
+ */
+static uint32_t waited_us(const struct mp_link *link, const uint8_t *record)
+{
+    uint32_t waited = link->now_us - sent_us(record);
+    return waited > INT32_MAX ? 0 : waited;
+}
+
+static bool left_before(const uint8_t *record, uint32_t us)
+{
+    return (int32_t)(sent_us(record) - us) < 0;
 }
 
 static bool in_flight(const struct mp_link_tx *tx, const uint8_t *record)
 {
-    uint8_t flags = record[MP_RECORD_FLAGS];
-    return (flags & NUMBERED) && !(flags & (RECEIVED | LOST)) && record != tx->sending;
-}
-
-static uint8_t *next_record(const struct mp_link *link, uint8_t *record)
-{
-    return mp_queue_next(&link->tx.queue, record);
+    return (record[TX_FLAGS] & (NUMBERED | RECEIVED | LOST)) == NUMBERED && record != tx->sending;
 }
 
 void mp_tx_init(struct mp_link *link)
 {
-    mp_queue_init(&link->tx.queue, link->config.tx_mem, link->config.tx_bytes, EXTRA_BYTES);
+    mp_queue_init(&link->tx.queue, link->config.tx_mem, link->config.tx_bytes);
 }
 
 /* -- Taking messages in. */
@@ -65,22 +92,19 @@ static size_t reserve(const struct mp_link *link, uint8_t flags)
     return part < RESERVE_MAX ? part : RESERVE_MAX;
 }
 
-static size_t longest(const struct mp_link *link, uint8_t flags)
+/* Longest body that `bytes` of memory hold now, or ever hold. */
+static size_t fits(const struct mp_link *link, uint8_t flags, size_t bytes)
 {
-    size_t memory =
-        link->config.tx_bytes - reserve(link, flags) - mp_queue_need(&link->tx.queue, 0);
+    size_t taken = reserve(link, flags) + TX_AROUND;
     size_t body = link->phase == MP_LINK_UP ? link->peer.max_body : MP_BODY_MAX;
-    return memory < body ? memory : body;
+    size_t room = bytes > taken ? bytes - taken : 0;
+    return room < body ? room : body;
 }
 
 static size_t room(const struct mp_link *link, uint8_t flags)
 {
     const struct mp_queue *queue = &link->tx.queue;
-    size_t taken = reserve(link, flags) + mp_queue_need(queue, 0);
-    size_t left = queue->cap - queue->used;
-    size_t max = longest(link, flags);
-    left = left > taken ? left - taken : 0;
-    return left < max ? left : max;
+    return fits(link, flags, (size_t)(queue->stop - queue->end));
 }
 
 size_t mp_link_room(const struct mp_link *link)
@@ -97,21 +121,23 @@ static int add(struct mp_link *link, uint8_t flags, uint8_t id, const uint8_t *b
 {
     if (id == 0 || id >= MP_FRAME_RELIABLE)
         return MP_ERR_BAD_VALUE;
-    if (len > longest(link, flags))
+    if (len > fits(link, flags, link->config.tx_bytes))
         return MP_ERR_TOO_LONG;
-    if (len > room(link, flags))
-        return MP_ERR_FULL;
-    uint8_t *record = mp_queue_put(&link->tx.queue, id, body, len);
+    uint8_t *record =
+        len > room(link, flags) ? NULL : mp_queue_put(&link->tx.queue, TX_AROUND + len);
     if (record == NULL)
         return MP_ERR_FULL;
-    record[MP_RECORD_FLAGS] = flags;
+    record[TX_FLAGS] = flags;
+    record[TX_FRAME + MP_FRAME_ID] = (uint8_t)(id | (flags & ONCE ? 0 : MP_FRAME_RELIABLE));
+    if (len > 0)
+        memcpy(record + TX_FRAME + MP_FRAME_BODY, body, len);
     return MP_OK;
 }
 
 int mp_link_send(struct mp_link *link, enum mp_priority priority, uint8_t id, const uint8_t *body,
                  size_t len)
 {
-    if (!link->config.role->keeps && link->phase != MP_LINK_UP)
+    if (!mp_link_keeps(link) && link->phase != MP_LINK_UP)
         return MP_ERR_NO_SESSION;
     return add(link, (uint8_t)priority, id, body, len);
 }
@@ -130,8 +156,8 @@ int mp_link_send_once(struct mp_link *link, uint8_t id, const uint8_t *body, siz
 
 bool mp_link_pending(const struct mp_link *link, enum mp_priority priority)
 {
-    for (uint8_t *r = next_record(link, NULL); r != NULL; r = next_record(link, r)) {
-        uint8_t flags = r[MP_RECORD_FLAGS];
+    for (const uint8_t *r = link->tx.queue.mem; r != link->tx.queue.end; r += *r) {
+        uint8_t flags = r[TX_FLAGS];
         if (!(flags & (ONCE | RECEIVED | GONE)) && (flags & PRIO_MASK) <= (uint8_t)priority)
             return true;
     }
@@ -145,16 +171,17 @@ bool mp_link_pending(const struct mp_link *link, enum mp_priority priority)
 static uint8_t *drop(struct mp_link *link, uint8_t *record)
 {
     struct mp_link_tx *tx = &link->tx;
+    size_t size = record[TX_SIZE];
     if (record == tx->sending) {
-        record[MP_RECORD_FLAGS] = GONE;
-        return next_record(link, record);
+        record[TX_FLAGS] = GONE;
+        return record + size;
     }
-    size_t size = mp_queue_take(&tx->queue, record);
+    mp_queue_take(&tx->queue, record);
     if (tx->sending > record) {
         tx->sending -= size;
-        tx->framer.body -= size;
+        mp_framer_moved(&tx->framer, size);
     }
-    return mp_queue_here(&tx->queue, record);
+    return record;
 }
 
 void mp_tx_begin_session(struct mp_link *link, uint16_t credit)
@@ -166,27 +193,22 @@ void mp_tx_begin_session(struct mp_link *link, uint16_t credit)
     tx->backoff = 0;
     tx->once_next = 0;
     tx->asked_us = link->now_us;
-    for (uint8_t *r = next_record(link, NULL); r != NULL; r = next_record(link, r)) {
-        uint8_t flags = r[MP_RECORD_FLAGS];
-        if (flags & NUMBERED)
-            r[MP_RECORD_FLAGS] = (uint8_t)((flags & ~RECEIVED) | LOST | AGAIN);
-    }
+    for (uint8_t *r = tx->queue.mem; r != tx->queue.end; r += *r)
+        if (r[TX_FLAGS] & NUMBERED)
+            r[TX_FLAGS] = (uint8_t)((r[TX_FLAGS] & ~RECEIVED) | LOST | AGAIN);
 }
 
 void mp_tx_end_session(struct mp_link *link)
 {
-    bool all = !link->config.role->keeps;
-    uint8_t *record = next_record(link, NULL);
-    while (record != NULL) {
-        if (all || (record[MP_RECORD_FLAGS] & ONCE))
-            record = drop(link, record);
-        else
-            record = next_record(link, record);
-    }
+    struct mp_link_tx *tx = &link->tx;
+    bool all = !mp_link_keeps(link);
+    uint8_t *r = tx->queue.mem;
+    while (r != tx->queue.end)
+        r = all || (r[TX_FLAGS] & ONCE) ? drop(link, r) : r + *r;
     if (all) {
-        link->tx.next = 0;
-        link->tx.safe = 0;
-        link->tx.beyond = 0;
+        tx->unsafe = 0;
+        tx->safe = 0;
+        tx->beyond = 0;
     }
 }
 
@@ -195,20 +217,18 @@ void mp_tx_end_session(struct mp_link *link)
 static bool window_open(const struct mp_link *link, const uint8_t *record)
 {
     const struct mp_link_tx *tx = &link->tx;
-    uint32_t numbers = MP_LINK_WINDOW;
-    if ((record[MP_RECORD_FLAGS] & PRIO_MASK) != MP_PRIO_COMMAND)
-        numbers -= COMMAND_NUMBERS;
-    if (tx->next - tx->safe >= numbers)
+    bool command = (record[TX_FLAGS] & PRIO_MASK) == MP_PRIO_COMMAND;
+    if (tx->unsafe >= (command ? MP_LINK_WINDOW : MP_LINK_WINDOW - COMMAND_NUMBERS))
         return false;
-    return tx->beyond == 0 || tx->beyond + record[MP_RECORD_LEN] + MP_CREDIT_EXTRA <= tx->credit;
+    return tx->beyond == 0 || tx->beyond + credit_of(record) <= tx->credit;
 }
 
 /* The lower, the sooner: lost messages by number, then new ones by priority. */
 static uint8_t rank(const struct mp_link *link, const uint8_t *record)
 {
-    uint8_t flags = record[MP_RECORD_FLAGS];
+    uint8_t flags = record[TX_FLAGS];
     uint8_t by_priority = (uint8_t)(MP_LINK_WINDOW + (flags & PRIO_MASK));
-    if ((flags & GONE) || record[MP_RECORD_LEN] > link->peer.max_body)
+    if ((flags & GONE) || body_len(record) > link->peer.max_body)
         return NOT_NOW;
     if (flags & ONCE)
         return by_priority;
@@ -216,7 +236,7 @@ static uint8_t rank(const struct mp_link *link, const uint8_t *record)
     if (link->tx.credit == 0)
         return NOT_NOW;
     if (flags & LOST)
-        return (uint8_t)(record[MP_RECORD_NUMBER] - link->tx.safe);
+        return (uint8_t)(number_of(record) - link->tx.safe);
     return !(flags & NUMBERED) && window_open(link, record) ? by_priority : NOT_NOW;
 }
 
@@ -224,7 +244,7 @@ static uint8_t *choose(const struct mp_link *link)
 {
     uint8_t best = NOT_NOW;
     uint8_t *chosen = NULL;
-    for (uint8_t *r = next_record(link, NULL); r != NULL; r = next_record(link, r)) {
+    for (uint8_t *r = link->tx.queue.mem; r != link->tx.queue.end; r += *r) {
         uint8_t here = rank(link, r);
         if (here < best) {
             best = here;
@@ -237,102 +257,92 @@ static uint8_t *choose(const struct mp_link *link)
 static void stamp(struct mp_link *link, uint8_t *record)
 {
     struct mp_link_tx *tx = &link->tx;
-    uint8_t flags = record[MP_RECORD_FLAGS];
+    uint8_t flags = record[TX_FLAGS];
     if (flags & NUMBERED) {
-        flags = (uint8_t)((flags & ~LOST) | AGAIN);
+        record[TX_FLAGS] = (uint8_t)((flags & ~LOST) | AGAIN);
         link->stats.resent++;
     } else {
-        flags |= NUMBERED;
-        record[MP_RECORD_NUMBER] = (uint8_t)tx->next++;
-        tx->beyond += (size_t)record[MP_RECORD_LEN] + MP_CREDIT_EXTRA;
+        record[TX_FLAGS] = flags | NUMBERED;
+        record[TX_FRAME + MP_FRAME_NUMBER] = (uint8_t)(tx->safe + tx->unsafe++);
+        tx->beyond += credit_of(record);
     }
-    record[MP_RECORD_FLAGS] = flags;
-    mp_put_u16(record + EXTRA_ORDER, ++tx->order);
 }
 
-static void stamp_once(struct mp_link *link, uint8_t *record)
+static void stamp_once(struct mp_link *link, uint8_t *frame, size_t len)
 {
-    if (record[MP_RECORD_ID] >= MP_COUNTED)
-        record[MP_RECORD_NUMBER] = link->tx.once_next++;
+    if (frame[MP_FRAME_ID] >= MP_COUNTED)
+        frame[MP_FRAME_NUMBER] = link->tx.once_next++;
     if (link->io.leaving != NULL)
-        link->io.leaving(link->io.user, record[MP_RECORD_ID],
-                         mp_queue_body(&link->tx.queue, record), record[MP_RECORD_LEN],
+        link->io.leaving(link->io.user, frame[MP_FRAME_ID], frame + MP_FRAME_BODY, len,
                          link->now_us);
 }
 
-static void begin_frame(struct mp_link *link, const struct mp_link_frame *frame)
+static uint8_t *next_message(struct mp_link *link, size_t *len)
 {
-    struct mp_message message = {.id = frame->id,
-                                 .reliable = frame->reliable,
-                                 .number = frame->number,
-                                 .body = frame->body,
-                                 .len = frame->len};
-    uint8_t id = (uint8_t)(frame->id | (frame->reliable ? MP_FRAME_RELIABLE : 0));
-    mp_framer_begin(&link->tx.framer, id, frame->tag, frame->number, frame->body, frame->len,
-                    link->tx.shared);
-    link->stats.frames_out++;
-    if (link->io.trace != NULL)
-        link->io.trace(link->io.user, true, &message);
-}
-
-static void begin_record(struct mp_link *link, uint8_t *record)
-{
-    bool reliable = !(record[MP_RECORD_FLAGS] & ONCE);
-    if (reliable)
-        stamp(link, record);
+    uint8_t *record = choose(link);
+    if (record == NULL)
+        return NULL;
+    uint8_t *frame = frame_of(record);
+    *len = body_len(record);
+    frame[MP_FRAME_TAG] = link->tag;
+    if (record[TX_FLAGS] & ONCE)
+        stamp_once(link, frame, *len);
     else
-        stamp_once(link, record);
-    struct mp_link_frame frame = {.id = record[MP_RECORD_ID],
-                                  .reliable = reliable,
-                                  .tag = link->tag,
-                                  .number = record[MP_RECORD_NUMBER],
-                                  .body = mp_queue_body(&link->tx.queue, record),
-                                  .len = record[MP_RECORD_LEN]};
+        stamp(link, record);
     link->tx.sending = record;
-    begin_frame(link, &frame);
+    return frame;
 }
 
-static bool begin_next(struct mp_link *link)
+uint8_t *mp_tx_next_frame(struct mp_link *link, size_t *len)
 {
-    struct mp_link_frame own = {.body = link->tx.own};
-    int len = mp_link_own(link, &own);
-    if (len >= 0) {
-        own.len = (size_t)len;
-        begin_frame(link, &own);
-        return true;
-    }
-    uint8_t *record = link->phase == MP_LINK_UP ? choose(link) : NULL;
-    if (record != NULL)
-        begin_record(link, record);
-    return record != NULL;
+    uint8_t *frame = link->tx.own;
+    int own = mp_link_own(link, frame);
+    if (own >= 0)
+        *len = (size_t)own;
+    else if (link->phase == MP_LINK_UP)
+        frame = next_message(link, len);
+    else
+        frame = NULL;
+    link->tx.shared = link->tx.shared && frame != NULL;
+    if (frame == NULL)
+        return NULL;
+    link->stats.frames_out++;
+    mp_link_trace(link, true, frame, *len);
+    return frame;
 }
 
-static void frame_left(struct mp_link *link)
+void mp_tx_frame_left(struct mp_link *link)
 {
-    uint8_t *record = link->tx.sending;
-    link->tx.sending = NULL;
-    link->tx.shared = true;
+    struct mp_link_tx *tx = &link->tx;
+    uint8_t *record = tx->sending;
+    tx->sending = NULL;
+    tx->shared = true;
     if (record == NULL)
         return;
-    if (record[MP_RECORD_FLAGS] & (ONCE | GONE))
+    if (record[TX_FLAGS] & (ONCE | GONE)) {
         drop(link, record);
-    else
-        mp_put_u32(record + EXTRA_SENT, link->now_us);
+        return;
+    }
+    uint32_t ahead = tx->left_us - link->now_us;
+    tx->left_us = ahead < AHEAD_MAX_US ? tx->left_us + 1 : link->now_us;
+    mp_put_u32(record + TX_SENT, tx->left_us);
 }
 
 size_t mp_link_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us)
 {
-    struct mp_framer *framer = &link->tx.framer;
-    size_t n = 0;
+    struct mp_link_tx *tx = &link->tx;
+    size_t n = 0, len = 0;
     link->now_us = now_us;
     while (n < cap) {
-        if (mp_framer_idle(framer) && !begin_next(link)) {
-            link->tx.shared = false;
-            break;
+        if (mp_framer_idle(&tx->framer)) {
+            uint8_t *frame = mp_tx_next_frame(link, &len);
+            if (frame == NULL)
+                break;
+            mp_framer_begin(&tx->framer, frame, len, tx->shared);
         }
-        n += mp_framer_read(framer, out + n, cap - n);
-        if (mp_framer_idle(framer))
-            frame_left(link);
+        n += mp_framer_read(&tx->framer, out + n, cap - n);
+        if (mp_framer_idle(&tx->framer))
+            mp_tx_frame_left(link);
     }
     link->stats.bytes_out += (uint32_t)n;
     return n;
@@ -340,20 +350,10 @@ size_t mp_link_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t n
 
 /* -- Learning what arrived. */
 
-static bool reported(const struct mp_link *link, const uint8_t *record, uint8_t ahead,
-                     const struct mp_ack *ack)
-{
-    uint8_t number = (uint8_t)(record[MP_RECORD_NUMBER] - link->tx.safe);
-    if (number < ahead)
-        return true;
-    size_t bit = (size_t)number - ahead - 1;
-    return number > ahead && bit / 8 < ack->bitmap_len && (ack->bitmap[bit / 8] >> (bit % 8)) & 1;
-}
-
 /* Whether word of the latest transmission can be back already. */
 static bool back_by_now(const struct mp_link *link, const uint8_t *record)
 {
-    return link->now_us - sent_us(record) >= link->tx.rtt_min_us / 2;
+    return waited_us(link, record) >= link->tx.rtt_min_us / 2;
 }
 
 /* Each message counts, not only the newest of an ack: where bytes come in lumps (a USB adapter with
@@ -374,51 +374,65 @@ static void measure(struct mp_link *link, uint32_t rtt_us)
     link->stats.rtt_us = tx->rtt_us;
 }
 
-/* Marks what the ack reports; returns the record that left last among the news, NULL if there are
- * none that tell about others. */
-static uint8_t *mark_received(struct mp_link *link, uint8_t ahead, const struct mp_ack *ack)
+static bool reported(uint8_t number, uint8_t ahead, const struct mp_ack *ack)
 {
-    uint8_t *newest = NULL;
-    for (uint8_t *r = next_record(link, NULL); r != NULL; r = next_record(link, r)) {
-        uint8_t flags = r[MP_RECORD_FLAGS];
-        if (!(flags & NUMBERED) || (flags & RECEIVED) || !reported(link, r, ahead, ack))
-            continue;
-        r[MP_RECORD_FLAGS] = (uint8_t)((flags & ~LOST) | RECEIVED);
-        link->tx.backoff = 0;
-        if (r == link->tx.sending || ((flags & AGAIN) && !back_by_now(link, r)))
-            continue;
-        if (!(flags & AGAIN))
-            measure(link, link->now_us - sent_us(r));
-        if (newest == NULL ||
-            (int16_t)(mp_get_u16(r + EXTRA_ORDER) - mp_get_u16(newest + EXTRA_ORDER)) > 0)
-            newest = r;
-    }
-    return newest;
+    if (number < ahead)
+        return true;
+    size_t bit = (size_t)number - ahead - 1;
+    return number > ahead && bit / 8 < ack->bitmap_len && (ack->bitmap[bit / 8] >> (bit % 8)) & 1;
 }
 
-/* What left before `newest` and has not arrived never will. Returns whether there was any. */
-static bool mark_overtaken(struct mp_link *link, const uint8_t *newest)
+/* The peer has it. Returns whether that tells about what left before. */
+static bool mark_received(struct mp_link *link, uint8_t *record)
 {
-    bool any = false;
-    for (uint8_t *r = next_record(link, NULL); r != NULL; r = next_record(link, r)) {
-        if (!in_flight(&link->tx, r) ||
-            (int16_t)(mp_get_u16(newest + EXTRA_ORDER) - mp_get_u16(r + EXTRA_ORDER)) <= 0)
-            continue;
-        r[MP_RECORD_FLAGS] |= LOST;
-        any = true;
-    }
-    return any;
+    uint8_t flags = record[TX_FLAGS];
+    record[TX_FLAGS] = (uint8_t)((flags & ~LOST) | RECEIVED);
+    link->tx.backoff = 0;
+    if (record == link->tx.sending || ((flags & AGAIN) && !back_by_now(link, record)))
+        return false;
+    if (!(flags & AGAIN))
+        measure(link, waited_us(link, record));
+    return true;
 }
 
 static uint8_t *oldest_in_flight(const struct mp_link *link)
 {
+    const struct mp_link_tx *tx = &link->tx;
     uint8_t *oldest = NULL;
-    for (uint8_t *r = next_record(link, NULL); r != NULL; r = next_record(link, r))
-        if (in_flight(&link->tx, r) &&
-            (oldest == NULL ||
-             (int16_t)(mp_get_u16(oldest + EXTRA_ORDER) - mp_get_u16(r + EXTRA_ORDER)) > 0))
+    for (uint8_t *r = tx->queue.mem; r != tx->queue.end; r += *r)
+        if (in_flight(tx, r) && (oldest == NULL || left_before(r, sent_us(oldest))))
             oldest = r;
     return oldest;
+}
+
+/* Marks what the ack reports and lets go what is safe; returns whether anything is found lost:
+ * what left before the newest that has arrived, and has not arrived, never will. */
+static bool take_report(struct mp_link *link, uint8_t ahead, uint8_t safe, const struct mp_ack *ack)
+{
+    struct mp_link_tx *tx = &link->tx;
+    uint32_t newest_us = 0;
+    bool news = false, lost = false;
+    uint8_t *r = tx->queue.mem;
+    while (r != tx->queue.end) {
+        uint8_t number = (uint8_t)(number_of(r) - tx->safe);
+        bool numbered = (r[TX_FLAGS] & NUMBERED) != 0;
+        if (numbered && !(r[TX_FLAGS] & RECEIVED) && reported(number, ahead, ack) &&
+            mark_received(link, r) && (!news || !left_before(r, newest_us))) {
+            newest_us = sent_us(r);
+            news = true;
+        }
+        if (numbered && number < safe) {
+            tx->beyond -= credit_of(r);
+            r = drop(link, r);
+        } else {
+            r += *r;
+        }
+    }
+    while (news && (r = oldest_in_flight(link)) != NULL && left_before(r, newest_us)) {
+        r[TX_FLAGS] |= LOST;
+        lost = true;
+    }
+    return lost;
 }
 
 /* The peer saw a damaged frame: most likely the one after the newest that it reported. */
@@ -426,48 +440,31 @@ static void on_bad_frame(struct mp_link *link)
 {
     uint8_t *record = oldest_in_flight(link);
     if (record != NULL && back_by_now(link, record))
-        record[MP_RECORD_FLAGS] |= LOST;
-}
-
-static void release(struct mp_link *link, uint8_t count)
-{
-    struct mp_link_tx *tx = &link->tx;
-    uint8_t *record = next_record(link, NULL);
-    if (count == 0)
-        return;
-    while (record != NULL) {
-        if ((record[MP_RECORD_FLAGS] & NUMBERED) &&
-            (uint8_t)(record[MP_RECORD_NUMBER] - tx->safe) < count) {
-            tx->beyond -= (size_t)record[MP_RECORD_LEN] + MP_CREDIT_EXTRA;
-            record = drop(link, record);
-        } else {
-            record = next_record(link, record);
-        }
-    }
-    tx->safe += count;
-    if (link->io.safe != NULL)
-        link->io.safe(link->io.user, tx->safe);
+        record[TX_FLAGS] |= LOST;
 }
 
 void mp_tx_on_ack(struct mp_link *link, uint8_t next, const struct mp_ack *ack)
 {
     struct mp_link_tx *tx = &link->tx;
     uint8_t ahead = (uint8_t)(next - tx->safe);
-    uint8_t unsafe = (uint8_t)(next - ack->safe);
+    uint8_t safe = (uint8_t)(ack->safe - tx->safe);
     /* An ack that was overtaken by a later one reaches back before the safe mark: old news. */
-    if (ahead > tx->next - tx->safe)
+    if (ahead > tx->unsafe)
         return;
+    if (safe > ahead)
+        safe = 0;
     tx->credit = ack->credit;
     tx->asked_us = link->now_us;
-    uint8_t *newest = mark_received(link, ahead, ack);
-    bool overtaken = newest != NULL && mark_overtaken(link, newest);
-    if ((ack->flags & MP_ACK_BAD_FRAME) && !overtaken)
+    bool lost = take_report(link, ahead, safe, ack);
+    if ((ack->flags & MP_ACK_BAD_FRAME) && !lost)
         on_bad_frame(link);
     /* The damaged frame may have been our ack, and nothing else would bring its news again. */
     if (ack->flags & (MP_ACK_BAD_FRAME | MP_ACK_ASK))
         link->due |= MP_DUE_ACK;
-    if (unsafe < ahead)
-        release(link, (uint8_t)(ahead - unsafe));
+    tx->safe += safe;
+    tx->unsafe = (uint8_t)(tx->unsafe - safe);
+    if (safe > 0 && link->io.safe != NULL)
+        link->io.safe(link->io.user, tx->safe);
 }
 
 /* -- Time. */
@@ -488,7 +485,7 @@ static uint32_t timeout_us(const struct mp_link *link)
 static uint32_t poll_ask(struct mp_link *link)
 {
     uint32_t waited = link->now_us - link->tx.asked_us;
-    if (!mp_link_pending(link, MP_PRIO_BULK) && link->tx.next == link->tx.safe)
+    if (!mp_link_pending(link, MP_PRIO_BULK) && link->tx.unsafe == 0)
         return MP_NEVER;
     if (waited < ASK_US)
         return ASK_US - waited;
@@ -503,11 +500,11 @@ uint32_t mp_tx_poll(struct mp_link *link)
     uint8_t *record = oldest_in_flight(link);
     if (record == NULL)
         return poll_ask(link);
-    uint32_t waited = link->now_us - sent_us(record);
+    uint32_t waited = waited_us(link, record);
     uint32_t wait = timeout_us(link);
     if (waited < wait)
         return wait - waited;
-    record[MP_RECORD_FLAGS] |= LOST;
+    record[TX_FLAGS] |= LOST;
     if (link->tx.backoff < BACKOFF_MAX)
         link->tx.backoff++;
     return timeout_us(link);

@@ -1,10 +1,11 @@
 /*
- * mp_queue.h - messages in a piece of the caller's memory, oldest first, taken out from anywhere.
+ * mp_queue.h - records in a piece of the caller's memory, oldest first, taken out from anywhere.
  *
- * One record is [length][id][number][flags], `extra` bytes for the user, and the body. Taking one
- * out moves the younger ones down, so records hold no padding and never fragment; whoever keeps a
- * pointer into the queue corrects it (see mp_queue_take). When full, mp_queue_put says so and keeps
- * nothing.
+ * The first byte of a record is its size; the rest is the user's. Taking one out moves the younger
+ * ones down, so records hold no padding and never fragment; whoever keeps a pointer into the queue
+ * corrects it (see mp_queue_take). When full, mp_queue_put says so and keeps nothing.
+ *
+ *     for (uint8_t *r = queue.mem; r != queue.end; r += *r)
  */
 #ifndef MP_QUEUE_H
 #define MP_QUEUE_H
@@ -12,35 +13,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MP_RECORD_HEAD 4
-
-enum mp_record_field { MP_RECORD_LEN, MP_RECORD_ID, MP_RECORD_NUMBER, MP_RECORD_FLAGS };
+#define MP_RECORD_MAX UINT8_MAX
 
 struct mp_queue {
     uint8_t *mem;
-    size_t cap, used;
-    uint8_t extra;
+    uint8_t *end;  /* of the records */
+    uint8_t *stop; /* of the memory */
 };
 
-void mp_queue_init(struct mp_queue *queue, uint8_t *mem, size_t cap, uint8_t extra);
+void mp_queue_init(struct mp_queue *queue, uint8_t *mem, size_t cap);
 
-/* Appends a record with number, flags and extra bytes zero. Returns it, or NULL when there is no
- * room. `len` is at most 255. */
-uint8_t *mp_queue_put(struct mp_queue *queue, uint8_t id, const uint8_t *body, size_t len);
-
-/* Walks: begin with NULL; NULL at the end. */
-uint8_t *mp_queue_next(const struct mp_queue *queue, uint8_t *record);
-
-/* The record that begins at `record`, after one was taken out there; NULL at the end. */
-uint8_t *mp_queue_here(const struct mp_queue *queue, uint8_t *record);
-
-uint8_t *mp_queue_body(const struct mp_queue *queue, uint8_t *record);
-
-/* Bytes of memory a body of `len` needs. */
-size_t mp_queue_need(const struct mp_queue *queue, size_t len);
+/* Appends a record of `size` bytes, at most MP_RECORD_MAX, zero behind the first. Returns it, or
+ * NULL when there is no room. */
+uint8_t *mp_queue_put(struct mp_queue *queue, size_t size);
 
 /* Takes the record out; what followed begins at `record` now. Pointers behind it must go down by
- * the returned number of bytes. */
-size_t mp_queue_take(struct mp_queue *queue, uint8_t *record);
+ * the size it had. */
+void mp_queue_take(struct mp_queue *queue, uint8_t *record);
 
 #endif

@@ -77,12 +77,12 @@ static size_t fill_command(struct noise *n, uint8_t *body, uint16_t request)
 
 /* The content ends in a zero when the CRC's high byte is one. That byte depends on the last byte of
  * the body one to one. */
-static uint8_t last_for_trailing_zero(const uint8_t *head, const uint8_t *body, size_t len)
+static uint8_t last_for_trailing_zero(const uint8_t *frame, const uint8_t *body, size_t len)
 {
     uint16_t crc = MP_CRC16_START;
     unsigned x = 0;
-    for (size_t i = 0; i < MP_FRAME_HEAD; i++)
-        crc = mp_crc16_update(crc, head[i]);
+    for (size_t i = MP_FRAME_ID; i < MP_FRAME_BODY; i++)
+        crc = mp_crc16_update(crc, frame[i]);
     for (size_t i = 0; i + 1 < len; i++)
         crc = mp_crc16_update(crc, body[i]);
     while (mp_crc16_update(crc, (uint8_t)x) >> 8 != 0xff)
@@ -90,8 +90,9 @@ static uint8_t last_for_trailing_zero(const uint8_t *head, const uint8_t *body, 
     return (uint8_t)x;
 }
 
-static size_t fill(struct noise *n, const uint8_t *head, uint8_t *body)
+static size_t fill(struct noise *n, uint8_t *frame)
 {
+    uint8_t *body = frame + MP_FRAME_BODY;
     if (n->c->payload == NOISE_COMMAND)
         return fill_command(n, body, (uint16_t)draw(n));
     for (size_t b = 0; b < BODY; b++)
@@ -101,7 +102,7 @@ static size_t fill(struct noise *n, const uint8_t *head, uint8_t *body)
             if (b + 8 >= BODY || below(n, 2) == 0)
                 body[b] = 0;
     if (n->c->payload == NOISE_TRAILING)
-        body[BODY - 1] = last_for_trailing_zero(head, body, BODY);
+        body[BODY - 1] = last_for_trailing_zero(frame, body, BODY);
     return BODY;
 }
 
@@ -112,21 +113,20 @@ static void note_content(struct sent *s)
     mp_deframer_init(&deframer, mem, MP_BODY_MAX);
     for (size_t i = 0; i < s->wire_len; i++)
         (void)mp_deframer_byte(&deframer, s->wire[i]);
-    s->content_len = deframer.len;
-    memcpy(s->content, mem, deframer.len);
+    s->content_len = (uint8_t)(deframer.body_len + MP_FRAME_AROUND);
+    memcpy(s->content, mem, s->content_len);
 }
 
 static void make(struct noise *n, struct sent *s)
 {
     uint8_t id = n->c->payload == NOISE_COMMAND ? MP_MSG_COMMAND : MP_MSG_READINGS;
-    uint8_t head[MP_FRAME_HEAD] = {(uint8_t)(id | MP_FRAME_RELIABLE), (uint8_t)draw(n),
+    uint8_t frame[MP_FRAME_MAX] = {0, (uint8_t)(id | MP_FRAME_RELIABLE), (uint8_t)draw(n),
                                    (uint8_t)draw(n)};
-    uint8_t body[MP_BODY_MAX];
     struct mp_framer framer = {0};
     bool shared =
         n->c->spacing == NOISE_SHARED || (n->c->spacing == NOISE_MIXED && below(n, 2) == 0);
-    size_t len = fill(n, head, body);
-    mp_framer_begin(&framer, head[0], head[1], head[2], body, len, shared);
+    size_t len = fill(n, frame);
+    mp_framer_begin(&framer, frame, len, shared);
     s->wire_len = (uint8_t)mp_framer_read(&framer, s->wire, sizeof s->wire);
     note_content(s);
 }
@@ -242,7 +242,8 @@ static bool was_sent(const struct noise *n)
 {
     for (size_t back = 0; back < 3; back++) {
         const struct sent *s = &n->ring[(n->at + RING + 1 - back) % RING];
-        if (s->content_len == n->deframer.len && memcmp(s->content, n->mem, s->content_len) == 0)
+        if (s->content_len == n->deframer.body_len + MP_FRAME_AROUND &&
+            memcmp(s->content, n->mem, s->content_len) == 0)
             return true;
     }
     return false;
@@ -251,9 +252,9 @@ static bool was_sent(const struct noise *n)
 static bool command_passes(const struct noise *n)
 {
     struct mp_command m;
-    const uint8_t *body = n->mem + MP_FRAME_HEAD;
-    size_t len = (size_t)n->deframer.len - MP_FRAME_HEAD - MP_FRAME_TAIL;
-    return (n->mem[0] & 0x7f) == MP_MSG_COMMAND && mp_decode_command(body, len, &m) == 0 &&
+    const uint8_t *body = n->mem + MP_FRAME_BODY;
+    size_t len = n->deframer.body_len;
+    return (n->mem[MP_FRAME_ID] & 0x7f) == MP_MSG_COMMAND && mp_decode_command(body, len, &m) == 0 &&
            mp_seal(NONCE, MP_MSG_COMMAND, body, MP_COMMAND_SEALED) == m.crc;
 }
 
@@ -261,9 +262,9 @@ static bool command_passes(const struct noise *n)
 static bool act_was_sent(const struct noise *n)
 {
     for (size_t i = 0; i < RING; i++)
-        if (n->ring[i].content_len == n->deframer.len &&
-            memcmp(n->ring[i].content + MP_FRAME_HEAD, n->mem + MP_FRAME_HEAD,
-                   (size_t)n->deframer.len - MP_FRAME_HEAD - MP_FRAME_TAIL) == 0)
+        if (n->ring[i].content_len == n->deframer.body_len + MP_FRAME_AROUND &&
+            memcmp(n->ring[i].content + MP_FRAME_BODY, n->mem + MP_FRAME_BODY,
+                   n->deframer.body_len) == 0)
             return true;
     return false;
 }
@@ -365,11 +366,11 @@ uint64_t noise_lock_in(uint8_t filling, uint64_t seed, uint64_t starts)
 {
     struct noise n = {.random = seed};
     struct mp_framer framer = {0};
-    uint8_t body[LOCK_BODY], wire[WIRE_MAX];
+    uint8_t frame[LOCK_BODY + MP_FRAME_AROUND] = {0, MP_MSG_READINGS | MP_FRAME_RELIABLE, 1, filling};
+    uint8_t wire[WIRE_MAX];
     uint64_t locked = 0;
-    memset(body, filling, sizeof body);
-    mp_framer_begin(&framer, MP_MSG_READINGS | MP_FRAME_RELIABLE, 1, filling, body, sizeof body,
-                    true);
+    memset(frame + MP_FRAME_BODY, filling, LOCK_BODY);
+    mp_framer_begin(&framer, frame, LOCK_BODY, true);
     size_t period = mp_framer_read(&framer, wire, sizeof wire);
     for (uint64_t i = 0; i < starts; i++)
         locked += locks_in(wire, period, below(&n, (uint32_t)period));

@@ -1,6 +1,7 @@
 /*
  * Frames: what goes in comes out, whatever is cut, damaged or repeated on the way costs the least.
  */
+#include "mp_fast.h"
 #include "mp_crc.h"
 #include "mp_frame.h"
 
@@ -27,12 +28,26 @@ static uint8_t random_byte(void)
     return (uint8_t)(seed >> 24);
 }
 
+static void lay_out(uint8_t *frame, uint8_t number, const uint8_t *body, size_t len)
+{
+    frame[MP_FRAME_ID] = 0x20;
+    frame[MP_FRAME_TAG] = 0x55;
+    frame[MP_FRAME_NUMBER] = number;
+    if (len > 0)
+        memcpy(frame + MP_FRAME_BODY, body, len);
+}
+
 static void put(struct line *line, uint8_t number, const uint8_t *body, size_t len, bool shared)
 {
     struct mp_framer framer = {0};
-    mp_framer_begin(&framer, 0x20, 0x55, number, body, len, shared);
+    uint8_t frame[MP_FRAME_MAX];
+    lay_out(frame, number, body, len);
+    mp_framer_begin(&framer, frame, len, shared);
     line->len += mp_framer_read(&framer, line->bytes + line->len, LINE_MAX - line->len);
     assert_true(mp_framer_idle(&framer));
+    assert_int_equal(frame[MP_FRAME_NUMBER], number);
+    if (len > 0)
+        assert_memory_equal(frame + MP_FRAME_BODY, body, len); /* whole again */
 }
 
 /* Counts the frames in the bytes; numbers[] gets those of the first ones. */
@@ -47,7 +62,7 @@ static size_t count(const uint8_t *bytes, size_t n, uint8_t *numbers, size_t *ba
         enum mp_deframed got = mp_deframer_byte(&deframer, bytes[i]);
         *bad += got == MP_DEFRAMED_BAD;
         if (got == MP_DEFRAMED_FRAME && frames < 16)
-            numbers[frames++] = mem[2];
+            numbers[frames++] = mem[MP_FRAME_NUMBER];
     }
     return frames;
 }
@@ -88,11 +103,11 @@ static void every_body_length_and_content_comes_back(void **state)
             for (size_t i = 0; i < line.len; i++)
                 got = mp_deframer_byte(&deframer, line.bytes[i]);
             assert_int_equal(got, MP_DEFRAMED_FRAME);
-            assert_int_equal(deframer.len, len + 5);
-            assert_int_equal(mem[0], 0x20);
-            assert_int_equal(mem[1], 0x55);
-            assert_int_equal(mem[2], 7);
-            assert_memory_equal(mem + 3, body, len);
+            assert_int_equal(deframer.body_len, len);
+            assert_int_equal(mem[MP_FRAME_ID], 0x20);
+            assert_int_equal(mem[MP_FRAME_TAG], 0x55);
+            assert_int_equal(mem[MP_FRAME_NUMBER], 7);
+            assert_memory_equal(mem + MP_FRAME_BODY, body, len);
         }
 }
 
@@ -104,9 +119,10 @@ static void a_frame_read_in_any_pieces_is_the_same(void **state)
     put(&whole, 0, body, sizeof body, false);
     for (size_t step = 1; step < whole.len; step++) {
         struct mp_framer framer = {0};
-        uint8_t out[64];
+        uint8_t out[64], frame[MP_FRAME_MAX];
         size_t n = 0;
-        mp_framer_begin(&framer, 0x20, 0x55, 0, body, sizeof body, false);
+        lay_out(frame, 0, body, sizeof body);
+        mp_framer_begin(&framer, frame, sizeof body, false);
         while (!mp_framer_idle(&framer))
             n += mp_framer_read(&framer, out + n, step);
         assert_int_equal(n, whole.len);
@@ -227,7 +243,7 @@ static void a_trailing_zero_dropped_or_added_is_seen(void **state)
 
 static void a_frame_longer_than_the_memory_is_bad_and_touches_nothing_behind(void **state)
 {
-    uint8_t body[MP_BODY_MAX] = {1}, mem[MP_FRAME_HEAD + MP_BODY_MIN + MP_FRAME_TAIL + 1];
+    uint8_t body[MP_BODY_MAX] = {1}, mem[MP_FRAME_AROUND + MP_BODY_MIN + 1];
     struct mp_deframer deframer;
     struct line line = {.len = 0};
     enum mp_deframed got = MP_DEFRAMED_MORE;
@@ -250,9 +266,88 @@ static void delimiters_alone_are_no_bad_frames(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* A body with a zero in one of `sparse` bytes. */
+static void fill(uint8_t *body, size_t len, unsigned sparse)
+{
+    for (size_t i = 0; i < len; i++)
+        body[i] = random_byte() % sparse == 0 ? 0 : random_byte();
+}
+
+static void fast_and_streaming_encoders_agree_in_any_pieces(void **state)
+{
+    (void)state;
+    for (size_t round = 0; round < 4000; round++) {
+        size_t len = round % (MP_BODY_MAX + 1), n = 0;
+        uint8_t body[MP_BODY_MAX], frame[MP_FRAME_MAX], out[MP_FRAME_MAX + 2];
+        struct line line = {.len = 0};
+        struct mp_framer framer = {0};
+        fill(body, len, 1u + random_byte() % 40u);
+        lay_out(frame, 3, body, len);
+        put(&line, 3, body, len, round % 2 == 0);
+        mp_fast_begin(&framer, frame, len, round % 2 == 0);
+        while (!mp_framer_idle(&framer)) {
+            size_t piece = random_byte() % 90u;
+            piece = piece < sizeof out - n ? piece : sizeof out - n;
+            n += round % 3 == 0 ? mp_framer_read(&framer, out + n, piece)
+                                : mp_fast_read(&framer, out + n, piece);
+        }
+        assert_int_equal(n, line.len);
+        assert_memory_equal(out, line.bytes, n);
+        assert_int_equal(frame[MP_FRAME_NUMBER], 3);
+        if (len > 0)
+            assert_memory_equal(frame + MP_FRAME_BODY, body, len);
+    }
+}
+
+/* What a decoder says to a line, as text: a letter for each end of something. */
+static size_t hear(const struct line *line, bool fast, uint8_t *said)
+{
+    uint8_t mem[MP_FRAME_AROUND + MP_BODY_MIN];
+    struct mp_deframer deframer;
+    size_t count = 0, used;
+    mp_deframer_init(&deframer, mem, MP_BODY_MIN);
+    for (size_t at = 0; at < line->len; at += used) {
+        size_t n = line->len - at, piece = 1u + random_byte();
+        n = n < piece ? n : piece;
+        enum mp_deframed got = fast ? mp_fast_take(&deframer, line->bytes + at, n, &used)
+                                    : mp_deframer_take(&deframer, line->bytes + at, n, &used);
+        if (got == MP_DEFRAMED_BAD)
+            said[count++] = 0;
+        if (got == MP_DEFRAMED_FRAME) {
+            said[count++] = (uint8_t)(1 + deframer.body_len);
+            memcpy(said + count, mem + MP_FRAME_ID, 3u + deframer.body_len);
+            count += 3u + deframer.body_len;
+        }
+    }
+    return count;
+}
+
+static void fast_and_streaming_decoders_agree_about_any_bytes(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 1000; round++) {
+        static uint8_t one[LINE_MAX], other[LINE_MAX];
+        uint8_t body[MP_BODY_MIN + 1];
+        struct line line = {.len = 0};
+        for (uint8_t i = 0; i < 20; i++) {
+            size_t len = random_byte() % sizeof body;
+            fill(body, len, 1u + random_byte() % 40u);
+            put(&line, i, body, len, random_byte() % 2 == 0);
+        }
+        for (int i = 0; i < round % 8; i++)
+            line.bytes[((size_t)random_byte() << 8 | random_byte()) % line.len] = random_byte() & 3;
+        size_t n = hear(&line, false, one);
+        assert_int_equal(hear(&line, true, other), n);
+        assert_memory_equal(one, other, n);
+        assert_true(round % 8 != 0 || n > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fast_and_streaming_encoders_agree_in_any_pieces),
+        cmocka_unit_test(fast_and_streaming_decoders_agree_about_any_bytes),
         cmocka_unit_test(crcs_have_their_catalogued_check_values),
         cmocka_unit_test(every_body_length_and_content_comes_back),
         cmocka_unit_test(a_frame_read_in_any_pieces_is_the_same),

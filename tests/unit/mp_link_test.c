@@ -51,8 +51,12 @@ static void inject(int end, uint8_t id, uint8_t tag, uint8_t number, const uint8
                    size_t len)
 {
     uint8_t wire[MP_BODY_MAX + MP_FRAME_OVERHEAD];
+    uint8_t frame[MP_FRAME_MAX] = {
+        [MP_FRAME_ID] = id, [MP_FRAME_TAG] = tag, [MP_FRAME_NUMBER] = number};
     struct mp_framer framer = {0};
-    mp_framer_begin(&framer, id, tag, number, body, len, false);
+    if (len > 0)
+        memcpy(frame + MP_FRAME_BODY, body, len);
+    mp_framer_begin(&framer, frame, len, false);
     size_t n = mp_framer_read(&framer, wire, sizeof wire);
     mp_link_bytes(&pair->link[end], wire, n, (uint32_t)sim_now_us(&pair->sim));
     sim_touch(&pair->sim, end);
@@ -156,8 +160,8 @@ static void a_device_answers_another_version_with_its_own(void **state)
     mp_deframer_init(&deframer, mem, MP_BODY_MAX);
     for (size_t i = 0; i < n; i++)
         if (mp_deframer_byte(&deframer, out[i]) == MP_DEFRAMED_FRAME &&
-            mem[0] == MP_MSG_HELLO_ACK) {
-            assert_int_equal(mp_decode_hello_ack(mem + 3, deframer.len - 5u, &ack), 0);
+            mem[MP_FRAME_ID] == MP_MSG_HELLO_ACK) {
+            assert_int_equal(mp_decode_hello_ack(mem + MP_FRAME_BODY, deframer.body_len, &ack), 0);
             assert_int_equal(ack.version, MP_VERSION);
             assert_int_equal(ack.nonce, 5);
             seen = true;
@@ -242,7 +246,7 @@ static void the_most_urgent_message_leaves_first_however_late_it_came(void **sta
     mp_deframer_init(&deframer, mem, MP_BODY_MAX);
     for (size_t i = 0; i < n; i++)
         if (mp_deframer_byte(&deframer, out[i]) == MP_DEFRAMED_FRAME)
-            ids[count++] = mem[0] & 0x7f;
+            ids[count++] = mem[MP_FRAME_ID] & 0x7f;
     assert_int_equal(count, 4);
     for (uint8_t i = 0; i < 4; i++)
         assert_int_equal(ids[i], 0x53 - i);
@@ -257,8 +261,8 @@ static void without_safe_the_window_closes_and_memory_stays_taken(void **state)
         send_up();
     sim_run(&pair->sim, 2000000);
     assert_int_equal(pair->delivered, MP_LINK_WINDOW - 8); /* eight are kept for results */
-    size_t room = pair->link[PAIR_DEVICE].tx.queue.used;
-    assert_int_equal(room, 80 * 42);
+    const struct mp_queue *queue = &pair->link[PAIR_DEVICE].tx.queue;
+    assert_int_equal(queue->end - queue->mem, 80 * 44);
     mp_link_safe(&pair->link[PAIR_HOST], 30);
     sim_touch(&pair->sim, PAIR_HOST);
     sim_run(&pair->sim, 500000);

@@ -148,31 +148,31 @@ static void a_queue_gives_back_what_was_put_from_anywhere(void **state)
     uint8_t mem[64];
     struct mp_queue queue;
     (void)state;
-    mp_queue_init(&queue, mem, sizeof mem, 2);
+    mp_queue_init(&queue, mem, sizeof mem);
     for (uint8_t i = 0; i < 6; i++) {
-        uint8_t *record = mp_queue_put(&queue, i, &i, 1);
+        uint8_t *record = mp_queue_put(&queue, 7);
         assert_non_null(record);
-        record[MP_RECORD_NUMBER] = i;
+        assert_int_equal(record[0], 7);
+        record[6] = i;
     }
-    uint8_t *second = mp_queue_next(&queue, mp_queue_next(&queue, NULL));
-    assert_int_equal(mp_queue_take(&queue, second), 7);
-    assert_int_equal(second[MP_RECORD_NUMBER], 2);
-    assert_int_equal(*mp_queue_body(&queue, second), 2);
-    while (mp_queue_next(&queue, NULL) != NULL)
-        mp_queue_take(&queue, mp_queue_next(&queue, NULL));
-    assert_int_equal(queue.used, 0);
+    uint8_t *second = queue.mem + *queue.mem;
+    mp_queue_take(&queue, second);
+    assert_int_equal(second[6], 2);
+    assert_int_equal(queue.end - queue.mem, 5 * 7);
+    while (queue.end != queue.mem)
+        mp_queue_take(&queue, queue.mem);
 }
 
 static void a_full_queue_keeps_nothing(void **state)
 {
-    uint8_t mem[20], body[20] = {0};
+    uint8_t mem[20];
     struct mp_queue queue;
     (void)state;
-    mp_queue_init(&queue, mem, sizeof mem, 0);
-    assert_null(mp_queue_put(&queue, 1, body, 17));
-    assert_non_null(mp_queue_put(&queue, 1, body, 16));
-    assert_null(mp_queue_put(&queue, 1, body, 0));
-    assert_int_equal(queue.used, 20);
+    mp_queue_init(&queue, mem, sizeof mem);
+    assert_null(mp_queue_put(&queue, 21));
+    assert_non_null(mp_queue_put(&queue, 20));
+    assert_null(mp_queue_put(&queue, 1));
+    assert_int_equal(queue.end - queue.mem, 20);
 }
 
 int main(void)

@@ -70,7 +70,7 @@ static enum mp_deframed decode(const uint8_t *wire, size_t n, uint8_t *mem, size
     for (size_t i = 0; i < n; i++)
         if (mp_deframer_byte(&deframer, wire[i]) == MP_DEFRAMED_FRAME) {
             any = MP_DEFRAMED_FRAME;
-            *len = deframer.len;
+            *len = deframer.body_len;
         }
     return any;
 }
@@ -90,12 +90,15 @@ static void check_frame(char *left, char *right)
     size_t body_len = from_hex(left, body);
     size_t n = from_hex(right, wire);
     struct mp_framer framer = {0};
-    mp_framer_begin(&framer, id, tag, number, body, body_len, false);
+    uint8_t frame[MP_FRAME_MAX] = {
+        [MP_FRAME_ID] = id, [MP_FRAME_TAG] = tag, [MP_FRAME_NUMBER] = number};
+    memcpy(frame + MP_FRAME_BODY, body, body_len);
+    mp_framer_begin(&framer, frame, body_len, false);
     assert_int_equal(mp_framer_read(&framer, out, sizeof out), n);
     assert_memory_equal(out, wire, n);
     assert_int_equal(decode(wire, n, mem, &len), MP_DEFRAMED_FRAME);
-    assert_int_equal(len, body_len + 5);
-    assert_memory_equal(mem + 3, body, body_len);
+    assert_int_equal(len, body_len);
+    assert_memory_equal(mem + MP_FRAME_BODY, body, body_len);
 }
 
 static void check_message(char *left, char *right)

@@ -1,0 +1,195 @@
+/*
+ * Whole frames at a time: the CRC eight bytes a step, zeros found eight bytes a step, contents
+ * copied in one piece and only the codes touched. What a frame is stands in mp_frame.c; a frame
+ * that comes or leaves in pieces goes through the code there.
+ */
+#include "mp_fast.h"
+
+#include "mp_crc.h"
+#include "mp_link_parts.h"
+
+#include <string.h>
+
+/*
+ * CRC-16, eight bytes a step: entry i of table s is the CRC register after byte i and s zeros,
+ * begun at 0. That is linear, so each entry is the sum of those of its bits; and those are the
+ * states that a register runs through when it is shifted from 1 on.
+ */
+#define SHIFT(c)    (((c) >> 1) ^ ((c)&1 ? 0x8408 : 0))
+#define S(n, after) STATE_##n = SHIFT(after)
+#define S8(a, b, c, d, e, f, g, h, before)                                            \
+    S(a, before), S(b, STATE_##a), S(c, STATE_##b), S(d, STATE_##c), S(e, STATE_##d), \
+        S(f, STATE_##e), S(g, STATE_##f), S(h, STATE_##g)
+enum {
+    S8(00, 01, 02, 03, 04, 05, 06, 07, 1),
+    S8(10, 11, 12, 13, 14, 15, 16, 17, STATE_07),
+    S8(20, 21, 22, 23, 24, 25, 26, 27, STATE_17),
+    S8(30, 31, 32, 33, 34, 35, 36, 37, STATE_27),
+    S8(40, 41, 42, 43, 44, 45, 46, 47, STATE_37),
+    S8(50, 51, 52, 53, 54, 55, 56, 57, STATE_47),
+    S8(60, 61, 62, 63, 64, 65, 66, 67, STATE_57),
+    S8(70, 71, 72, 73, 74, 75, 76, 77, STATE_67)
+};
+
+#define BIT(i, bit, state) ((i) >> (bit)&1 ? (state) : 0)
+#define ENTRY(s, i)                                                                          \
+    (uint16_t)(BIT(i, 7, STATE_##s##0) ^ BIT(i, 6, STATE_##s##1) ^ BIT(i, 5, STATE_##s##2) ^ \
+               BIT(i, 4, STATE_##s##3) ^ BIT(i, 3, STATE_##s##4) ^ BIT(i, 2, STATE_##s##5) ^ \
+               BIT(i, 1, STATE_##s##6) ^ BIT(i, 0, STATE_##s##7))
+#define ENTRIES4(s, i) ENTRY(s, i), ENTRY(s, (i) + 1), ENTRY(s, (i) + 2), ENTRY(s, (i) + 3)
+#define ENTRIES16(s, i) \
+    ENTRIES4(s, i), ENTRIES4(s, (i) + 4), ENTRIES4(s, (i) + 8), ENTRIES4(s, (i) + 12)
+#define ENTRIES64(s, i) \
+    ENTRIES16(s, i), ENTRIES16(s, (i) + 16), ENTRIES16(s, (i) + 32), ENTRIES16(s, (i) + 48)
+#define TABLE(s)                                                                \
+    {                                                                           \
+        ENTRIES64(s, 0), ENTRIES64(s, 64), ENTRIES64(s, 128), ENTRIES64(s, 192) \
+    }
+static const uint16_t after[8][256] = {TABLE(0), TABLE(1), TABLE(2), TABLE(3),
+                                       TABLE(4), TABLE(5), TABLE(6), TABLE(7)};
+
+uint16_t mp_fast_crc16(uint16_t crc, const uint8_t *b, size_t n)
+{
+    for (; n >= 8; n -= 8, b += 8) {
+        unsigned others = after[5][b[2]] ^ after[4][b[3]] ^ after[3][b[4]] ^ after[2][b[5]] ^
+                          after[1][b[6]] ^ after[0][b[7]];
+        crc = (uint16_t)(others ^ after[7][b[0] ^ (crc & 0xff)] ^ after[6][b[1] ^ crc >> 8]);
+    }
+    if (n >= 4) {
+        unsigned others = after[1][b[2]] ^ after[0][b[3]];
+        crc = (uint16_t)(others ^ after[3][b[0] ^ (crc & 0xff)] ^ after[2][b[1] ^ crc >> 8]);
+        n -= 4;
+        b += 4;
+    }
+    while (n-- > 0)
+        crc = (uint16_t)(crc >> 8 ^ after[0][(crc ^ *b++) & 0xff]);
+    return crc;
+}
+
+#define LOW_BITS 0x7f7f7f7f7f7f7f7full
+
+/* The top bit of each byte that is zero; the first byte is the lowest. */
+static uint64_t zeros_of(const uint8_t *b)
+{
+    uint64_t word = (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 |
+                    (uint64_t)b[3] << 24 | (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 |
+                    (uint64_t)b[6] << 48 | (uint64_t)b[7] << 56;
+    return ~(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
+}
+
+static void put_codes(uint8_t *code, uint8_t *end)
+{
+    uint8_t *at = code + 1;
+    for (; end - at >= 8; at += 8)
+        for (uint64_t zeros = zeros_of(at); zeros != 0; zeros &= zeros - 1) {
+            uint8_t *zero = at + __builtin_ctzll(zeros) / 8;
+            *code = (uint8_t)(zero - code);
+            code = zero;
+        }
+    for (; at != end; at++)
+        if (*at == 0) {
+            *code = (uint8_t)(at - code);
+            code = at;
+        }
+    *code = (uint8_t)(end - code);
+}
+
+void mp_fast_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool shared)
+{
+    uint8_t *tail = frame + MP_FRAME_BODY + len;
+    uint16_t crc = mp_fast_crc16(MP_CRC16_START, frame + MP_FRAME_ID, (size_t)(tail - frame) - 1);
+    tail[0] = (uint8_t)~crc;
+    tail[1] = (uint8_t)(~crc >> 8);
+    put_codes(frame, tail + MP_FRAME_TAIL);
+    framer->at = frame;
+    framer->left = (uint8_t)(len + MP_FRAME_AROUND + 1);
+    framer->to_code = 0;
+    framer->open = !shared;
+}
+
+/* Makes the codes from `at` on zeros again, up to `end`; returns how far behind that the next is.
+ */
+static size_t take_codes_off(uint8_t *at, const uint8_t *end, size_t to_code)
+{
+    while (to_code < (size_t)(end - at)) {
+        at += to_code;
+        to_code = *at;
+        *at = 0;
+    }
+    return to_code - (size_t)(end - at);
+}
+
+size_t mp_fast_read(struct mp_framer *framer, uint8_t *out, size_t cap)
+{
+    size_t n = 0;
+    if (framer->open && cap > 0)
+        out[n++] = mp_framer_byte(framer);
+    size_t piece = framer->left == 0 ? 0 : framer->left - 1u;
+    if (piece > cap - n)
+        piece = cap - n;
+    memcpy(out + n, framer->at, piece);
+    framer->to_code = (uint8_t)take_codes_off(framer->at, framer->at + piece, framer->to_code);
+    framer->at += piece;
+    framer->left = (uint8_t)(framer->left - piece);
+    return n + piece + mp_framer_read(framer, out + n + piece, cap - n - piece);
+}
+
+/* A whole frame without its delimiters. */
+static bool decode(struct mp_deframer *deframer, const uint8_t *bytes, size_t n)
+{
+    if (n < MP_FRAME_AROUND || n > deframer->cap)
+        return false;
+    uint8_t *mem = deframer->mem;
+    memcpy(mem, bytes, n);
+    if (take_codes_off(mem, mem + n, 0) != 0 ||
+        mp_fast_crc16(MP_CRC16_START, mem + 1, n - 1) != MP_CRC16_GOOD)
+        return false;
+    deframer->body_len = (uint8_t)(n - MP_FRAME_AROUND);
+    return true;
+}
+
+enum mp_deframed mp_fast_take(struct mp_deframer *deframer, const uint8_t *bytes, size_t n,
+                              size_t *used)
+{
+    size_t open = 0;
+    while (deframer->len == 0 && open < n && bytes[open] == 0)
+        open++;
+    const uint8_t *frame = bytes + open;
+    const uint8_t *end = open == n || deframer->len > 0 ? NULL : memchr(frame, 0, n - open);
+    if (end == NULL)
+        return mp_deframer_take(deframer, bytes, n, used);
+    *used = (size_t)(end - bytes) + 1;
+    return decode(deframer, frame, (size_t)(end - frame)) ? MP_DEFRAMED_FRAME : MP_DEFRAMED_BAD;
+}
+
+void mp_fast_bytes(struct mp_link *link, const uint8_t *bytes, size_t n, uint32_t now_us)
+{
+    link->now_us = now_us;
+    link->stats.bytes_in += (uint32_t)n;
+    while (n > 0) {
+        size_t used;
+        mp_rx_deframed(link, mp_fast_take(&link->rx.deframer, bytes, n, &used));
+        bytes += used;
+        n -= used;
+    }
+}
+
+size_t mp_fast_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us)
+{
+    struct mp_link_tx *tx = &link->tx;
+    size_t n = 0, len = 0;
+    uint8_t *frame = NULL;
+    link->now_us = now_us;
+    while (n < cap) {
+        if (mp_framer_idle(&tx->framer)) {
+            if ((frame = mp_tx_next_frame(link, &len)) == NULL)
+                break;
+            mp_fast_begin(&tx->framer, frame, len, tx->shared);
+        }
+        n += mp_fast_read(&tx->framer, out + n, cap - n);
+        if (mp_framer_idle(&tx->framer))
+            mp_tx_frame_left(link);
+    }
+    link->stats.bytes_out += (uint32_t)n;
+    return n;
+}
