@@ -13,6 +13,8 @@
 #define RESET_WAIT_US    100000u
 #define DESCRIPTION_HEAD 4
 #define READINGS_HEAD    4
+#define SCAN_HEAD        5
+#define READING_NOW_HEAD 3
 #define READING_MAX      (1 + MP_VARINT_MAX + 4)
 #define TICK_MIN_US      100
 #define DESCRIPTION_MAX  4096 /* no host takes a longer one */
@@ -313,6 +315,14 @@ static void on_identify(struct mp_device *device, const struct mp_message *messa
                 device->io.identify == NULL ? MP_STATUS_UNSUPPORTED : MP_STATUS_DONE);
 }
 
+static void on_bulk(struct mp_device *device, const struct mp_message *message)
+{
+    if (device->io.bulk != NULL)
+        device->io.bulk(device->io.user, message);
+    else if (message->id != MP_MSG_BULK_DATA && message->len >= 2)
+        send_result(device, mp_get_u16(message->body), MP_STATUS_UNSUPPORTED);
+}
+
 static void on_reliable(struct mp_device *device, const struct mp_message *message)
 {
     switch (message->id) {
@@ -334,6 +344,11 @@ static void on_reliable(struct mp_device *device, const struct mp_message *messa
     case MP_MSG_CONSOLE:
         if (device->io.console != NULL)
             device->io.console(device->io.user, message->body, message->len);
+        break;
+    case MP_MSG_BULK_BEGIN:
+    case MP_MSG_BULK_DATA:
+    case MP_MSG_BULK_COMMIT:
+        on_bulk(device, message);
         break;
     default:
         break; /* of a later version: nothing it asks for is known here */
@@ -427,6 +442,53 @@ int mp_device_reading(struct mp_device *device, uint8_t slot, union mp_value val
     device->batch_reliable = reliable;
     append(device, slot, value, ticks);
     return MP_OK;
+}
+
+static int count_dropped(struct mp_device *device, int error, uint8_t readings)
+{
+    if (error == MP_ERR_FULL)
+        device->readings_dropped += readings;
+    return error;
+}
+
+int mp_device_scan(struct mp_device *device, uint8_t first, const union mp_value *values,
+                   uint8_t count, uint32_t ticks, bool reliable)
+{
+    uint8_t body[MP_BODY_MAX];
+    size_t len = SCAN_HEAD;
+    if (count == 0 || (size_t)first + count > device->config.sensor_count)
+        return MP_ERR_BAD_VALUE;
+    mp_put_u32(body, ticks);
+    body[SCAN_HEAD - 1] = first;
+    for (uint8_t i = 0; i < count; i++) {
+        uint8_t type = device->config.sensors[first + i].type;
+        if (!mp_value_of_type(type, values[i]))
+            return MP_ERR_BAD_VALUE;
+        if (len + mp_type_size(type) > sizeof body)
+            return MP_ERR_TOO_LONG;
+        len += mp_value_put(type, values[i], body + len);
+    }
+    int error = mp_device_flush(device);
+    if (device->batch_count > 0)
+        return count_dropped(device, error, count);
+    error = reliable ? mp_link_send(&device->link, MP_PRIO_READING, MP_MSG_SCAN, body, len)
+                     : mp_link_send_once(&device->link, MP_MSG_SCAN, body, len);
+    return count_dropped(device, error, count);
+}
+
+int mp_device_reading_now(struct mp_device *device, uint8_t slot, union mp_value value,
+                          uint32_t ticks)
+{
+    uint8_t body[READING_NOW_HEAD + 4];
+    if (slot >= device->config.sensor_count ||
+        !mp_value_of_type(device->config.sensors[slot].type, value))
+        return MP_ERR_BAD_VALUE;
+    mp_put_u16(body, (uint16_t)ticks);
+    body[READING_NOW_HEAD - 1] = slot;
+    size_t len = READING_NOW_HEAD +
+                 mp_value_put(device->config.sensors[slot].type, value, body + READING_NOW_HEAD);
+    int error = mp_link_send_once(&device->link, MP_MSG_READING_NOW, body, len);
+    return count_dropped(device, error, 1);
 }
 
 /* -- Log and console. */

@@ -43,6 +43,8 @@ struct mp_device_io {
     void (*reset)(void *user, enum mp_reset_mode mode);
     void (*identify)(void *user, uint16_t ms);                   /* NULL: unsupported */
     void (*console)(void *user, const uint8_t *bytes, size_t n); /* NULL: dropped */
+    /* A message of an upload: mp_bulk_device_message takes it. NULL: refused as unsupported. */
+    void (*bulk)(void *user, const struct mp_message *message);
     void (*host)(void *user, bool present); /* session up, or dead-man timer ran out; may be NULL */
 };
 
@@ -111,6 +113,18 @@ size_t mp_device_output(struct mp_device *device, uint8_t *out, size_t cap, uint
 int mp_device_reading(struct mp_device *device, uint8_t slot, union mp_value value, uint32_t ticks,
                       bool reliable);
 int mp_device_flush(struct mp_device *device);
+
+/* Sends one reading of each slot from `first` on, all taken at `ticks`, as one message, after what
+ * is in the batch: the shortest way for several floats. Returns MP_OK, MP_ERR_BAD_VALUE,
+ * MP_ERR_TOO_LONG, MP_ERR_NO_SESSION (best effort), or MP_ERR_FULL: dropped and counted in
+ * readings_dropped. */
+int mp_device_scan(struct mp_device *device, uint8_t first, const union mp_value *values,
+                   uint8_t count, uint32_t ticks, bool reliable);
+
+/* Sends one reading taken a moment ago, less than 8000 ticks, by itself and best effort: the
+ * shortest way for a lone float. Returns as mp_device_scan. */
+int mp_device_reading_now(struct mp_device *device, uint8_t slot, union mp_value value,
+                          uint32_t ticks);
 
 /* Log line, cut to what one message holds now. Returns as mp_link_send. */
 int mp_device_log(struct mp_device *device, enum mp_level level, const char *text);

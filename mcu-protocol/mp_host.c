@@ -25,6 +25,7 @@
 #define DESCRIBE_AGAIN_US  300000
 #define SILENCE_KEEPALIVES 4
 #define SILENCE_MIN_MS     1000
+#define TICKS_AHEAD        8192 /* that a reading's time may lie after our idea of now */
 #define TIME_ASK_BODY      1
 #define TIME_ASK_BYTES     (TIME_ASK_BODY + MP_FRAME_OVERHEAD)
 #define TIME_BYTES         (13 + MP_FRAME_OVERHEAD)
@@ -210,6 +211,20 @@ static void on_chunk(struct mp_host *host, const struct mp_message *message)
 
 /* -- What the device sends. */
 
+static void give_reading(struct mp_host *host, struct mp_host_reading *reading,
+                         const struct mp_reading *entry, uint64_t ticks)
+{
+    int8_t exponent = host->description.sensors[entry->slot].exponent;
+    if (ticks > host->newest_ticks)
+        host->newest_ticks = ticks;
+    reading->slot = entry->slot;
+    reading->value = mp_value_to_physical(entry->type, exponent, entry->value);
+    reading->device_us = ticks * host->link.peer.tick_us;
+    if (host->io.reading != NULL)
+        host->io.reading(host->io.user, reading);
+    reading->index++;
+}
+
 static void on_readings(struct mp_host *host, const struct mp_message *message)
 {
     const struct mp_description *d = &host->description;
@@ -223,20 +238,71 @@ static void on_readings(struct mp_host *host, const struct mp_message *message)
         return;
     }
     mp_readings_begin(&iter, m.base, m.entries, m.entries_len, d->sensor_types, d->sensor_count);
-    while ((more = mp_readings_next(&iter, &entry)) > 0) {
-        uint64_t ticks = unwrap(host, entry.ticks);
-        if (ticks > host->newest_ticks)
-            host->newest_ticks = ticks;
-        reading.slot = entry.slot;
-        reading.value =
-            mp_value_to_physical(entry.type, d->sensors[entry.slot].exponent, entry.value);
-        reading.device_us = ticks * host->link.peer.tick_us;
-        if (host->io.reading != NULL)
-            host->io.reading(host->io.user, &reading);
-        reading.index++;
-    }
+    while ((more = mp_readings_next(&iter, &entry)) > 0)
+        give_reading(host, &reading, &entry, unwrap(host, entry.ticks));
     if (more < 0)
         nonsense(host, "a reading that is not described or no number");
+}
+
+/* Takes the value of entry->slot; returns its size, or 0 if there is none. */
+static size_t take_value(const struct mp_host *host, struct mp_reading *entry, const uint8_t *bytes,
+                         size_t n)
+{
+    if (entry->slot >= host->description.sensor_count)
+        return 0;
+    entry->type = host->description.sensor_types[entry->slot];
+    size_t size = mp_type_size(entry->type);
+    if (size > n)
+        return 0;
+    entry->value = mp_value_get(entry->type, bytes);
+    return mp_value_of_type(entry->type, entry->value) ? size : 0;
+}
+
+static void on_scan(struct mp_host *host, const struct mp_message *message)
+{
+    struct mp_scan m;
+    struct mp_host_reading reading = {.reliable = message->reliable, .number = message->number};
+    if (mp_decode_scan(message->body, message->len, &m) != 0) {
+        nonsense(host, "a scan that cannot be decoded");
+        return;
+    }
+    struct mp_reading entry = {.slot = m.first};
+    uint64_t ticks = unwrap(host, m.base);
+    for (size_t at = 0; at < m.values_len; entry.slot++) {
+        size_t size = take_value(host, &entry, m.values + at, m.values_len - at);
+        if (size == 0) {
+            nonsense(host, "a reading that is not described or no number");
+            return;
+        }
+        give_reading(host, &reading, &entry, ticks);
+        at += size;
+    }
+}
+
+/* The time nearest to now, for the most part before it, that ends in these 16 bits. */
+static uint64_t unwrap_now(const struct mp_host *host, uint16_t ticks)
+{
+    int64_t device_us = (int64_t)host->now_us - host->clock.offset_us;
+    uint64_t latest =
+        (uint64_t)(device_us > 0 ? device_us : 0) / host->link.peer.tick_us + TICKS_AHEAD;
+    uint16_t before = (uint16_t)(latest - ticks);
+    return before <= latest ? latest - before : ticks;
+}
+
+static void on_reading_now(struct mp_host *host, const struct mp_message *message)
+{
+    struct mp_reading_now m;
+    struct mp_reading entry;
+    struct mp_host_reading reading = {.reliable = message->reliable, .number = message->number};
+    if (mp_decode_reading_now(message->body, message->len, &m) != 0) {
+        nonsense(host, "a reading that cannot be decoded");
+        return;
+    }
+    entry.slot = m.slot;
+    if (m.value_len == 0 || take_value(host, &entry, m.value, m.value_len) != m.value_len)
+        nonsense(host, "a reading that is not described or no number");
+    else
+        give_reading(host, &reading, &entry, unwrap_now(host, m.ticks));
 }
 
 static void on_result(struct mp_host *host, const struct mp_message *message)
@@ -280,6 +346,12 @@ static void on_described_message(struct mp_host *host, const struct mp_message *
     case MP_MSG_READINGS:
         on_readings(host, message);
         break;
+    case MP_MSG_SCAN:
+        on_scan(host, message);
+        break;
+    case MP_MSG_READING_NOW:
+        on_reading_now(host, message);
+        break;
     case MP_MSG_RESULT:
         on_result(host, message);
         break;
@@ -292,6 +364,10 @@ static void on_described_message(struct mp_host *host, const struct mp_message *
     case MP_MSG_CONSOLE:
         if (host->io.console != NULL)
             host->io.console(host->io.user, message->body, message->len);
+        break;
+    case MP_MSG_BULK_STATE:
+        if (host->io.bulk != NULL)
+            host->io.bulk(host->io.user, message);
         break;
     default:
         nonsense(host, "a message of an unknown kind");
@@ -534,4 +610,14 @@ int mp_host_console(struct mp_host *host, const uint8_t *bytes, size_t n)
     if (host->state != MP_HOST_READY)
         return MP_ERR_NO_SESSION;
     return mp_link_send(&host->link, MP_PRIO_LOG, MP_MSG_CONSOLE, bytes, n);
+}
+
+int mp_host_request(struct mp_host *host, uint8_t id, uint8_t *body, size_t len, uint16_t *request)
+{
+    if (host->state != MP_HOST_READY)
+        return MP_ERR_NO_SESSION;
+    if (len < 2 || len > MP_BODY_MAX)
+        return MP_ERR_BAD_VALUE;
+    mp_put_u16(body, host->next_request);
+    return send_request(host, id, body, (int)len, request);
 }

@@ -65,6 +65,8 @@ struct mp_host_io {
     void (*control_state)(void *user, uint8_t control, enum mp_cause cause, union mp_value value);
     void (*log)(void *user, enum mp_level level, const char *text, size_t n); /* bytes as sent */
     void (*console)(void *user, const uint8_t *bytes, size_t n);
+    /* A message of an upload: mp_bulk_host_message takes it. */
+    void (*bulk)(void *user, const struct mp_message *message);
     /* The bound of host.clock went above MP_CLOCK_POOR_US, or came below. It is poor, untold, when
      * a fresh session begins. */
     void (*clock)(void *user, const struct mp_clock *clock, bool poor);
@@ -127,12 +129,14 @@ void mp_host_safe(struct mp_host *host, uint32_t number);
  * device's clock is not known yet), MP_ERR_BAD_VALUE (no such control, or out of its range). */
 int mp_host_command(struct mp_host *host, uint8_t control, union mp_value value, uint32_t ttl_ms,
                     uint64_t now_us, uint16_t *request);
-/* Requests that the device answers with io.result. All four return MP_OK, MP_ERR_FULL,
+/* Requests that the device answers with io.result. All five return MP_OK, MP_ERR_FULL,
  * MP_ERR_TOO_LONG, MP_ERR_BAD_VALUE or MP_ERR_NO_SESSION (not ready). */
 int mp_host_set_id(struct mp_host *host, const uint8_t *id, uint8_t len, uint16_t *request);
 int mp_host_identify(struct mp_host *host, uint16_t ms, uint16_t *request);
 int mp_host_reset(struct mp_host *host, enum mp_reset_mode mode, uint16_t *request);
 int mp_host_console(struct mp_host *host, const uint8_t *bytes, size_t n);
+/* Any other message that begins with a request number, which is filled in. */
+int mp_host_request(struct mp_host *host, uint8_t id, uint8_t *body, size_t len, uint16_t *request);
 
 /* A physical value in the wire units of a control or sensor, and back. to_wire returns MP_OK or
  * MP_ERR_BAD_VALUE (not finite, not representable in the type; integers are rounded to nearest). */

@@ -55,7 +55,9 @@
     X(4, CORRUPT, "refused: CRC-32 of the command does not match") \
     X(5, UNSUPPORTED, "refused: this device cannot do that")       \
     X(6, FAILED, "failed in the device")                           \
-    X(7, STALE, "refused: older than a command already taken")
+    X(7, STALE, "refused: older than a command already taken")     \
+    X(8, TOO_LARGE, "refused: larger than the place for it")       \
+    X(9, MISMATCH, "refused: not what was announced")
 
 /* X(id, NAME, text): why a control has the value it has. */
 #define MP_CAUSES(X)                              \
@@ -158,6 +160,18 @@
     F(U8, level, "MP_LEVELS") \
     F(REST, text, "UTF-8")
 
+/* One reading of each of several slots, all taken at once. */
+#define MP_SCAN(F)                                         \
+    F(U32, base, "device clock of the readings, in ticks") \
+    F(U8, first, "slot of the first value")                \
+    F(REST, values, "one for each slot from there on, by its type")
+
+/* Only best effort: it means the time nearest to now. */
+#define MP_READING_NOW(F)                                     \
+    F(U16, ticks, "lower half of the device clock, in ticks") \
+    F(U8, slot, "which")                                      \
+    F(REST, value, "by the slot's type")
+
 /* -- Down. */
 #define MP_COMMAND(F)                                                 \
     F(U16, request, "comes back in the result")                       \
@@ -182,7 +196,25 @@
 /* -- Both ways. */
 #define MP_CONSOLE(F) F(REST, bytes, "as typed or printed")
 
-/* X(id, NAME, name, FIELDS, from). 0x00 is never an id; 0x40 to 0x4f are kept for bulk upload. */
+/* -- Upload of an image. */
+#define MP_BULK_BEGIN(F)                         \
+    F(U16, request, "comes back in the answers") \
+    F(U32, size, "bytes of the image")           \
+    F(REST, hash, "SHA-256 of the image: 32 bytes")
+
+#define MP_BULK_DATA(F)                      \
+    F(U32, offset, "of the first byte here") \
+    F(REST, bytes, "of the image, in order")
+
+#define MP_BULK_COMMIT(F) F(U16, request, "comes back in the answer")
+
+#define MP_BULK_STATE(F)                                            \
+    F(U16, request, "of the latest BULK_BEGIN or BULK_COMMIT")      \
+    F(U8, status, "MP_STATUSES; other than done: the upload ended") \
+    F(U32, offset, "bytes stored: the next one wanted")             \
+    F(U16, window, "bytes that may be under way beyond them")
+
+/* X(id, NAME, name, FIELDS, from). 0x00 is never an id; 0x44 to 0x4f are kept for bulk upload. */
 #define MP_MESSAGES(X)                                                            \
     X(0x01, HELLO, hello, MP_HELLO, "host")                                       \
     X(0x02, HELLO_ACK, hello_ack, MP_HELLO_ACK, "device")                         \
@@ -196,11 +228,17 @@
     X(0x21, RESULT, result, MP_RESULT, "device")                                  \
     X(0x22, CONTROL_STATE, control_state, MP_CONTROL_STATE, "device")             \
     X(0x23, LOG, log, MP_LOG, "device")                                           \
+    X(0x24, SCAN, scan, MP_SCAN, "device")                                        \
+    X(0x25, READING_NOW, reading_now, MP_READING_NOW, "device")                   \
     X(0x30, COMMAND, command, MP_COMMAND, "host")                                 \
     X(0x31, RESET, reset, MP_RESET, "host")                                       \
     X(0x32, IDENTIFY, identify, MP_IDENTIFY, "host")                              \
     X(0x33, SET_ID, set_id, MP_SET_ID, "host")                                    \
-    X(0x38, CONSOLE, console, MP_CONSOLE, "both")
+    X(0x38, CONSOLE, console, MP_CONSOLE, "both")                                 \
+    X(0x40, BULK_BEGIN, bulk_begin, MP_BULK_BEGIN, "host")                        \
+    X(0x41, BULK_DATA, bulk_data, MP_BULK_DATA, "host")                           \
+    X(0x42, BULK_COMMIT, bulk_commit, MP_BULK_COMMIT, "host")                     \
+    X(0x43, BULK_STATE, bulk_state, MP_BULK_STATE, "device")
 
 #define MP_ACK_BAD_FRAME 0x01u
 #define MP_ACK_ASK       0x02u

@@ -56,17 +56,18 @@ static uint64_t device_time(uint64_t us)
 
 static void device_bytes(void *user, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
-    mp_device_bytes(user, bytes, n, (uint32_t)device_time(now_us));
+    mp_device_bytes(&((struct world *)user)->device, bytes, n, (uint32_t)device_time(now_us));
 }
 
 static uint32_t device_poll(void *user, uint64_t now_us)
 {
-    return mp_device_poll(user, (uint32_t)device_time(now_us));
+    return mp_device_poll(&((struct world *)user)->device, (uint32_t)device_time(now_us));
 }
 
 static size_t device_output(void *user, uint8_t *out, size_t cap, uint64_t now_us)
 {
-    return mp_device_output(user, out, cap, (uint32_t)device_time(now_us));
+    return mp_device_output(&((struct world *)user)->device, out, cap,
+                            (uint32_t)device_time(now_us));
 }
 
 static void set_up(struct world *world, const struct kind *kind, uint64_t seed)
@@ -74,7 +75,7 @@ static void set_up(struct world *world, const struct kind *kind, uint64_t seed)
     struct sim_line *to, *from;
     world_init(world, seed, kind->told_baud, 0);
     world->sim.end[WORLD_DEVICE] =
-        (struct sim_end){&world->device, device_bytes, device_poll, device_output};
+        (struct sim_end){world, device_bytes, device_poll, device_output};
     device_ppm = kind->ppm;
     wander_phase = (double)(seed % 100) / 100 * TURN;
     to = &world->sim.line[WORLD_HOST];

@@ -49,6 +49,8 @@ static enum mp_status on_apply(void *user, uint8_t control, union mp_value value
     struct world *world = user;
     world->applied[control] = value;
     world->applies++;
+    if (world->on_applied != NULL)
+        world->on_applied(world->watcher, control, value);
     return MP_STATUS_DONE;
 }
 
@@ -91,6 +93,60 @@ static void on_device_console(void *user, const uint8_t *bytes, size_t n)
     note_console(user, bytes, n);
 }
 
+static void on_device_bulk(void *user, const struct mp_message *message)
+{
+    struct world *world = user;
+    mp_bulk_device_message(&world->bulk_device, message);
+}
+
+/* -- The device's store. */
+
+static enum mp_status store_begin(void *user, uint32_t size, const uint8_t *hash, uint32_t *have)
+{
+    struct world *world = user;
+    if (size > WORLD_IMAGE)
+        return MP_STATUS_TOO_LARGE;
+    if (memcmp(hash, world->stored_hash, MP_SHA256_BYTES) != 0)
+        world->stored_bytes = 0;
+    memcpy(world->stored_hash, hash, MP_SHA256_BYTES);
+    *have = world->stored_bytes;
+    return MP_STATUS_DONE;
+}
+
+static enum mp_status store_write(void *user, uint32_t offset, const uint8_t *bytes, size_t n)
+{
+    struct world *world = user;
+    if (offset != world->stored_bytes || n > WORLD_IMAGE - offset)
+        abort();
+    if (world->writes_to_fail > 0 && --world->writes_to_fail == 0)
+        return MP_STATUS_FAILED;
+    memcpy(world->stored + offset, bytes, n);
+    world->stored_bytes += (uint32_t)n;
+    world->written += n;
+    return MP_STATUS_DONE;
+}
+
+static bool store_read(void *user, uint32_t offset, uint8_t *out, size_t n)
+{
+    struct world *world = user;
+    memcpy(out, world->stored + offset, n);
+    return true;
+}
+
+static enum mp_status store_commit(void *user)
+{
+    struct world *world = user;
+    world->commits++;
+    return MP_STATUS_DONE;
+}
+
+static void store_drop(void *user)
+{
+    struct world *world = user;
+    world->drops++;
+    world->stored_bytes = 0;
+}
+
 /* -- The host's callbacks. */
 
 static void on_ready(void *user, const struct mp_peer *peer,
@@ -101,6 +157,7 @@ static void on_ready(void *user, const struct mp_peer *peer,
     (void)description;
     world->readies++;
     world->fresh = fresh;
+    mp_bulk_host_ready(&world->bulk_host);
 }
 
 static void on_lost(void *user, enum mp_down why)
@@ -108,6 +165,7 @@ static void on_lost(void *user, enum mp_down why)
     struct world *world = user;
     world->losts++;
     world->why = why;
+    mp_bulk_host_lost(&world->bulk_host);
 }
 
 static void on_reading(void *user, const struct mp_host_reading *reading)
@@ -128,9 +186,13 @@ static void on_received(void *user, uint32_t number)
 static void on_result(void *user, uint16_t request, enum mp_status status)
 {
     struct world *world = user;
+    if (mp_bulk_host_result(&world->bulk_host, request, status))
+        return;
     world->results++;
     world->last_request = request;
     world->last_status = status;
+    if (world->on_answered != NULL)
+        world->on_answered(world->watcher, request, status);
 }
 
 static void on_control_state(void *user, uint8_t control, enum mp_cause cause, union mp_value value)
@@ -158,36 +220,90 @@ static void on_nonsense(void *user, const char *what)
     snprintf(world->last_nonsense, sizeof world->last_nonsense, "%s", what);
 }
 
+static void on_host_bulk(void *user, const struct mp_message *message)
+{
+    struct world *world = user;
+    mp_bulk_host_message(&world->bulk_host, message);
+}
+
+/* -- Uploads. */
+
+static bool read_image(void *user, uint32_t offset, uint8_t *out, size_t n)
+{
+    struct world *world = user;
+    memcpy(out, world->image + offset, n);
+    return true;
+}
+
+static void on_uploaded(void *user, enum mp_status status)
+{
+    struct world *world = user;
+    world->uploads_done++;
+    world->upload_status = status;
+}
+
+void world_upload(struct world *world, uint32_t size, uint64_t seed)
+{
+    struct mp_bulk_host_io io = {.user = world, .read = read_image, .done = on_uploaded};
+    struct sim bytes = {.random = seed};
+    struct mp_sha256 sha;
+    uint8_t hash[MP_SHA256_BYTES];
+    for (uint32_t i = 0; i < size; i++)
+        world->image[i] = (uint8_t)sim_random(&bytes);
+    mp_sha256_begin(&sha);
+    mp_sha256_add(&sha, world->image, size);
+    mp_sha256_end(&sha, hash);
+    world->uploads_done = 0;
+    if (mp_bulk_host_start(&world->bulk_host, &world->host, size, hash, &io) != MP_OK)
+        abort();
+    sim_touch(&world->sim, WORLD_HOST);
+}
+
+bool world_uploaded(void *user)
+{
+    const struct world *world = user;
+    return world->uploads_done > 0;
+}
+
 /* -- The ends. */
 
 static void device_bytes(void *user, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
-    mp_device_bytes(user, bytes, n, (uint32_t)now_us);
+    struct world *world = user;
+    mp_device_bytes(&world->device, bytes, n, (uint32_t)now_us);
 }
 
 static uint32_t device_poll(void *user, uint64_t now_us)
 {
-    return mp_device_poll(user, (uint32_t)now_us);
+    struct world *world = user;
+    uint32_t wait = mp_device_poll(&world->device, (uint32_t)now_us);
+    uint32_t bulk = mp_bulk_device_poll(&world->bulk_device);
+    return bulk < wait ? bulk : wait;
 }
 
 static size_t device_output(void *user, uint8_t *out, size_t cap, uint64_t now_us)
 {
-    return mp_device_output(user, out, cap, (uint32_t)now_us);
+    struct world *world = user;
+    return mp_device_output(&world->device, out, cap, (uint32_t)now_us);
 }
 
 static void host_bytes(void *user, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
-    mp_host_bytes(user, bytes, n, now_us);
+    struct world *world = user;
+    mp_host_bytes(&world->host, bytes, n, now_us);
 }
 
 static uint32_t host_poll(void *user, uint64_t now_us)
 {
-    return mp_host_poll(user, now_us);
+    struct world *world = user;
+    mp_bulk_host_poll(&world->bulk_host);
+    return mp_host_poll(&world->host, now_us);
 }
 
 static size_t host_output(void *user, uint8_t *out, size_t cap, uint64_t now_us)
 {
-    return mp_host_output(user, out, cap, now_us);
+    struct world *world = user;
+    return mp_host_output(&world->host, out, cap, now_us);
 }
 
 void world_restart_device(struct world *world)
@@ -198,10 +314,14 @@ void world_restart_device(struct world *world)
                               .reset = on_reset,
                               .identify = on_identify,
                               .console = on_device_console,
+                              .bulk = world->no_store ? NULL : on_device_bulk,
                               .host = on_host};
+    struct mp_bulk_store store = {world,      store_begin,  store_write,
+                                  store_read, store_commit, store_drop};
     if (mp_device_init(&world->device, &world->device_config, &io,
                        (uint32_t)sim_now_us(&world->sim)) != MP_OK)
         abort();
+    mp_bulk_device_init(&world->bulk_device, &world->device, &store);
     sim_touch(&world->sim, WORLD_DEVICE);
 }
 
@@ -216,10 +336,12 @@ void world_restart_host(struct world *world)
                             .control_state = on_control_state,
                             .log = on_log,
                             .console = on_device_console,
+                            .bulk = on_host_bulk,
                             .nonsense = on_nonsense};
     world->host_config.seed = (uint32_t)sim_random(&world->sim);
     if (mp_host_init(&world->host, &world->host_config, &io, sim_now_us(&world->sim)) != MP_OK)
         abort();
+    mp_bulk_host_lost(&world->bulk_host);
     sim_touch(&world->sim, WORLD_HOST);
 }
 
@@ -259,8 +381,8 @@ void world_init(struct world *world, uint64_t seed, uint32_t baud, uint32_t late
         .keepalive_ms = 500,
     };
     world->sim.end[WORLD_DEVICE] =
-        (struct sim_end){&world->device, device_bytes, device_poll, device_output};
-    world->sim.end[WORLD_HOST] = (struct sim_end){&world->host, host_bytes, host_poll, host_output};
+        (struct sim_end){world, device_bytes, device_poll, device_output};
+    world->sim.end[WORLD_HOST] = (struct sim_end){world, host_bytes, host_poll, host_output};
     world_restart_device(world);
     world_restart_host(world);
 }

@@ -4,12 +4,15 @@
 #ifndef MP_WORLD_H
 #define MP_WORLD_H
 
+#include "mp_bulk_device.h"
+#include "mp_bulk_host.h"
 #include "mp_device.h"
 #include "mp_host.h"
 #include "mp_sim.h"
 
 #define WORLD_CONTROLS 3
 #define WORLD_READINGS 4096
+#define WORLD_IMAGE    65536 /* the device's place for an image */
 
 enum { WORLD_DEVICE, WORLD_HOST }; /* ends of the line */
 
@@ -42,8 +45,23 @@ struct world {
     char last_log[MP_BODY_MAX + 1];
     uint8_t last_console[MP_BODY_MAX];
     size_t last_console_len;
-    bool hold_safe; /* the host does not say safe by itself */
+    /* An upload. What the device has stored outlives its restarts. */
+    struct mp_bulk_device bulk_device;
+    struct mp_bulk_host bulk_host;
+    bool no_store; /* from the device's next restart on: it cannot store images */
+    uint8_t image[WORLD_IMAGE + 1], stored[WORLD_IMAGE];
+    uint8_t stored_hash[MP_SHA256_BYTES];
+    uint32_t stored_bytes;
+    int writes_to_fail; /* the so-many-th write fails; 0: none */
+    unsigned commits, drops, uploads_done;
+    enum mp_status upload_status;
+    uint64_t written; /* bytes, over all uploads */
+    bool hold_safe;   /* the host does not say safe by itself */
     uint32_t received_next;
+    /* Told at once, beside being written down above; may be NULL. */
+    void *watcher;
+    void (*on_applied)(void *watcher, uint8_t control, union mp_value value);
+    void (*on_answered)(void *watcher, uint16_t request, enum mp_status status);
 };
 
 /* Both ends are started; nothing has been sent yet. */
@@ -54,7 +72,11 @@ void world_free(struct world *world);
 void world_restart_device(struct world *world);
 void world_restart_host(struct world *world);
 
-bool world_ready(void *world); /* for sim_until */
+bool world_ready(void *world);    /* for sim_until */
+bool world_uploaded(void *world); /* the same */
+
+/* Begins to upload `size` bytes that the seed makes up. */
+void world_upload(struct world *world, uint32_t size, uint64_t seed);
 
 /* A reading of slot 0, which is an i16. */
 int world_read(struct world *world, int32_t value, bool reliable);

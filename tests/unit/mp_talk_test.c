@@ -122,6 +122,55 @@ static void a_lone_i16_reading_is_15_bytes_on_the_wire(void **state)
     assert_int_equal(world->sim.line[WORLD_DEVICE].bytes - before, 15);
 }
 
+static void a_lone_float_with_16_bits_of_time_is_15_bytes_on_the_wire(void **state)
+{
+    (void)state;
+    sim_run(&world->sim, 70000000); /* beyond what 16 bits of milliseconds hold */
+    uint64_t before = world->sim.line[WORLD_DEVICE].bytes;
+    world->host.ask_at_us += 1000000; /* nothing else on the line */
+    mp_device_poll(&world->device, (uint32_t)sim_now_us(&world->sim));
+    uint32_t ticks = mp_device_ticks(&world->device) - 5;
+    assert_int_equal(
+        mp_device_reading_now(&world->device, 1, (union mp_value){.f = 1013.25f}, ticks), MP_OK);
+    sim_run(&world->sim, 5000);
+    assert_int_equal(world->sim.line[WORLD_DEVICE].bytes - before, 15);
+    assert_int_equal(world->reading_count, 1);
+    assert_int_equal(world->readings[0].slot, 1);
+    assert_true(world->readings[0].value == 1013.25);
+    assert_int_equal(world->readings[0].device_us, ticks * 1000ull);
+}
+
+static void ten_floats_of_one_scan_are_53_bytes_on_the_wire(void **state)
+{
+    static struct mp_sensor sensors[10];
+    union mp_value values[10];
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        sensors[i] =
+            (struct mp_sensor){.name = "adc", .kind = MP_KIND_VOLTAGE, .type = MP_TYPE_F32};
+        values[i].f = (float)i / 4;
+    }
+    world->device_config.sensors = sensors;
+    world->device_config.sensor_count = 10;
+    world_restart_device(world);
+    sim_run(&world->sim, 2000000);
+    assert_true(world_ready(world));
+    uint64_t before = world->sim.line[WORLD_DEVICE].bytes;
+    world->host.ask_at_us += 1000000;
+    mp_device_poll(&world->device, (uint32_t)sim_now_us(&world->sim));
+    uint32_t ticks = mp_device_ticks(&world->device);
+    assert_int_equal(mp_device_scan(&world->device, 0, values, 10, ticks, true), MP_OK);
+    sim_run(&world->sim, 20000);
+    assert_int_equal(world->sim.line[WORLD_DEVICE].bytes - before, 53);
+    assert_int_equal(world->reading_count, 10);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(world->readings[i].slot, i);
+        assert_true(world->readings[i].value == i / 4.0);
+        assert_int_equal(world->readings[i].device_us, ticks * 1000ull);
+    }
+    assert_int_equal(mp_device_scan(&world->device, 1, values, 10, ticks, true), MP_ERR_BAD_VALUE);
+}
+
 static void ten_i16_readings_are_51_bytes_on_the_wire(void **state)
 {
     (void)state;
@@ -569,6 +618,8 @@ int main(void)
         TEST(readings_taken_before_the_first_hello_are_kept),
         TEST(a_command_is_applied_and_answered),
         TEST(a_lone_i16_reading_is_15_bytes_on_the_wire),
+        TEST(a_lone_float_with_16_bits_of_time_is_15_bytes_on_the_wire),
+        TEST(ten_floats_of_one_scan_are_53_bytes_on_the_wire),
         TEST(ten_i16_readings_are_51_bytes_on_the_wire),
         TEST(a_known_description_is_not_fetched_again),
         TEST(a_silent_restart_is_reported_and_recovered_from_within_30_ms),

@@ -1,0 +1,154 @@
+/*
+ * The host's side of an upload. The device says how far it is and how much may be under way beyond
+ * that; this sends just so much, at the lowest priority, and begins anew with every session. Losses
+ * on the line are the link's.
+ *
+ *   WAITING --ready--> BEGINNING --state--> SENDING --all stored--> COMMITTING --state--> IDLE
+ *
+ * A lost session leads back to WAITING, a refusal to IDLE.
+ */
+#include "mp_bulk_host.h"
+
+#include "mp_msg.h"
+
+#include <string.h>
+
+#define DATA_HEAD 4
+
+static void end(struct mp_bulk_host *bulk, enum mp_status status)
+{
+    bulk->phase = MP_BULK_HOST_IDLE;
+    if (bulk->io.done != NULL)
+        bulk->io.done(bulk->io.user, status);
+}
+
+static void begin(struct mp_bulk_host *bulk)
+{
+    uint8_t body[6 + MP_SHA256_BYTES];
+    struct mp_bulk_begin m = {
+        .size = bulk->size, .hash = bulk->hash, .hash_len = sizeof bulk->hash};
+    int len = mp_encode_bulk_begin(body, sizeof body, &m);
+    if (mp_host_request(bulk->host, MP_MSG_BULK_BEGIN, body, (size_t)len, &bulk->request) == MP_OK)
+        bulk->phase = MP_BULK_HOST_BEGINNING;
+}
+
+static void commit(struct mp_bulk_host *bulk)
+{
+    uint8_t body[2] = {0};
+    if (mp_host_request(bulk->host, MP_MSG_BULK_COMMIT, body, sizeof body, &bulk->request) == MP_OK)
+        bulk->phase = MP_BULK_HOST_COMMITTING;
+}
+
+/* Returns whether there may be more to send at once. */
+static bool send_piece(struct mp_bulk_host *bulk)
+{
+    uint8_t bytes[MP_BODY_MAX], body[MP_BODY_MAX];
+    uint32_t n = (uint32_t)bulk->host->link.peer.max_body - DATA_HEAD;
+    uint32_t left = bulk->size - bulk->sent;
+    n = n < left ? n : left;
+    if (n == 0 || bulk->sent - bulk->stored + n > bulk->window)
+        return false;
+    if (!bulk->io.read(bulk->io.user, bulk->sent, bytes, n)) {
+        end(bulk, MP_STATUS_FAILED);
+        return false;
+    }
+    struct mp_bulk_data m = {.offset = bulk->sent, .bytes = bytes, .bytes_len = n};
+    int len = mp_encode_bulk_data(body, sizeof body, &m);
+    if (mp_link_send(&bulk->host->link, MP_PRIO_BULK, MP_MSG_BULK_DATA, body, (size_t)len) != MP_OK)
+        return false;
+    bulk->sent += n;
+    return true;
+}
+
+void mp_bulk_host_poll(struct mp_bulk_host *bulk)
+{
+    switch (bulk->phase) {
+    case MP_BULK_HOST_WAITING:
+        if (bulk->host->state == MP_HOST_READY)
+            begin(bulk);
+        break;
+    case MP_BULK_HOST_SENDING:
+        if (bulk->stored == bulk->size)
+            commit(bulk);
+        else
+            while (send_piece(bulk))
+                ;
+        break;
+    case MP_BULK_HOST_IDLE:
+    case MP_BULK_HOST_BEGINNING:
+    case MP_BULK_HOST_COMMITTING:
+        break;
+    }
+}
+
+int mp_bulk_host_start(struct mp_bulk_host *bulk, struct mp_host *host, uint32_t size,
+                       const uint8_t hash[MP_SHA256_BYTES], const struct mp_bulk_host_io *io)
+{
+    if (size == 0)
+        return MP_ERR_BAD_VALUE;
+    *bulk =
+        (struct mp_bulk_host){.phase = MP_BULK_HOST_WAITING, .size = size, .host = host, .io = *io};
+    memcpy(bulk->hash, hash, sizeof bulk->hash);
+    mp_bulk_host_poll(bulk);
+    return MP_OK;
+}
+
+void mp_bulk_host_ready(struct mp_bulk_host *bulk)
+{
+    mp_bulk_host_poll(bulk);
+}
+
+void mp_bulk_host_lost(struct mp_bulk_host *bulk)
+{
+    if (bulk->phase != MP_BULK_HOST_IDLE)
+        bulk->phase = MP_BULK_HOST_WAITING;
+}
+
+static void on_stored(struct mp_bulk_host *bulk, const struct mp_bulk_state *state)
+{
+    if (state->offset > bulk->size || state->window == 0) {
+        end(bulk, MP_STATUS_FAILED);
+        return;
+    }
+    if (bulk->phase == MP_BULK_HOST_BEGINNING)
+        bulk->sent = state->offset;
+    bulk->phase = MP_BULK_HOST_SENDING;
+    bulk->stored = state->offset;
+    bulk->window = state->window;
+    if (bulk->io.progress != NULL)
+        bulk->io.progress(bulk->io.user, bulk->stored, bulk->size);
+    mp_bulk_host_poll(bulk);
+}
+
+void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *message)
+{
+    struct mp_bulk_state state;
+    if (message->id != MP_MSG_BULK_STATE ||
+        mp_decode_bulk_state(message->body, message->len, &state) != 0 ||
+        state.status >= MP_STATUS_COUNT || state.request != bulk->request)
+        return;
+    switch (bulk->phase) {
+    case MP_BULK_HOST_BEGINNING:
+    case MP_BULK_HOST_SENDING:
+        if (state.status == MP_STATUS_DONE)
+            on_stored(bulk, &state);
+        else
+            end(bulk, (enum mp_status)state.status);
+        break;
+    case MP_BULK_HOST_COMMITTING:
+        end(bulk, (enum mp_status)state.status);
+        break;
+    case MP_BULK_HOST_IDLE:
+    case MP_BULK_HOST_WAITING:
+        break;
+    }
+}
+
+bool mp_bulk_host_result(struct mp_bulk_host *bulk, uint16_t request, enum mp_status status)
+{
+    bool ours = request == bulk->request &&
+                (bulk->phase == MP_BULK_HOST_BEGINNING || bulk->phase == MP_BULK_HOST_COMMITTING);
+    if (ours)
+        end(bulk, status);
+    return ours;
+}

@@ -1,0 +1,56 @@
+/*
+ * mp_bulk_host.h - the host's side of an upload: announces an image, sends it as fast as the device
+ * stores it, goes on where it ended when a session or the device was lost, and has it committed.
+ *
+ * Give it the events of the mp_host that it runs on: mp_bulk_host_ready from io.ready,
+ * mp_bulk_host_lost from io.lost, mp_bulk_host_message from io.bulk, mp_bulk_host_result from
+ * io.result; and call mp_bulk_host_poll before mp_host_poll.
+ */
+#ifndef MP_BULK_HOST_H
+#define MP_BULK_HOST_H
+
+#include "mp_host.h"
+#include "mp_sha256.h"
+
+struct mp_bulk_host_io {
+    void *user;
+    /* `n` bytes of the image from `offset` on. False: it cannot be read; the upload ends FAILED. */
+    bool (*read)(void *user, uint32_t offset, uint8_t *out, size_t n);
+    /* The device has stored so much; less than before when it lost some of it. May be NULL. */
+    void (*progress)(void *user, uint32_t stored, uint32_t size);
+    /* It ended: DONE is stored, checked and committed. */
+    void (*done)(void *user, enum mp_status status);
+};
+
+enum mp_bulk_host_phase {
+    MP_BULK_HOST_IDLE,
+    MP_BULK_HOST_WAITING, /* for a session, or for room to ask */
+    MP_BULK_HOST_BEGINNING,
+    MP_BULK_HOST_SENDING,
+    MP_BULK_HOST_COMMITTING
+};
+
+struct mp_bulk_host {
+    enum mp_bulk_host_phase phase;
+    uint32_t size, stored;
+    /* The rest is mp_bulk_host's own. */
+    struct mp_host *host;
+    struct mp_bulk_host_io io;
+    uint8_t hash[MP_SHA256_BYTES];
+    uint32_t sent;
+    uint16_t window, request;
+};
+
+/* Begins to upload; an upload under way is given up without a word to io.done. `io` and `hash` are
+ * copied. Returns MP_OK, or MP_ERR_BAD_VALUE for an empty image. */
+int mp_bulk_host_start(struct mp_bulk_host *bulk, struct mp_host *host, uint32_t size,
+                       const uint8_t hash[MP_SHA256_BYTES], const struct mp_bulk_host_io *io);
+
+void mp_bulk_host_ready(struct mp_bulk_host *bulk);
+void mp_bulk_host_lost(struct mp_bulk_host *bulk);
+void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *message);
+/* Returns whether the result was an upload's. */
+bool mp_bulk_host_result(struct mp_bulk_host *bulk, uint16_t request, enum mp_status status);
+void mp_bulk_host_poll(struct mp_bulk_host *bulk);
+
+#endif
