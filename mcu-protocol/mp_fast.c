@@ -1,7 +1,6 @@
 /*
  * Whole frames at a time: the CRC eight bytes a step, zeros found eight bytes a step, contents
- * copied in one piece and only the codes touched. What a frame is stands in mp_frame.c; a frame
- * that comes or leaves in pieces goes through the code there.
+ * copied in one piece and only the codes touched. What a frame is stands in mp_frame.c.
  */
 #include "mp_fast.h"
 
@@ -134,6 +133,8 @@ size_t mp_fast_read(struct mp_framer *framer, uint8_t *out, size_t cap)
     return n + piece + mp_framer_read(framer, out + n + piece, cap - n - piece);
 }
 
+/* -- Receiving. */
+
 /* A whole frame without its delimiters. */
 static bool decode(struct mp_deframer *deframer, const uint8_t *bytes, size_t n)
 {
@@ -148,27 +149,74 @@ static bool decode(struct mp_deframer *deframer, const uint8_t *bytes, size_t n)
     return true;
 }
 
-enum mp_deframed mp_fast_take(struct mp_deframer *deframer, const uint8_t *bytes, size_t n,
-                              size_t *used)
+/* Two frames whose delimiter was damaged or lost are one bad frame of which a part, up to where a
+ * code should be, is a frame, and the rest another. Decodes the first and returns where the second
+ * begins; 0: it is no such pair. One CRC alone holds by chance at one code of 65536; both do not.
+ */
+static size_t split(struct mp_deframer *deframer, const uint8_t *bytes, size_t n)
 {
-    size_t open = 0;
-    while (deframer->len == 0 && open < n && bytes[open] == 0)
-        open++;
-    const uint8_t *frame = bytes + open;
-    const uint8_t *end = open == n || deframer->len > 0 ? NULL : memchr(frame, 0, n - open);
-    if (end == NULL)
-        return mp_deframer_take(deframer, bytes, n, used);
-    *used = (size_t)(end - bytes) + 1;
-    return decode(deframer, frame, (size_t)(end - frame)) ? MP_DEFRAMED_FRAME : MP_DEFRAMED_BAD;
+    for (size_t end = bytes[0]; end < n; end += bytes[end])
+        for (size_t second = end; second <= end + 1; second++)
+            if (decode(deframer, bytes, end) && decode(deframer, bytes + second, n - second) &&
+                decode(deframer, bytes, end))
+                return second;
+    return 0;
 }
 
-void mp_fast_bytes(struct mp_link *link, const uint8_t *bytes, size_t n, uint32_t now_us)
+static void keep(struct mp_fast *fast, const uint8_t *bytes, size_t n)
+{
+    size_t room = sizeof fast->raw - fast->len;
+    fast->overrun = fast->overrun || n > room;
+    memcpy(fast->raw + fast->len, bytes, n < room ? n : room);
+    fast->len = (uint16_t)(fast->len + (n < room ? n : room));
+}
+
+/* A delimiter has ended what is kept. A second frame stays, for the same delimiter to end it. */
+static enum mp_deframed finish(struct mp_fast *fast, struct mp_deframer *deframer, size_t *used)
+{
+    size_t len = fast->overrun ? 0 : fast->len;
+    deframer->len = 0;
+    if (decode(deframer, fast->raw, len))
+        return MP_DEFRAMED_FRAME;
+    size_t second = len == 0 ? 0 : split(deframer, fast->raw, len);
+    if (second == 0)
+        return MP_DEFRAMED_BAD;
+    fast->len = (uint16_t)(len - second);
+    memmove(fast->raw, fast->raw + second, fast->len);
+    deframer->len = 1;
+    *used -= 1;
+    return MP_DEFRAMED_FRAME;
+}
+
+enum mp_deframed mp_fast_take(struct mp_fast *fast, struct mp_deframer *deframer,
+                              const uint8_t *bytes, size_t n, size_t *used)
+{
+    const uint8_t *at = bytes;
+    if (deframer->len == 0) {
+        fast->len = 0;
+        fast->overrun = false;
+        while (at < bytes + n && *at == 0)
+            at++;
+    }
+    size_t left = n - (size_t)(at - bytes);
+    const uint8_t *end = left == 0 ? NULL : memchr(at, 0, left);
+    size_t piece = end == NULL ? left : (size_t)(end - at);
+    *used = end == NULL ? n : (size_t)(end - bytes) + 1;
+    if (end != NULL && fast->len == 0 && decode(deframer, at, piece))
+        return MP_DEFRAMED_FRAME;
+    keep(fast, at, piece);
+    deframer->len = fast->len > 0;
+    return end == NULL ? MP_DEFRAMED_MORE : finish(fast, deframer, used);
+}
+
+void mp_fast_bytes(struct mp_fast *fast, struct mp_link *link, const uint8_t *bytes, size_t n,
+                   uint32_t now_us)
 {
     link->now_us = now_us;
     link->stats.bytes_in += (uint32_t)n;
     while (n > 0) {
         size_t used;
-        mp_rx_deframed(link, mp_fast_take(&link->rx.deframer, bytes, n, &used));
+        mp_rx_deframed(link, mp_fast_take(fast, &link->rx.deframer, bytes, n, &used));
         bytes += used;
         n -= used;
     }

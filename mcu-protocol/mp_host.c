@@ -473,7 +473,7 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
 void mp_host_bytes(struct mp_host *host, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
     host->now_us = now_us;
-    mp_fast_bytes(&host->link, bytes, n, (uint32_t)now_us);
+    mp_fast_bytes(&host->fast, &host->link, bytes, n, (uint32_t)now_us);
 }
 
 static uint32_t until(const struct mp_host *host, uint64_t at_us)

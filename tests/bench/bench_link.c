@@ -16,6 +16,7 @@ struct job {
     uint8_t line[LINE_MAX];
     size_t line_len;
     uint8_t mem[MP_FRAME_MAX];
+    struct mp_fast fast;
 };
 
 static void encode_ours(void *state)
@@ -35,7 +36,7 @@ static void decode_ours(void *state)
     struct mp_deframer deframer;
     mp_deframer_init(&deframer, job->mem, MP_BODY_MAX);
     size_t used;
-    if (mp_fast_take(&deframer, job->line, job->line_len, &used) != MP_DEFRAMED_FRAME)
+    if (mp_fast_take(&job->fast, &deframer, job->line, job->line_len, &used) != MP_DEFRAMED_FRAME)
         abort();
     bench_keep(job->mem);
 }
