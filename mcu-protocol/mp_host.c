@@ -13,6 +13,8 @@
 
 /* Time questions: a few at once for a first estimate, then as often as the line bears until the
  * estimate is good, then when the keep-alive wants them. */
+#define REQUESTS_KEPT   0x4000      /* results of older requests are late beyond belief */
+#define REQUEST_SPREAD  0x9e3779b1u /* seeds close together begin far apart */
 #define QUICK_ASKS      5
 #define QUICK_ASK_US    20000u
 #define LEARNING_ASKS   200
@@ -305,12 +307,20 @@ static void on_reading_now(struct mp_host *host, const struct mp_message *messag
         give_reading(host, &reading, &entry, unwrap_now(host, m.ticks));
 }
 
+/* A device still delivers the results of an earlier session, even to a host that has died since:
+ * they must not pass for the answers to new requests. */
+static bool asked_in_session(const struct mp_host *host, uint16_t request)
+{
+    uint16_t asked = (uint16_t)(host->next_request - host->first_request);
+    return (uint16_t)(request - host->first_request) < asked;
+}
+
 static void on_result(struct mp_host *host, const struct mp_message *message)
 {
     struct mp_result m;
     if (mp_decode_result(message->body, message->len, &m) != 0 || m.status >= MP_STATUS_COUNT)
         nonsense(host, "a result that cannot be decoded");
-    else if (host->io.result != NULL)
+    else if (host->io.result != NULL && asked_in_session(host, m.request))
         host->io.result(host->io.user, m.request, (enum mp_status)m.status);
 }
 
@@ -402,6 +412,7 @@ static void on_up(void *user, const struct mp_peer *peer, bool fresh)
     host->fresh = fresh;
     host->have = 0;
     host->asks = 0;
+    host->first_request = host->next_request;
     if (fresh) {
         mp_clock_reset(&host->clock);
         host->clock_poor = true;
@@ -440,6 +451,7 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
     host->io = *io;
     host->now_us = now_us;
     host->random = config->seed | 1;
+    host->next_request = (uint16_t)((config->seed * REQUEST_SPREAD) >> 16);
     host->clock_poor = true;
     mp_clock_reset(&host->clock);
     if (config->keepalive_ms == 0 || config->credit == 0)
@@ -473,7 +485,7 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
 void mp_host_bytes(struct mp_host *host, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
     host->now_us = now_us;
-    mp_fast_bytes(&host->fast, &host->link, bytes, n, (uint32_t)now_us);
+    mp_fast_bytes(&host->link, bytes, n, (uint32_t)now_us);
 }
 
 static uint32_t until(const struct mp_host *host, uint64_t at_us)
@@ -535,6 +547,8 @@ static int send_request(struct mp_host *host, uint8_t id, const uint8_t *body, i
     if (request != NULL)
         *request = host->next_request;
     host->next_request++;
+    if ((uint16_t)(host->next_request - host->first_request) > REQUESTS_KEPT)
+        host->first_request++;
     return MP_OK;
 }
 

@@ -8,7 +8,6 @@
 #define MP_HOST_H
 
 #include "mp_clock.h"
-#include "mp_fast.h"
 #include "mp_link.h"
 #include "mp_value.h"
 
@@ -62,6 +61,7 @@ struct mp_host_io {
     /* All readings of message `number` were handed over; called for every reliable message, so that
      * mp_host_safe can follow. */
     void (*received)(void *user, uint32_t number);
+    /* To a request of this session; what comes to one of an earlier session is dropped. */
     void (*result)(void *user, uint16_t request, enum mp_status status);
     void (*control_state)(void *user, uint8_t control, enum mp_cause cause, union mp_value value);
     void (*log)(void *user, enum mp_level level, const char *text, size_t n); /* bytes as sent */
@@ -90,7 +90,6 @@ struct mp_host_config {
 
 struct mp_host {
     struct mp_link link;
-    struct mp_fast fast;
     struct mp_host_io io;
     struct mp_host_config config;
     struct mp_description description;
@@ -106,7 +105,8 @@ struct mp_host {
     uint64_t newest_ticks; /* latest time known of the device's clock, unwrapped */
     uint32_t schema;       /* of the description held; 0: none */
     uint16_t next_request;
-    uint16_t total, have; /* bytes of the description */
+    uint16_t first_request; /* of this session, or the oldest whose result may still come */
+    uint16_t total, have;   /* bytes of the description */
     uint8_t time_ref;
     uint8_t asks; /* time questions of this session, counted until the clock is learnt */
     bool fresh, ticks_known, clock_poor;

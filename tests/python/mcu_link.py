@@ -75,10 +75,11 @@ class Sender:
 
     def late(self, now):
         flying = self.in_flight()
-        if not flying or now < max(m.left for m in flying) + self.timeout():
+        oldest = min(flying, key=lambda m: m.order, default=None)
+        if oldest is None or now < oldest.left + self.timeout():
             return None
         self.doubled = min(self.doubled + 1, 2)
-        return min(flying, key=lambda m: m.order)
+        return oldest
 
     def wants_answer(self, now):
         """Whether to send an ACK with MP_ACK_ASK."""
@@ -261,7 +262,8 @@ class Host(End):
         self.last_tag, self.known, self.description, self.sessions = 0, None, b"", []
         self.about = self.hello_ack = self.offset_us = self.bound_us = None
         self.readings, self.results, self.states, self.logs, self.printed = [], {}, [], [], b""
-        self.request, self.asked_at, self.ref, self.described_at, self.taken = 0, {}, 0, 0.0, 0
+        self.request = self.first_request = self.random.getrandbits(16)
+        self.asked_at, self.ref, self.described_at = {}, 0, 0.0
         self.next_time = 0.0
         self.ask_session(time.monotonic())
 
@@ -321,7 +323,8 @@ class Host(End):
             self.description = b""
         self.known, self.tag, self.hello_ack = run, tag, values
         self.sender, self.effort_seen, self.asked_at, self.ref = Sender(), None, {}, 0
-        self.sender.credit, self.described_at, self.next_time, self.request = values["credit"], now, now, 0
+        self.sender.credit, self.described_at, self.next_time = values["credit"], now, now
+        self.first_request = self.request
         self.sessions.append(values)
         self.try_description()
 
@@ -346,7 +349,7 @@ class Host(End):
             self.on_time(values)
         elif name == "readings":
             self.readings += wire.decode_entries(self.types, values["base"], values["entries"])
-        elif name == "result":
+        elif name == "result" and 0 < (values["request"] - self.first_request & 0xFFFF) <= self.asked():
             self.results.setdefault(values["request"], []).append(wire.STATUSES[values["status"]])
         elif name == "control_state":
             self.states.append((values["control"], wire.CAUSES[values["cause"]], values["value"]))
@@ -364,13 +367,16 @@ class Host(End):
             self.bound_us, self.offset_us = span / 2, asked * 1e6 + span / 2 - values["device_us"]
         self.open_credit()
 
+    def asked(self):
+        return self.request - self.first_request & 0xFFFF
+
     def deadline(self, ttl_s):
         device_us = time.monotonic() * 1e6 + ttl_s * 1e6 - self.offset_us - self.bound_us
         return int(device_us // self.hello_ack["tick_us"]) & 0xFFFFFFFF
 
     def command(self, control, raw, ttl_s=10.0, **wrong):
         """Sends it; returns its request. `wrong` overrides fields after the CRC was taken."""
-        self.request += 1
+        self.request = self.request + 1 & 0xFFFF
         fields = {"request": self.request, "control": control, "deadline": self.deadline(ttl_s),
                   "value": wire.bits_of(self.about["controls"][control]["type"], raw)
                   if control < len(self.about["controls"]) else raw}

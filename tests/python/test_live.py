@@ -65,10 +65,12 @@ class PythonHost(unittest.TestCase):
         self.assertEqual(self.result(host, host.command(motor, about["min"], ttl_s=-5)), "refused: past its deadline")
         self.assertEqual(self.result(host, host.command(motor, about["min"], crc=1)),
                          "refused: CRC-32 of the command does not match")
-        host.request = 0
-        host.command(motor, about["min"])
-        host.run(lambda: len(host.results[1]) == 2)
-        self.assertEqual(host.results[1][1], "refused: older than a command already taken")
+        last = host.command(motor, about["min"])
+        self.assertEqual(self.result(host, last), "done")
+        host.request = last - 1 & 0xFFFF
+        host.command(motor, about["max"])
+        host.run(lambda: len(host.results[last]) == 2)
+        self.assertEqual(host.results[last][1], "refused: older than a command already taken")
 
     def test_console(self):
         _, host = self.start()

@@ -337,6 +337,8 @@ static enum mp_status raw_command(struct mp_command m, uint32_t nonce_off)
 {
     uint8_t body[32];
     unsigned results = world->results;
+    world->host.first_request = m.request; /* as if it had asked */
+    world->host.next_request = (uint16_t)(m.request + 1);
     mp_encode_command(body, sizeof body, &m);
     m.crc = mp_seal(world->host.link.peer.nonce + nonce_off, MP_MSG_COMMAND, body, 11);
     int len = mp_encode_command(body, sizeof body, &m);
