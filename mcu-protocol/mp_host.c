@@ -307,12 +307,11 @@ static void on_reading_now(struct mp_host *host, const struct mp_message *messag
         give_reading(host, &reading, &entry, unwrap_now(host, m.ticks));
 }
 
-/* A device still delivers the results of an earlier session, even to a host that has died since:
- * they must not pass for the answers to new requests. */
+/* A device answers what an earlier session asked too, when its answer had waited for the next. */
 static bool asked_in_session(const struct mp_host *host, uint16_t request)
 {
-    uint16_t asked = (uint16_t)(host->next_request - host->first_request);
-    return (uint16_t)(request - host->first_request) < asked;
+    return (uint16_t)(request - host->first_request) <
+           (uint16_t)(host->next_request - host->first_request);
 }
 
 static void on_result(struct mp_host *host, const struct mp_message *message)
@@ -485,7 +484,7 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
 void mp_host_bytes(struct mp_host *host, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
     host->now_us = now_us;
-    mp_fast_bytes(&host->link, bytes, n, (uint32_t)now_us);
+    mp_fast_bytes(&host->fast, &host->link, bytes, n, (uint32_t)now_us);
 }
 
 static uint32_t until(const struct mp_host *host, uint64_t at_us)

@@ -8,6 +8,7 @@
 #define MP_HOST_H
 
 #include "mp_clock.h"
+#include "mp_fast.h"
 #include "mp_link.h"
 #include "mp_value.h"
 
@@ -90,6 +91,7 @@ struct mp_host_config {
 
 struct mp_host {
     struct mp_link link;
+    struct mp_fast fast;
     struct mp_host_io io;
     struct mp_host_config config;
     struct mp_description description;
