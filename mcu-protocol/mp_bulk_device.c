@@ -3,10 +3,12 @@
  * window that each BULK_STATE gives: never so much that the link's credit is used up, so that a
  * command always finds room beside it. Where the bytes go is the port's.
  *
- *   IDLE --BEGIN--> STORING --COMMIT of a whole image--> CHECKING --hash right or not--> IDLE
+ *   IDLE --BEGIN--> STORING --COMMIT of a whole image--> CHECKING --hash right or not--> ENDED
  *
- * A BEGIN starts anew from everywhere; another session ends it. Data in another phase, or that does
- * not go on where the last ended, is left of an upload that has ended and is dropped.
+ * A BEGIN starts anew from everywhere; another session leads to IDLE. Data in another phase, or
+ * that does not go on where the last ended, is left of an upload that has ended and is dropped. A
+ * COMMIT again is answered again: BULK_STATE is sent once, so that readings nobody makes safe
+ * cannot hold it back, and may be lost.
  */
 #include "mp_bulk_device.h"
 
@@ -49,8 +51,8 @@ static void send_state(struct mp_bulk_device *bulk)
                                   .offset = bulk->stored,
                                   .window = window(bulk)};
     int len = mp_encode_bulk_state(body, sizeof body, &state);
-    bulk->due = mp_link_send(&bulk->device->link, MP_PRIO_COMMAND, MP_MSG_BULK_STATE, body,
-                             (size_t)len) != MP_OK;
+    bulk->due =
+        mp_link_send_once(&bulk->device->link, MP_MSG_BULK_STATE, body, (size_t)len) == MP_ERR_FULL;
     if (!bulk->due)
         bulk->told = bulk->stored;
 }
@@ -63,7 +65,7 @@ static void tell(struct mp_bulk_device *bulk, enum mp_status status)
 
 static void end(struct mp_bulk_device *bulk, enum mp_status status)
 {
-    bulk->phase = MP_BULK_IDLE;
+    bulk->phase = MP_BULK_ENDED;
     tell(bulk, status);
 }
 
@@ -79,10 +81,7 @@ static void on_begin(struct mp_bulk_device *bulk, const struct mp_message *messa
     memcpy(bulk->hash, m.hash, MP_SHA256_BYTES);
     enum mp_status status =
         bulk->store.begin(bulk->store.user, bulk->size, bulk->hash, &bulk->stored);
-    if (status == MP_STATUS_DONE)
-        bulk->phase = MP_BULK_STORING;
-    else
-        bulk->phase = MP_BULK_IDLE;
+    bulk->phase = status == MP_STATUS_DONE ? MP_BULK_STORING : MP_BULK_ENDED;
     tell(bulk, status);
 }
 
@@ -110,16 +109,27 @@ static void on_data(struct mp_bulk_device *bulk, const struct mp_message *messag
 static void on_commit(struct mp_bulk_device *bulk, const struct mp_message *message)
 {
     struct mp_bulk_commit m;
-    if (mp_decode_bulk_commit(message->body, message->len, &m) != 0 ||
-        bulk->phase == MP_BULK_CHECKING)
+    if (mp_decode_bulk_commit(message->body, message->len, &m) != 0)
         return;
     bulk->request = m.request;
-    if (bulk->phase == MP_BULK_IDLE || bulk->stored != bulk->size) {
+    switch (bulk->phase) {
+    case MP_BULK_IDLE:
         end(bulk, MP_STATUS_MISMATCH);
-        return;
+        break;
+    case MP_BULK_STORING:
+        if (bulk->stored != bulk->size) {
+            end(bulk, MP_STATUS_MISMATCH);
+            break;
+        }
+        bulk->phase = MP_BULK_CHECKING;
+        mp_sha256_begin(&bulk->sha);
+        break;
+    case MP_BULK_CHECKING:
+        break;
+    case MP_BULK_ENDED:
+        send_state(bulk);
+        break;
     }
-    bulk->phase = MP_BULK_CHECKING;
-    mp_sha256_begin(&bulk->sha);
 }
 
 void mp_bulk_device_message(struct mp_bulk_device *bulk, const struct mp_message *message)
@@ -155,7 +165,7 @@ static void check_block(struct mp_bulk_device *bulk)
 {
     uint8_t bytes[MP_SHA256_BLOCK];
     uint32_t at = bulk->sha.length;
-    uint32_t n = bulk->size - at < sizeof bytes ? bulk->size - at : sizeof bytes;
+    size_t n = bulk->size - at < sizeof bytes ? (size_t)(bulk->size - at) : sizeof bytes;
     if (n == 0)
         finish(bulk);
     else if (bulk->store.read(bulk->store.user, at, bytes, n))

@@ -36,7 +36,8 @@ struct mp_bulk_store {
 enum mp_bulk_phase {
     MP_BULK_IDLE,
     MP_BULK_STORING,
-    MP_BULK_CHECKING /* reads everything back, a block each poll */
+    MP_BULK_CHECKING, /* reads everything back, a block each poll */
+    MP_BULK_ENDED     /* one way or the other, as the host is told when it asks again */
 };
 
 struct mp_bulk_device {

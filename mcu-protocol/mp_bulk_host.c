@@ -1,11 +1,11 @@
 /*
  * The host's side of an upload. The device says how far it is and how much may be under way beyond
  * that; this sends just so much, at the lowest priority, and begins anew with every session. Losses
- * on the line are the link's.
+ * on the line are the link's, but for BULK_STATE: when none comes, this asks again.
  *
  *   WAITING --ready--> BEGINNING --state--> SENDING --all stored--> COMMITTING --state--> IDLE
  *
- * A lost session leads back to WAITING, a refusal to IDLE.
+ * A lost session leads back to WAITING, a silence in SENDING to BEGINNING, a refusal to IDLE.
  */
 #include "mp_bulk_host.h"
 
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define DATA_HEAD 4
+#define AGAIN_US  500000u
 
 static void end(struct mp_bulk_host *bulk, enum mp_status status)
 {
@@ -28,6 +29,7 @@ static void begin(struct mp_bulk_host *bulk)
     struct mp_bulk_begin m = {
         .size = bulk->size, .hash = bulk->hash, .hash_len = sizeof bulk->hash};
     int len = mp_encode_bulk_begin(body, sizeof body, &m);
+    bulk->heard_us = bulk->host->now_us;
     if (mp_host_request(bulk->host, MP_MSG_BULK_BEGIN, body, (size_t)len, &bulk->request) == MP_OK)
         bulk->phase = MP_BULK_HOST_BEGINNING;
 }
@@ -35,6 +37,7 @@ static void begin(struct mp_bulk_host *bulk)
 static void commit(struct mp_bulk_host *bulk)
 {
     uint8_t body[2] = {0};
+    bulk->heard_us = bulk->host->now_us;
     if (mp_host_request(bulk->host, MP_MSG_BULK_COMMIT, body, sizeof body, &bulk->request) == MP_OK)
         bulk->phase = MP_BULK_HOST_COMMITTING;
 }
@@ -62,6 +65,8 @@ static bool send_piece(struct mp_bulk_host *bulk)
 
 void mp_bulk_host_poll(struct mp_bulk_host *bulk)
 {
+    bool silent =
+        bulk->phase != MP_BULK_HOST_IDLE && bulk->host->now_us - bulk->heard_us >= AGAIN_US;
     switch (bulk->phase) {
     case MP_BULK_HOST_WAITING:
         if (bulk->host->state == MP_HOST_READY)
@@ -70,13 +75,21 @@ void mp_bulk_host_poll(struct mp_bulk_host *bulk)
     case MP_BULK_HOST_SENDING:
         if (bulk->stored == bulk->size)
             commit(bulk);
+        else if (silent)
+            begin(bulk);
         else
             while (send_piece(bulk))
                 ;
         break;
-    case MP_BULK_HOST_IDLE:
     case MP_BULK_HOST_BEGINNING:
+        if (silent)
+            begin(bulk);
+        break;
     case MP_BULK_HOST_COMMITTING:
+        if (silent)
+            commit(bulk);
+        break;
+    case MP_BULK_HOST_IDLE:
         break;
     }
 }
@@ -127,6 +140,7 @@ void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *me
         mp_decode_bulk_state(message->body, message->len, &state) != 0 ||
         state.status >= MP_STATUS_COUNT || state.request != bulk->request)
         return;
+    bulk->heard_us = bulk->host->now_us;
     switch (bulk->phase) {
     case MP_BULK_HOST_BEGINNING:
     case MP_BULK_HOST_SENDING:

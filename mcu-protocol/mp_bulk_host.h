@@ -4,7 +4,7 @@
  *
  * Give it the events of the mp_host that it runs on: mp_bulk_host_ready from io.ready,
  * mp_bulk_host_lost from io.lost, mp_bulk_host_message from io.bulk, mp_bulk_host_result from
- * io.result; and call mp_bulk_host_poll before mp_host_poll.
+ * io.result; and call mp_bulk_host_poll before each mp_host_poll.
  */
 #ifndef MP_BULK_HOST_H
 #define MP_BULK_HOST_H
@@ -37,6 +37,7 @@ struct mp_bulk_host {
     struct mp_host *host;
     struct mp_bulk_host_io io;
     uint8_t hash[MP_SHA256_BYTES];
+    uint64_t heard_us; /* when the device was last heard or asked */
     uint32_t sent;
     uint16_t window, request;
 };

@@ -17,8 +17,12 @@
 #define MP_DEVICE_ID_MAX 16 /* bytes of a device's identity */
 #define MP_IMAGE_ID_MAX  20 /* bytes of an image id: a GNU build id is 20 */
 #define MP_BODY_MIN      64 /* every peer takes message bodies of this many bytes */
-#ifndef MP_BODY_MAX         /* a device with little memory may be built with less */
-#define MP_BODY_MAX 240     /* no peer sends a longer one */
+#ifndef MP_BODY_MAX
+#if defined __AVR_2_BYTE_PC__ /* mostly 2 KiB of RAM, and three buffers are as long as this */
+#define MP_BODY_MAX MP_BODY_MIN
+#else
+#define MP_BODY_MAX 240 /* no peer sends a longer one; a device may be built for less */
+#endif
 #endif
 #define MP_COUNTED      0x20 /* from this id on, best-effort messages are numbered and gaps counted */
 #define MP_CREDIT_EXTRA 4    /* a message counts so many bytes beside its body against the credit */
@@ -140,6 +144,13 @@
     F(U16, total, "bytes of the whole description") \
     F(REST, bytes, "as many as fit")
 
+/* -- How far an upload is. */
+#define MP_BULK_STATE(F)                                            \
+    F(U16, request, "of the latest BULK_BEGIN or BULK_COMMIT")      \
+    F(U8, status, "MP_STATUSES; other than done: the upload ended") \
+    F(U32, offset, "bytes stored: the next one wanted")             \
+    F(U16, window, "bytes that may be under way beyond them")
+
 /* -- Up. */
 #define MP_READINGS(F)                                                                           \
     F(U32, base, "device clock of the first reading, in ticks")                                  \
@@ -208,13 +219,7 @@
 
 #define MP_BULK_COMMIT(F) F(U16, request, "comes back in the answer")
 
-#define MP_BULK_STATE(F)                                            \
-    F(U16, request, "of the latest BULK_BEGIN or BULK_COMMIT")      \
-    F(U8, status, "MP_STATUSES; other than done: the upload ended") \
-    F(U32, offset, "bytes stored: the next one wanted")             \
-    F(U16, window, "bytes that may be under way beyond them")
-
-/* X(id, NAME, name, FIELDS, from). 0x00 is never an id; 0x44 to 0x4f are kept for bulk upload. */
+/* X(id, NAME, name, FIELDS, from). 0x00 is never an id; 0x43 to 0x4f are kept for bulk upload. */
 #define MP_MESSAGES(X)                                                            \
     X(0x01, HELLO, hello, MP_HELLO, "host")                                       \
     X(0x02, HELLO_ACK, hello_ack, MP_HELLO_ACK, "device")                         \
@@ -224,6 +229,7 @@
     X(0x06, TIME, time, MP_TIME, "device")                                        \
     X(0x10, DESCRIBE, describe, MP_DESCRIBE, "host")                              \
     X(0x11, DESCRIPTION_CHUNK, description_chunk, MP_DESCRIPTION_CHUNK, "device") \
+    X(0x12, BULK_STATE, bulk_state, MP_BULK_STATE, "device")                      \
     X(0x20, READINGS, readings, MP_READINGS, "device")                            \
     X(0x21, RESULT, result, MP_RESULT, "device")                                  \
     X(0x22, CONTROL_STATE, control_state, MP_CONTROL_STATE, "device")             \
@@ -237,8 +243,7 @@
     X(0x38, CONSOLE, console, MP_CONSOLE, "both")                                 \
     X(0x40, BULK_BEGIN, bulk_begin, MP_BULK_BEGIN, "host")                        \
     X(0x41, BULK_DATA, bulk_data, MP_BULK_DATA, "host")                           \
-    X(0x42, BULK_COMMIT, bulk_commit, MP_BULK_COMMIT, "host")                     \
-    X(0x43, BULK_STATE, bulk_state, MP_BULK_STATE, "device")
+    X(0x42, BULK_COMMIT, bulk_commit, MP_BULK_COMMIT, "host")
 
 #define MP_ACK_BAD_FRAME 0x01u
 #define MP_ACK_ASK       0x02u

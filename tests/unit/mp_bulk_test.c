@@ -104,6 +104,19 @@ static void noise_delays_but_does_not_spoil(void **state)
     assert_int_equal(world->drops, 0);
 }
 
+/* The host of a tool takes nothing from the device for good. */
+static void readings_that_nobody_makes_safe_do_not_hold_it_up(void **state)
+{
+    (void)state;
+    world->hold_safe = true;
+    for (int i = 0; i < 300; i++) {
+        (void)world_read(world, i, true);
+        (void)mp_device_flush(&world->device);
+    }
+    world_upload(world, 60000, 5);
+    must_hold(60000);
+}
+
 static void a_device_without_a_store_refuses_as_unsupported(void **state)
 {
     (void)state;
@@ -227,6 +240,7 @@ int main(void)
         TEST(an_image_arrives_whole_and_is_committed_once),
         TEST(it_is_faster_than_40_kib_a_second_at_921600_baud),
         TEST(noise_delays_but_does_not_spoil),
+        TEST(readings_that_nobody_makes_safe_do_not_hold_it_up),
         TEST(a_device_without_a_store_refuses_as_unsupported),
         TEST(an_image_that_has_no_place_is_refused),
         TEST(a_write_that_fails_ends_the_upload),
