@@ -58,15 +58,16 @@ struct config {
     char *url;
     char *ca_file; /* NULL: the system's */
     enum config_vsn vsn;
-    bool values_as_strings;   /* "value":"21.5" instead of 21.5 */
-    bool reading_at;          /* add at (Unix ms) and seq to each reading */
-    uint32_t batch_readings;  /* most readings in an upload */
-    uint32_t batch_ms;        /* oldest reading waits at most so long for company */
-    uint32_t buffer_bytes;    /* memory for readings of one MCU */
-    uint32_t command_ttl_ms;  /* a control older than this is not applied */
-    uint32_t channel_loss_ms; /* after so long without the channel a control falls to fail-safe */
-    uint32_t linger_ms;       /* the socket stays up so long after its MCU is gone */
-    uint32_t keepalive_ms;    /* between time questions to an MCU */
+    bool values_as_strings;    /* "value":"21.5" instead of 21.5 */
+    bool reading_at;           /* add at (Unix ms) and seq to each reading */
+    uint32_t batch_readings;   /* most readings in an upload */
+    uint32_t batch_ms;         /* oldest reading waits at most so long for company */
+    uint32_t reply_timeout_ms; /* an upload without a reply for so long is sent again */
+    uint32_t buffer_bytes;     /* memory for readings of one MCU */
+    uint32_t command_ttl_ms;   /* a control older than this is not applied */
+    uint32_t channel_loss_ms;  /* after so long without the channel a control falls to fail-safe */
+    uint32_t linger_ms;        /* the socket stays up so long after its MCU is gone */
+    uint32_t keepalive_ms;     /* between time questions to an MCU */
     uint32_t heartbeat_ms, heartbeat_timeout_ms;
     uint32_t backoff_min_ms, backoff_max_ms, stable_ms;
     enum log_level log_level;

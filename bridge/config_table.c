@@ -41,6 +41,8 @@ static const struct config_setting readings[] = {
      IN(config, batch_readings)},
     {"batch_wait", CONFIG_DURATION, 0, 600000, NULL, "250ms", false,
      "a reading waits at most so long for company", IN(config, batch_ms)},
+    {"reply_timeout", CONFIG_DURATION, 100, 600000, NULL, "60s", false,
+     "an upload without a reply for so long is sent again", IN(config, reply_timeout_ms)},
     {"buffer", CONFIG_SIZE, 4096, 1u << 30, NULL, "256KiB", false,
      "memory for waiting readings of one MCU; when full, the MCU is made to keep them",
      IN(config, buffer_bytes)},

@@ -19,12 +19,14 @@
 #include <string.h>
 #include <time.h>
 
-#define CLOSE_MS      1000
-#define RETRY_MIN_MS  500
-#define RETRY_MAX_MS  60000
-#define FULL_PAUSE_MS 1000
-#define LATE_REPLY_MS 1000 /* of an upload: then a heartbeat asks whether anything comes through \
-                            */
+#define CLOSE_MS          1000
+#define RETRY_MIN_MS      500
+#define RETRY_MAX_MS      60000
+#define FULL_PAUSE_MS     1000
+/* An upload's reply is late: a heartbeat asks whether anything comes through. */
+#define LATE_REPLY_MS     1000
+/* Still no metadata after it was said: connect anew. */
+#define GREETING_AGAIN_MS 20000
 
 uint64_t lane_now_ms(const struct lane *lane)
 {
@@ -244,7 +246,8 @@ static int push_upload(struct lane *lane, const struct profile_upload *upload)
     size_t n = profile->write_upload(upload, json, bound);
     int error = PHX_ERR_BAD_JSON;
     if (n > 0)
-        error = phx_push(lane->channel, profile->upload_event, (struct phx_text){json, n}, 0, lane);
+        error = phx_push(lane->channel, profile->upload_event, (struct phx_text){json, n},
+                         lane->shared->config->reply_timeout_ms, lane);
     free(json);
     return error;
 }
@@ -290,12 +293,21 @@ static void close_when_done(struct lane *lane, uint64_t now)
     phx_socket_disconnect(lane->socket, CLOSE_MS);
 }
 
-static void say_no_greeting(struct lane *lane)
+/* A server that could not look the key up just then may greet the next connection. */
+static void on_no_greeting(struct lane *lane, uint64_t now)
 {
+    if (lane->greeting_missed) {
+        log_info(lane->config->name, "still no metadata: connecting anew");
+        lane->greeting_ms = NEVER;
+        phx_socket_disconnect(lane->socket, 0);
+        phx_socket_connect(lane->socket);
+        return;
+    }
+    lane->greeting_missed = true;
+    lane->greeting_ms = now + GREETING_AGAIN_MS;
     log_warning(lane->config->name,
                 "connected, but the server has sent no metadata: is %s its microcontroller socket?",
                 lane->shared->config->url);
-    lane->greeting_ms = NEVER;
 }
 
 static bool may_disconnect(const struct lane *lane, uint64_t now)
@@ -328,7 +340,7 @@ uint64_t lane_tick(struct lane *lane, uint64_t now_us)
     if (now >= lane->commands_ms)
         lane->commands_ms = commands_flush(&lane->commands, now);
     if (now >= lane->greeting_ms)
-        say_no_greeting(lane);
+        on_no_greeting(lane, now);
     if (now >= lane->reply_ms)
         lane_on_late_reply(lane);
     upload(lane, now);

@@ -35,7 +35,8 @@ struct lane {
     struct phx_channel *channel;
     char topic[PROFILE_TOPIC_MAX];
     uint64_t gone_ms;     /* since when the board is not there */
-    uint64_t greeting_ms; /* when to say that the metadata is missing; NEVER: said, or here */
+    uint64_t greeting_ms; /* when the metadata is missing for too long; NEVER: it is here */
+    bool greeting_missed; /* that was said of this connection */
     uint64_t stop_ms;     /* stopping: not to wait longer for the upload, then for the close */
     uint64_t commands_ms; /* when commands wants to be called */
     uint64_t reply_ms;    /* when the reply of the upload is late; NEVER: none is waited for */

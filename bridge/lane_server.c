@@ -40,6 +40,7 @@ static void on_connected(void *user)
         return;
     lane->state = LANE_GREETING;
     lane->greeting_ms = lane_now_ms(lane) + GREETING_MS;
+    lane->greeting_missed = false;
     lane->stale = lane->late = false;
     lane->gaps = loop_gaps(lane->shared->loop);
     loop_wake(lane->shared->loop);

@@ -303,8 +303,8 @@ static void on_refused(struct phx_channel *ch, struct phx_text response, uint64_
         ch->events.refused(ch->events.user, response, wait);
 }
 
-/* The backoff starts over only after the channel had held longer than its longest pause: one that
- * is joined and crashes at once is not healthy. */
+/* The backoff starts over only after the channel had held longer than its longest pause, or had
+ * answered a push: one that is joined and crashes at once is not healthy. */
 static void on_ended(struct phx_channel *ch, bool crashed, uint64_t now)
 {
     uint32_t wait;
@@ -346,6 +346,9 @@ static void on_push_reply(struct phx_channel *ch, uint64_t ref,
     uint64_t join_ref = ch->join_ref;
     struct phx_push *push = take_push(ch, ref);
 
+    /* A channel that answers is well: its next crash is not one more of an earlier row. */
+    if (result->ok && current && ch->state == PHX_CH_JOINED)
+        phx_backoff_reset(&ch->backoff);
     if (push)
         end_push(ch, push, result);
     if (unmatched && current && ch->state == PHX_CH_JOINED && ch->join_ref == join_ref)

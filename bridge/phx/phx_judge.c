@@ -14,8 +14,7 @@ void phx_judge_status(struct phx_end *end, int status)
         snprintf(end->text, sizeof end->text, "the server asks to come later (HTTP %d)", status);
     } else if (status == 401 || status == 403) {
         end->cause = PHX_CAUSE_REFUSED;
-        snprintf(end->text, sizeof end->text,
-                 "the server refuses us (HTTP %d): wrong key, or it cannot check keys now", status);
+        snprintf(end->text, sizeof end->text, "the server refuses us (HTTP %d)", status);
     } else if (status == 404) {
         end->cause = PHX_CAUSE_REFUSED;
         snprintf(end->text, sizeof end->text,

@@ -104,7 +104,7 @@ class Silences(WithABoard):
         self.server.wait_more()
 
     def test_a_lost_reply_means_the_same_upload_again(self):
-        self.on_phx_dev()
+        self.on_phx_dev(readings={"at_and_seq": True, "batch_wait": "50ms", "reply_timeout": "2s"})
         self.server.fault(hold_replies=True)
         last = self.server.last_id()
         self.server.wait_readings(lambda r: r, "the upload whose reply is lost", last)
@@ -184,6 +184,16 @@ class Errors(WithABoard):
         self.start(raw.url, server={"heartbeat": "60s"})
         peer = raw.accept().upgrade()
         self.bridge.wait_line("no metadata: is ws://.* its microcontroller socket")
+        peer.join()
+        self.assertTrue(peer.message("upload_readings"))
+
+
+    def test_a_server_that_sends_no_metadata_is_connected_to_anew(self):
+        raw = RawServer(self)
+        self.start(raw.url, server={"heartbeat": "60s"})
+        raw.accept().upgrade()
+        self.bridge.wait_line("still no metadata: connecting anew")
+        peer = raw.accept().upgrade()
         peer.join()
         self.assertTrue(peer.message("upload_readings"))
 

@@ -98,7 +98,7 @@ static void every_setting_reaches_its_member(void **state)
               "20ms\n"
               "  reconnect_max: 2m\n  stable_after: 1h\n  linger: 0\n"
               "readings: {batch: 7, batch_wait: 3s, buffer: 64KiB, values: string, at_and_seq: "
-              "true}\n"
+              "true, reply_timeout: 11s}\n"
               "commands: {ttl: 1500ms, channel_loss: 9s}\nlink: {keepalive: 250ms}\n"
               "log: {level: debug, format: json}\n"
               "ports:\n  - {name: left, path: ttyX, baud: 9600}\n  - usb_serial: 55731\n"
@@ -118,6 +118,7 @@ static void every_setting_reaches_its_member(void **state)
     assert_int_equal(c.linger_ms, 0);
     assert_int_equal(c.batch_readings, 7);
     assert_int_equal(c.batch_ms, 3000);
+    assert_int_equal(c.reply_timeout_ms, 11000);
     assert_int_equal(c.buffer_bytes, 65536);
     assert_true(c.values_as_strings);
     assert_true(c.reading_at);

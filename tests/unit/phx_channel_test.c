@@ -317,6 +317,22 @@ static void a_channel_that_crashes_at_once_backs_off_and_one_that_held_does_not(
     rig_deinit(&rig);
 }
 
+static void a_channel_that_answered_a_push_rejoins_as_after_a_first_crash(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up_and_joined(&rig);
+    rig_server(&rig, "[\"1\",\"1\",\"room:1\",\"phx_error\",{}]");
+    rig_pass(&rig, rig.last_wait_ms);
+    rig_server(&rig, "[\"2\",\"2\",\"room:1\",\"phx_reply\"," OK "]");
+    assert_int_equal(rig_push(&rig, 0, "ping", "{}", 1), PHX_OK);
+    rig_server(&rig, "[\"2\",\"3\",\"room:1\",\"phx_reply\"," OK "]");
+    rig_server(&rig, "[\"2\",\"2\",\"room:1\",\"phx_error\",{}]");
+    assert_in_range(rig.last_wait_ms, 1000, 1333);
+    rig_deinit(&rig);
+}
+
 static void messages_reach_only_their_joined_channel(void **state)
 {
     struct rig rig;
@@ -369,6 +385,7 @@ int main(void)
         cmocka_unit_test(pushing_needs_a_connection_and_a_joined_channel),
         cmocka_unit_test(a_close_of_an_earlier_join_is_ignored),
         cmocka_unit_test(a_channel_that_crashes_at_once_backs_off_and_one_that_held_does_not),
+        cmocka_unit_test(a_channel_that_answered_a_push_rejoins_as_after_a_first_crash),
         cmocka_unit_test(messages_reach_only_their_joined_channel),
         cmocka_unit_test(an_object_on_a_v2_socket_is_understood),
     };
