@@ -42,11 +42,17 @@ const struct mp_control fw_controls[FW_CONTROL_COUNT] = {
                   .failsafe.f = 0.0f},
 };
 
-static const char *const reset_texts[] = {
-#define X_RESET(id, NAME, text) [id] = text,
-    MP_RESETS(X_RESET)
+static const char *reset_text(uint8_t cause)
+{
+    switch (cause) {
+#define X_RESET(id, NAME, text) \
+    case id:                    \
+        return FW_ROM(text);
+        MP_RESETS(X_RESET)
 #undef X_RESET
-};
+    }
+    return FW_ROM("cause not known");
+}
 
 /* -- What mp_device asks for. */
 
@@ -87,7 +93,7 @@ static void identify(void *user, uint16_t ms)
     struct fw_app *app = user;
 
     app->identify_from_us = port_micros();
-    app->identify_for_us = ms * 1000u;
+    app->identify_for_us = ms * (uint32_t)1000;
     port_identify(ms > 0);
 }
 
@@ -111,11 +117,10 @@ static void log_start(struct fw_app *app)
 {
     char line[LOG_MAX];
     struct fw_text text;
-    uint8_t cause = port_reset_cause();
 
     fw_text_begin(&text, line, sizeof line);
-    fw_text_add(&text, "mcu-stub " MCU_VERSION " started: ");
-    fw_text_add(&text, reset_texts[cause < MP_RESET_CAUSE_COUNT ? cause : MP_RESET_UNKNOWN]);
+    fw_text_add(&text, FW_ROM("mcu-stub " MCU_VERSION " started: "));
+    fw_text_add(&text, reset_text(port_reset_cause()));
     (void)mp_device_log(&app->device, MP_LEVEL_INFO, line);
 }
 
@@ -175,7 +180,7 @@ static bool due(uint32_t *last, uint32_t period_us, uint32_t now_us)
 
 static void receive(struct fw_app *app, uint32_t now_us)
 {
-    uint8_t bytes[64];
+    uint8_t bytes[16]; /* few, for a small stack */
     size_t n;
 
     while ((n = port_uart_read(bytes, sizeof bytes)) > 0)

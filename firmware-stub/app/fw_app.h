@@ -6,6 +6,8 @@
  * Sensors are read every FW_SAMPLE_US and sent in batches every FW_FLUSH_US, kept until they are
  * safe. When the host stays away, FW_TX_BYTES of them are kept: the oldest; newer ones are dropped
  * and counted. When it has been silent for FW_DEADMAN_MS, both controls go to zero.
+ *
+ * What stands under #ifndef is for a board with little memory to set otherwise.
  */
 #ifndef FW_APP_H
 #define FW_APP_H
@@ -14,17 +16,25 @@
 #include "fw_plant.h"
 #include "mp_device.h"
 
-#define FW_SAMPLE_US  100000u
+#ifndef FW_SAMPLE_US
+#define FW_SAMPLE_US 100000u
+#endif
 #define FW_FLUSH_US   500000u
 #define FW_DEADMAN_MS 1500u
 #define FW_TICK_US    1000u
 #define FW_BAUD       115200u
-#define FW_MAX_BODY   128u
-#define FW_TX_BYTES   8192u
-#define FW_RX_BYTES   1024u
-#define FW_CHUNK                                                                    \
-    32u /* bytes given to the UART at once: the less, the sooner a command's result \
-         */
+#ifndef FW_MAX_BODY
+#define FW_MAX_BODY 128u
+#endif
+#ifndef FW_TX_BYTES
+#define FW_TX_BYTES 8192u
+#endif
+#ifndef FW_RX_BYTES
+#define FW_RX_BYTES 1024u
+#endif
+#ifndef FW_CHUNK /* bytes given to the UART at once: the less, the sooner a command's result */
+#define FW_CHUNK 32u
+#endif
 
 enum fw_sensor { FW_TEMPERATURE, FW_PRESSURE, FW_HUMIDITY, FW_ILLUMINANCE, FW_SENSOR_COUNT };
 enum fw_control { FW_MOTOR, FW_VALVE, FW_CONTROL_COUNT };

@@ -12,7 +12,7 @@
 
 static void answer(struct fw_app *app, struct fw_text *text)
 {
-    fw_text_add(text, "\n");
+    fw_text_add(text, FW_ROM("\n"));
     (void)mp_device_console(&app->device, (const uint8_t *)text->at, text->len);
 }
 
@@ -34,7 +34,7 @@ static void say_number(struct fw_app *app, const char *name, int32_t value, uint
 
     fw_text_begin(&text, line, sizeof line);
     fw_text_add(&text, name);
-    fw_text_add(&text, " ");
+    fw_text_add(&text, FW_ROM(" "));
     fw_text_add_number(&text, value, decimals);
     fw_text_add(&text, unit);
     answer(app, &text);
@@ -42,13 +42,14 @@ static void say_number(struct fw_app *app, const char *name, int32_t value, uint
 
 static void status(struct fw_app *app)
 {
-    say_number(app, "motor", app->plant.motor_percent, 0, " %");
-    say_number(app, "valve", app->plant.valve_permille, VALVE_DECIMALS, "");
-    say_number(app, "temperature", app->latest.temperature_cc, 2, " Cel");
-    say_number(app, "humidity", app->latest.humidity_cp, 2, " %RH");
-    say_number(app, "pressure", app->latest.pressure_pa, 2, " hPa");
-    say_number(app, "illuminance", app->latest.illuminance_dlx, 1, " lx");
-    say_number(app, "dropped", (int32_t)app->device.readings_dropped, 0, " readings");
+    say_number(app, FW_ROM("motor"), app->plant.motor_percent, 0, FW_ROM(" %"));
+    say_number(app, FW_ROM("valve"), app->plant.valve_permille, VALVE_DECIMALS, FW_ROM(""));
+    say_number(app, FW_ROM("temperature"), app->latest.temperature_cc, 2, FW_ROM(" Cel"));
+    say_number(app, FW_ROM("humidity"), app->latest.humidity_cp, 2, FW_ROM(" %RH"));
+    say_number(app, FW_ROM("pressure"), app->latest.pressure_pa, 2, FW_ROM(" hPa"));
+    say_number(app, FW_ROM("illuminance"), app->latest.illuminance_dlx, 1, FW_ROM(" lx"));
+    say_number(app, FW_ROM("dropped"), (int32_t)app->device.readings_dropped, 0,
+               FW_ROM(" readings"));
 }
 
 static bool read_value(uint8_t type, const char *word, union mp_value *value)
@@ -72,7 +73,7 @@ static void set(struct fw_app *app, char *rest)
     uint8_t control;
 
     if (word == NULL) {
-        say(app, "usage: set NAME VALUE");
+        say(app, FW_ROM("usage: set NAME VALUE"));
         return;
     }
     *word++ = '\0';
@@ -80,12 +81,12 @@ static void set(struct fw_app *app, char *rest)
         if (strcmp(fw_controls[control].name, rest) == 0)
             break;
     if (control == FW_CONTROL_COUNT)
-        say(app, "no such control: motor, valve");
+        say(app, FW_ROM("no such control: motor, valve"));
     else if (!read_value(fw_controls[control].type, word, &value) ||
              !fw_app_set_locally(app, control, value))
-        say(app, "value out of range: motor 0 to 100, valve 0 to 1");
+        say(app, FW_ROM("value out of range: motor 0 to 100, valve 0 to 1"));
     else
-        say(app, "ok");
+        say(app, FW_ROM("ok"));
 }
 
 static void run(struct fw_app *app, char *line)
@@ -95,7 +96,7 @@ static void run(struct fw_app *app, char *line)
     else if (strncmp(line, "set ", 4) == 0)
         set(app, line + 4);
     else
-        say(app, "commands: help, status, set NAME VALUE");
+        say(app, FW_ROM("commands: help, status, set NAME VALUE"));
 }
 
 static void end_line(struct fw_app *app)
@@ -104,7 +105,7 @@ static void end_line(struct fw_app *app)
 
     console->line[console->len] = '\0';
     if (console->too_long)
-        say(app, "line too long");
+        say(app, FW_ROM("line too long"));
     else if (console->len > 0)
         run(app, console->line);
     console->len = 0;

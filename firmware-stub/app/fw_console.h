@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef FW_CONSOLE_LINE
 #define FW_CONSOLE_LINE 48
+#endif
 
 struct fw_app;
 

@@ -6,9 +6,9 @@
 #include "fw_plant.h"
 
 #define STEPS_PER_S    (1000000 / (int32_t)FW_PLANT_STEP_US)
-#define AMBIENT_MC     22000
-#define HEATED_MC      18000 /* above ambient, with the motor off */
-#define COOLING_LAG_S  20    /* with the motor off; six times quicker at full speed */
+#define AMBIENT_MC     ((int32_t)22000)
+#define HEATED_MC      ((int32_t)18000) /* above ambient, with the motor off */
+#define COOLING_LAG_S  20               /* with the motor off; six times quicker at full speed */
 #define FAN_FACTOR     5
 #define HUMIDITY_PPM   450000
 #define HUMIDITY_VALVE 350 /* ppm for each permille that the valve is open */

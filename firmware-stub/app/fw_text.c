@@ -22,8 +22,10 @@ static void add_char(struct fw_text *text, char c)
 
 void fw_text_add(struct fw_text *text, const char *piece)
 {
-    while (*piece)
-        add_char(text, *piece++);
+    char c;
+
+    while ((c = FW_ROM_CHAR(piece++)) != '\0')
+        add_char(text, c);
 }
 
 void fw_text_add_number(struct fw_text *text, int32_t value, uint8_t decimals)

@@ -1,6 +1,7 @@
 /*
  * fw_text.h - lines of text without printf: put together piece by piece into the caller's memory,
- * and decimal numbers read from it.
+ * and decimal numbers read from it. Fixed words stay in the image's read-only memory, which
+ * an AVR cannot reach by an ordinary pointer: FW_ROM("words") names them.
  */
 #ifndef FW_TEXT_H
 #define FW_TEXT_H
@@ -8,6 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if defined __AVR__
+#include <avr/pgmspace.h>
+#define FW_ROM(words)   PSTR(words)
+#define FW_ROM_CHAR(at) ((char)pgm_read_byte(at))
+#else
+#define FW_ROM(words)   (words)
+#define FW_ROM_CHAR(at) (*(at))
+#endif
 
 /* What does not fit is left out; `at` is always NUL-terminated. */
 struct fw_text {
@@ -17,6 +27,7 @@ struct fw_text {
 };
 
 void fw_text_begin(struct fw_text *text, char *at, size_t cap);
+/* `piece`: made by FW_ROM. */
 void fw_text_add(struct fw_text *text, const char *piece);
 
 /* value * 10^-decimals, such as 2345 with 2 decimals as 23.45; decimals at most 9. */

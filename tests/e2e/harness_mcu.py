@@ -1,12 +1,13 @@
 """An emulated microcontroller for end-to-end tests: mcu-link with the sample firmware behind it, as a
-Cortex-M3 in QEMU or as a process, and mp-probe as a bare host for it.
+Cortex-M3 in QEMU, an AVR in avr-run or as a process, and mp-probe as a bare host for it.
 
     mcu = Mcu(self, "cortex-m3", board=2)     # cleaned up by the test case
     probe = Probe(self, mcu.path)
     ready = probe.wait("ready")
     mcu.reset(); mcu.cut(); mcu.plug(); mcu.flip(0.01)
 
-Programs are found by MCU_BIN, the Cortex-M3 image by MCU_STUB_M3; without them, in build/.
+Programs are found by MCU_BIN, the Cortex-M3 image by MCU_STUB_M3, the AVR images by MCU_AVR_BIN;
+without them, in build/.
 """
 
 import json
@@ -24,6 +25,8 @@ import time
 ROOT = pathlib.Path(os.environ.get("MCU_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 BIN = pathlib.Path(os.environ.get("MCU_BIN", ROOT / "build" / "dev" / "bin"))
 STUB_M3 = pathlib.Path(os.environ.get("MCU_STUB_M3", ROOT / "build" / "cortex-m3" / "bin" / "mcu-stub.elf"))
+AVR_BIN = pathlib.Path(os.environ.get("MCU_AVR_BIN", ROOT / "build" / "avr" / "bin"))
+AVRS = ("atmega328p", "atmega2560")
 PATIENCE = 60  # seconds: how long anything may take on a busy machine before it counts as never
 
 
@@ -34,14 +37,22 @@ class McuError(Exception):
 def firmware_arguments(port):
     if port == "posix":
         return ["--stub", str(BIN / "mcu-stub")]
+    if port in AVRS:
+        return avr_arguments(port, AVR_BIN / f"mcu-stub-{port}.elf")
     if not STUB_M3.is_file():
         raise McuError(f"no Cortex-M3 image at {STUB_M3}: cmake --preset cortex-m3 && "
                        "cmake --build --preset cortex-m3")
     return ["--qemu", str(STUB_M3)]
 
 
+def avr_arguments(mcu, image):
+    if not image.is_file():
+        raise McuError(f"no AVR image at {image}: cmake --preset avr && cmake --build --preset avr")
+    return ["--avr", str(image), "--mcu", mcu]
+
+
 class Mcu:
-    """One board. `port`: "cortex-m3" or "posix"; or `command`: any program, "{fd}" is its UART."""
+    """One board. `port`: "cortex-m3", "atmega328p", "atmega2560" or "posix"; or `command`: any program, "{fd}" is its UART."""
 
     def __init__(self, test, port="cortex-m3", command=None, board=1, identity=None, baud=0, seed=1,
                  state=None, path=None):

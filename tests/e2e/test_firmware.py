@@ -1,4 +1,4 @@
-"""The sample firmware as a host sees it, on both of its boards, over a line that is cut and damaged."""
+"""The sample firmware as a host sees it, on each of its boards, over a line that is cut and damaged."""
 
 import time
 import unittest
@@ -233,6 +233,16 @@ class CortexM3(Firmware, unittest.TestCase):
         probe.wait_until(lambda: len(probe.named("console")) >= 30, "thirty answers")
         states = [e["value"] for e in probe.named("state") if "device" in e["cause"]]
         self.assertEqual(states, list(range(30)))
+
+
+class ATmega328P(Firmware, unittest.TestCase):
+    board = platform = "atmega328p"
+    cause_of_reset = CAUSE_PIN
+
+
+class ATmega2560(Firmware, unittest.TestCase):
+    board = platform = "atmega2560"
+    cause_of_reset = CAUSE_PIN
 
 
 if __name__ == "__main__":

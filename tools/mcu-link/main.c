@@ -15,13 +15,15 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "mcu-link --link PATH --qemu ELF | --stub PROGRAM | -- COMMAND... [options]\n"
+    "mcu-link --link PATH --qemu ELF | --avr ELF | --stub PROGRAM | -- COMMAND... [options]\n"
     "\n"
     "Runs an emulated microcontroller and puts its serial line at PATH, a symbolic link to a\n"
     "pseudo-terminal. The MCU ends with mcu-link, whatever ends that.\n"
     "\n"
     "  --link PATH       where the serial port is to be\n"
     "  --qemu ELF        the MCU is QEMU's mps2-an385 (Cortex-M3) with this image\n"
+    "  --avr ELF         the MCU is an AVR at 16 MHz with this image, run by avr-run\n"
+    "  --mcu NAME        which: atmega328p (default) or atmega2560\n"
     "  --stub PROGRAM    the MCU is the sample firmware built as a program\n"
     "  -- COMMAND...     the MCU is any command; {fd} in it becomes the descriptor of its UART\n"
     "  --board N         identity stub-N (default 1); not with -- COMMAND\n"
@@ -77,6 +79,12 @@ static void take_option(struct options *options, int option, const char *text)
     case 'q':
         options->mcu.qemu_elf = text;
         break;
+    case 'a':
+        options->mcu.avr_elf = text;
+        break;
+    case 'm':
+        options->mcu.avr_mcu = text;
+        break;
     case 's':
         options->mcu.stub = text;
         break;
@@ -114,10 +122,17 @@ static void take_option(struct options *options, int option, const char *text)
     }
 }
 
+static void refuse_missing(const char *image)
+{
+    if (image && access(image, R_OK) != 0)
+        fail(image, "no such image: build it first");
+}
+
 static void read_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
         {"link", required_argument, NULL, 'l'},    {"qemu", required_argument, NULL, 'q'},
+        {"avr", required_argument, NULL, 'a'},     {"mcu", required_argument, NULL, 'm'},
         {"stub", required_argument, NULL, 's'},    {"board", required_argument, NULL, 'n'},
         {"id", required_argument, NULL, 'i'},      {"state", required_argument, NULL, 'k'},
         {"baud", required_argument, NULL, 'b'},    {"seed", required_argument, NULL, 'd'},
@@ -130,12 +145,12 @@ static void read_options(struct options *options, int argc, char **argv)
         take_option(options, option, optarg);
     if (optind < argc)
         options->mcu.command = argv + optind;
-    kinds = (options->mcu.qemu_elf != NULL) + (options->mcu.stub != NULL) +
-            (options->mcu.command != NULL);
+    kinds = (options->mcu.qemu_elf != NULL) + (options->mcu.avr_elf != NULL) +
+            (options->mcu.stub != NULL) + (options->mcu.command != NULL);
     if (options->link == NULL || kinds != 1)
-        fail("usage", "--link, and one of --qemu, --stub or -- COMMAND; see --help");
-    if (options->mcu.qemu_elf && access(options->mcu.qemu_elf, R_OK) != 0)
-        fail(options->mcu.qemu_elf, "no such image: build it first");
+        fail("usage", "--link, and one of --qemu, --avr, --stub or -- COMMAND; see --help");
+    refuse_missing(options->mcu.qemu_elf);
+    refuse_missing(options->mcu.avr_elf);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
@@ -203,7 +218,7 @@ static int open_all(struct program *program, const struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.mcu = {.id = "stub-1"}, .seed = 1};
+    struct options options = {.mcu = {.id = "stub-1", .avr_mcu = "atmega328p"}, .seed = 1};
     static struct program program;
 
     read_options(&options, argc, argv);

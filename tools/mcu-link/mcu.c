@@ -167,6 +167,21 @@ static int reset_qemu(struct mcu *mcu, bool drop_sent, char *why, size_t why_cap
     return qemu_execute(mcu->qmp, "cont", why, why_cap);
 }
 
+/* avr-run takes the signal as the reset pin, and as the next thing that it does. */
+static int reset_avr(struct mcu *mcu, bool drop_sent)
+{
+    int status;
+
+    if (drop_sent) {
+        kill(mcu->pid, SIGSTOP);
+        waitpid(mcu->pid, &status, WUNTRACED);
+        drain(mcu->uart);
+    }
+    kill(mcu->pid, SIGUSR1);
+    kill(mcu->pid, SIGCONT);
+    return 0;
+}
+
 int mcu_reset(struct mcu *mcu, bool drop_sent, char *why, size_t why_cap)
 {
     if (mcu->pid == 0 || mcu->paused) {
@@ -175,6 +190,8 @@ int mcu_reset(struct mcu *mcu, bool drop_sent, char *why, size_t why_cap)
     }
     if (mcu->qmp >= 0)
         return reset_qemu(mcu, drop_sent, why, why_cap);
+    if (mcu->config->avr_elf)
+        return reset_avr(mcu, drop_sent);
     mcu_kill(mcu);
     return mcu_start(mcu, mcu->config, why, why_cap);
 }

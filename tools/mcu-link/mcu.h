@@ -1,5 +1,6 @@
 /*
- * mcu.h - the process that is the MCU: QEMU, or any command that takes its UART as a descriptor.
+ * mcu.h - the process that is the MCU: QEMU, avr-run, or any command that takes its UART as a
+ * descriptor.
  * It dies with us, whatever happens.
  */
 #ifndef MCU_H
@@ -10,10 +11,12 @@
 #include <sys/types.h>
 
 struct mcu_config {
-    /* Exactly one of these three. */
+    /* Exactly one of these four. */
     const char *qemu_elf; /* image for QEMU's mps2-an385 */
+    const char *avr_elf;  /* image for the AVR that avr_mcu names, run by avr-run beside us */
     const char *stub;     /* the sample firmware as a program: takes --fd, --id and --state */
     char **command;       /* any: "{fd}" in an argument becomes the UART's descriptor */
+    const char *avr_mcu;  /* atmega328p, atmega2560 */
     const char *id;       /* identity, at most 16 bytes */
     const char *state;    /* file for what the MCU keeps without power; NULL: nothing */
 };
@@ -32,9 +35,9 @@ int mcu_start(struct mcu *mcu, const struct mcu_config *config, char *why, size_
 /* Ends it at once. What it has sent and was not yet read is lost. Does nothing when dead. */
 void mcu_kill(struct mcu *mcu);
 
-/* Starts it anew: QEMU by its reset line, any other by killing and starting it. With `drop_sent`,
- * what it has sent and was not yet read is thrown away, as if the reset had come before. Returns 0,
- * or -1 with one line in `why`. */
+/* Starts it anew: QEMU and an AVR by the reset line, any other by killing and starting it. With
+ * `drop_sent`, what it has sent and was not yet read is thrown away, as if the reset had come
+ * before. Returns 0, or -1 with one line in `why`. */
 int mcu_reset(struct mcu *mcu, bool drop_sent, char *why, size_t why_cap);
 
 /* Stops it in its tracks, while time goes on. */

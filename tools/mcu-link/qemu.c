@@ -23,6 +23,8 @@
 #define BOARD_ID_MAGIC   0x4449434du
 #define BOARD_ID_WORDS   3
 
+#define AVR_STACK_LEFT "32" /* bytes; an interrupt at the deepest point takes about 20 */
+
 struct command {
     char **argv;
     size_t count;
@@ -101,6 +103,24 @@ static void add_qemu(struct command *command, const struct mcu_config *config, i
     add_board_id(command, config->id);
 }
 
+/* avr-run lies beside this program. */
+static void add_avr(struct command *command, const struct mcu_config *config, int uart)
+{
+    char self[256];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    self[len > 0 ? len : 0] = '\0';
+    add(command, "%.*s/avr-run", (int)(strrchr(self, '/') ? strrchr(self, '/') - self : 0), self);
+    add_pair(command, "--mcu", config->avr_mcu);
+    add_pair(command, "--image", config->avr_elf);
+    add(command, "--fd");
+    add(command, "%d", uart);
+    add_pair(command, "--id", config->id);
+    add_pair(command, "--stack", AVR_STACK_LEFT);
+    if (config->state)
+        add_pair(command, "--state", config->state);
+}
+
 static void add_stub(struct command *command, const struct mcu_config *config, int uart)
 {
     add(command, "%s", config->stub);
@@ -130,6 +150,8 @@ char **qemu_command(const struct mcu_config *config, int uart, int qmp)
         return NULL;
     if (config->qemu_elf)
         add_qemu(&command, config, uart, qmp);
+    else if (config->avr_elf)
+        add_avr(&command, config, uart);
     else if (config->stub)
         add_stub(&command, config, uart);
     else

@@ -1,0 +1,97 @@
+/*
+ * The class around mp_device: bytes between the Stream and the link. What is sent when, and what a
+ * command may do, is mp_device's affair.
+ */
+#include "McuProtocol.h"
+
+#include <string.h>
+
+#define TICK_US 1000
+
+#if defined __AVR_ATmega328P__
+#define PLATFORM "atmega328p"
+#elif defined __AVR_ATmega2560__
+#define PLATFORM "atmega2560"
+#else
+#define PLATFORM "arduino"
+#endif
+
+#if defined __AVR__
+#define ARCHITECTURE "avr"
+#elif defined __arm__
+#define ARCHITECTURE "arm"
+#else
+#define ARCHITECTURE "other"
+#endif
+
+McuDeviceBase::McuDeviceBase(uint8_t *tx, size_t txBytes, uint8_t *rx, size_t rxBytes)
+    : line_(0), apply_(0), outAt_(0), outLen_(0)
+{
+    memset(&config_, 0, sizeof config_);
+    config_.tx_mem = tx;
+    config_.tx_bytes = txBytes;
+    config_.rx_mem = rx;
+    config_.rx_bytes = rxBytes;
+    config_.deadman_ms = 1500;
+}
+
+mp_status McuDeviceBase::apply(void *user, uint8_t control, mp_value value)
+{
+    McuDeviceBase *self = static_cast<McuDeviceBase *>(user);
+
+    return self->apply_ && self->apply_(control, value) ? MP_STATUS_DONE : MP_STATUS_FAILED;
+}
+
+bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const char *product,
+                          const char *version, const mp_sensor *sensors, uint8_t sensorCount,
+                          const mp_control *controls, uint8_t controlCount)
+{
+    mp_device_io io;
+
+    memset(&io, 0, sizeof io);
+    io.user = this;
+    io.apply = apply;
+    line_ = &line;
+    config_.firmware.product = product;
+    config_.firmware.version = version;
+    config_.firmware.architecture = ARCHITECTURE;
+    config_.firmware.platform = PLATFORM;
+    config_.sensors = sensors;
+    config_.sensor_count = sensorCount;
+    config_.controls = controls;
+    config_.control_count = controlCount;
+    config_.device_id = reinterpret_cast<const uint8_t *>(id);
+    config_.device_id_len = static_cast<uint8_t>(strlen(id));
+    config_.tick_us = TICK_US;
+    config_.baud = baud;
+    config_.max_body = MP_BODY_MIN;
+    return mp_device_init(&device_, &config_, &io, micros()) == MP_OK;
+}
+
+void McuDeviceBase::poll()
+{
+    uint8_t bytes[16];
+    uint8_t n;
+
+    do {
+        for (n = 0; n < sizeof bytes && line_->available() > 0; n++)
+            bytes[n] = static_cast<uint8_t>(line_->read());
+        if (n > 0)
+            mp_device_bytes(&device_, bytes, n, micros());
+    } while (n == sizeof bytes);
+    mp_device_poll(&device_, micros());
+    for (;;) {
+        if (outAt_ == outLen_) {
+            outAt_ = 0;
+            outLen_ = static_cast<uint8_t>(mp_device_output(&device_, out_, sizeof out_, micros()));
+        }
+        if (outAt_ == outLen_ || line_->availableForWrite() <= 0)
+            return;
+        line_->write(out_[outAt_++]);
+    }
+}
+
+bool McuDeviceBase::reading(uint8_t slot, mp_value value)
+{
+    return mp_device_reading(&device_, slot, value, mp_device_ticks(&device_), true) == MP_OK;
+}

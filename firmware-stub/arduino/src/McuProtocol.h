@@ -1,0 +1,95 @@
+/*
+ * McuProtocol.h - mcu-protocol for Arduino: a device with sensors and controls on any Stream.
+ *
+ * Call poll() in loop(), at least every 5 ms at 115200 baud: Arduino's receive buffer holds 64
+ * bytes. Nothing here waits, allocates or touches an interrupt. Tables and texts are kept by
+ * pointer. The serial port belongs to the protocol: no Serial.print, use log().
+ */
+#ifndef MCU_PROTOCOL_H
+#define MCU_PROTOCOL_H
+
+#include <Arduino.h>
+
+extern "C" {
+#include "mp_device.h"
+}
+
+/* A number as the protocol carries it: an integer in units of the sensor's exponent, or a float. */
+inline mp_value mcuInt(int32_t value)
+{
+    mp_value v;
+    v.i = value;
+    return v;
+}
+
+inline mp_value mcuFloat(float value)
+{
+    mp_value v;
+    v.f = value;
+    return v;
+}
+
+/* `TX` bytes hold what is not yet safe with the host, at least MP_LINK_TX_MIN; `RX` what arrives,
+ * at least MP_LINK_RX_MIN(64). When TX is full the newest readings are dropped and counted. */
+class McuDeviceBase {
+public:
+    /* Puts a checked value into effect; false: it could not be done. Also called by begin() with
+     * each control's initial value, and with its fail-safe value when the host is gone. */
+    typedef bool (*ControlFunction)(uint8_t control, mp_value value);
+
+    /* Before begin(). */
+    void onControl(ControlFunction function) { apply_ = function; }
+    /* The host is silent for so long: every control falls to its fail-safe value. */
+    void deadman(uint16_t ms) { config_.deadman_ms = ms; }
+
+    /* `line` is open already, at `baud`. `id`: which board this is, at most 16 characters. False: a
+     * table is wrong (mp_device.h says what is checked) or memory too small. */
+    bool begin(Stream &line, uint32_t baud, const char *id, const char *product,
+               const char *version, const mp_sensor *sensors, uint8_t sensorCount,
+               const mp_control *controls, uint8_t controlCount);
+
+    void poll();
+
+    /* A reading of sensors[slot], taken now, kept until it is safe. False: dropped and counted. */
+    bool reading(uint8_t slot, mp_value value);
+    /* Sends what was read so far; it leaves by itself only when a message is full. */
+    bool flush() { return mp_device_flush(&device_) == MP_OK; }
+
+    bool log(mp_level level, const char *text)
+    {
+        return mp_device_log(&device_, level, text) == MP_OK;
+    }
+    /* The device itself changed a control: tells the host. */
+    bool changed(uint8_t control, mp_value value)
+    {
+        return mp_device_control_changed(&device_, control, value) == MP_OK;
+    }
+
+    bool connected() const { return device_.host_present; }
+    uint32_t ticks() const { return mp_device_ticks(&device_); } /* milliseconds of its clock */
+    uint32_t dropped() const { return device_.readings_dropped; }
+
+protected:
+    McuDeviceBase(uint8_t *tx, size_t txBytes, uint8_t *rx, size_t rxBytes);
+
+private:
+    static mp_status apply(void *user, uint8_t control, mp_value value);
+
+    mp_device device_;
+    mp_device_config config_;
+    Stream *line_;
+    ControlFunction apply_;
+    uint8_t out_[16]; /* given by the link, not yet taken by the line */
+    uint8_t outAt_, outLen_;
+};
+
+template <size_t TX = 400, size_t RX = MP_LINK_RX_MIN(MP_BODY_MIN)>
+class McuDevice : public McuDeviceBase {
+public:
+    McuDevice() : McuDeviceBase(tx_, TX, rx_, RX) {}
+
+private:
+    uint8_t tx_[TX], rx_[RX];
+};
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * libsimavr behind chip.h. Its own UART part is not used: it stops for good with 512 bytes under
+ * way. Real time, the descriptor and the file of the EEPROM are main.c's.
+ */
+#include "chip.h"
+
+#include "eeprom_id.h"
+#include "image.h"
+
+#include <avr_eeprom.h>
+#include <avr_uart.h>
+#include <sim_avr.h>
+#include <sim_cycle_timers.h>
+#include <sim_regbit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BITS_PER_BYTE 10
+#define NEVER_WRITTEN 0xa5 /* RAM at power-on: what is read before it is written shows */
+#define BURST_CYCLES  1000 /* at most so many between two looks at the time */
+
+struct chip {
+    struct chip_config config;
+    avr_t *avr;
+    avr_irq_t *uart;
+    uint32_t variables_end;
+    uint8_t *eeprom;
+    size_t eeprom_bytes;
+};
+
+/* -- Hooks of libsimavr. */
+
+/* Only what it calls an error, and nothing of its banner. */
+static void log_errors(avr_t *avr, const int level, const char *form, va_list values)
+{
+    (void)avr;
+    if (level == LOG_ERROR)
+        vfprintf(stderr, form, values);
+}
+
+/* Asleep it skips to its next event; real time is waited for elsewhere. */
+static void sleep_at_once(avr_t *avr, avr_cycle_count_t cycles)
+{
+    (void)avr;
+    (void)cycles;
+}
+
+static void on_sent(struct avr_irq_t *irq, uint32_t value, void *param)
+{
+    struct chip *chip = param;
+
+    (void)irq;
+    chip->config.sent(chip->config.user, (uint8_t)value);
+}
+
+/* Once in every byte time, until a reset. It also bounds how far a sleep skips. */
+static avr_cycle_count_t on_byte_time(avr_t *avr, avr_cycle_count_t when, void *param)
+{
+    struct chip *chip = param;
+    uint8_t byte;
+
+    (void)avr;
+    if (chip->config.arrived(chip->config.user, &byte))
+        avr_raise_irq(chip->uart + UART_IRQ_INPUT, byte);
+    return when + (avr_cycle_count_t)CHIP_HZ * BITS_PER_BYTE / chip->config.baud;
+}
+
+/* A reset, the watchdog's too, takes all timers away. */
+static void keep_byte_times(struct chip *chip)
+{
+    if (avr_cycle_timer_status(chip->avr, on_byte_time, chip) == 0)
+        avr_cycle_timer_register(chip->avr, 1, on_byte_time, chip);
+}
+
+/* -- Power on. */
+
+static int load(struct chip *chip, char *why, size_t why_cap)
+{
+    struct image image;
+
+    if (image_read(&image, chip->config.image, chip->avr->flashend + 1, why, why_cap) != 0)
+        return -1;
+    memcpy(chip->avr->flash, image.flash, image.bytes);
+    chip->avr->codeend = (uint32_t)image.bytes;
+    chip->variables_end = image.ram_end;
+    image_free(&image);
+    return 0;
+}
+
+static void connect_uart(struct chip *chip)
+{
+    uint32_t flags = 0;
+
+    /* Else it sleeps in real time when the firmware polls, and prints what is sent. */
+    avr_ioctl(chip->avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
+    chip->uart = avr_io_getirq(chip->avr, AVR_IOCTL_UART_GETIRQ('0'), 0);
+    avr_irq_register_notify(chip->uart + UART_IRQ_OUTPUT, on_sent, chip);
+}
+
+static void fill_eeprom(struct chip *chip, const uint8_t *kept, size_t kept_bytes)
+{
+    avr_eeprom_desc_t all = {.size = chip->avr->e2end + 1u};
+    uint8_t *own;
+    size_t len = strlen(chip->config.id);
+
+    avr_ioctl(chip->avr, AVR_IOCTL_EEPROM_GET, &all);
+    chip->eeprom = all.ee;
+    chip->eeprom_bytes = all.size;
+    memset(all.ee, 0xff, all.size);
+    memcpy(all.ee, kept, kept_bytes < all.size ? kept_bytes : all.size);
+    own = all.ee + EEPROM_ID_OWN * EEPROM_ID_BYTES;
+    own[0] = len > 0 ? EEPROM_ID_MARK : 0xff;
+    own[1] = (uint8_t)len;
+    memcpy(own + EEPROM_ID_HEAD, chip->config.id, len);
+}
+
+static int power_on(struct chip *chip, char *why, size_t why_cap)
+{
+    avr_t *avr = avr_make_mcu_by_name(chip->config.mcu);
+
+    chip->avr = avr;
+    if (avr == NULL || avr_init(avr) != 0) {
+        snprintf(why, why_cap, "no AVR is called %s", chip->config.mcu);
+        return -1;
+    }
+    avr->frequency = CHIP_HZ;
+    avr->sleep = sleep_at_once;
+    avr->run_cycle_limit = BURST_CYCLES;
+    memset(avr->data + avr->ioend + 1, NEVER_WRITTEN, (size_t)avr->ramend - avr->ioend);
+    if (load(chip, why, why_cap) != 0)
+        return -1;
+    connect_uart(chip);
+    avr_regbit_set(avr, avr->reset_flags.porf);
+    return 0;
+}
+
+struct chip *chip_open(const struct chip_config *config, const uint8_t *eeprom, size_t eeprom_bytes,
+                       char *why, size_t why_cap)
+{
+    struct chip *chip = calloc(1, sizeof *chip);
+
+    if (chip == NULL) {
+        snprintf(why, why_cap, "out of memory");
+        return NULL;
+    }
+    avr_global_logger_set(log_errors);
+    chip->config = *config;
+    if (power_on(chip, why, why_cap) != 0) {
+        chip_close(chip);
+        return NULL;
+    }
+    fill_eeprom(chip, eeprom, eeprom_bytes);
+    return chip;
+}
+
+void chip_close(struct chip *chip)
+{
+    if (chip->avr) {
+        avr_terminate(chip->avr);
+        free(chip->avr);
+    }
+    free(chip);
+}
+
+/* -- Running. */
+
+bool chip_run(struct chip *chip, uint64_t cycle)
+{
+    while (chip->avr->cycle < cycle) {
+        int state;
+
+        keep_byte_times(chip);
+        state = avr_run(chip->avr);
+        if (state == cpu_Done || state == cpu_Crashed)
+            return false;
+    }
+    return true;
+}
+
+uint64_t chip_cycle(const struct chip *chip)
+{
+    return chip->avr->cycle;
+}
+
+void chip_reset(struct chip *chip)
+{
+    avr_reset(chip->avr);
+    avr_regbit_clear(chip->avr, chip->avr->reset_flags.porf);
+    avr_regbit_set(chip->avr, chip->avr->reset_flags.extrf);
+}
+
+const uint8_t *chip_eeprom(const struct chip *chip, size_t *bytes)
+{
+    *bytes = chip->eeprom_bytes;
+    return chip->eeprom;
+}
+
+size_t chip_stack_left(const struct chip *chip, size_t most)
+{
+    size_t n = 0;
+
+    while (n < most && chip->variables_end + n <= chip->avr->ramend &&
+           chip->avr->data[chip->variables_end + n] == NEVER_WRITTEN)
+        n++;
+    return n;
+}
