@@ -8,7 +8,7 @@
 #include "mp_noise.h"
 
 #include "mp_crc.h"
-#include "mp_frame.h"
+#include "mp_fast.h"
 #include "mp_msg.h"
 
 #include <math.h>
@@ -37,6 +37,7 @@ struct noise {
     size_t at;  /* frame on the line */
     bool dirty; /* the decoder is not at a boundary */
     struct mp_deframer deframer;
+    struct mp_fast fast;
     uint8_t mem[MP_FRAME_MAX];
 };
 
@@ -254,7 +255,8 @@ static bool command_passes(const struct noise *n)
     struct mp_command m;
     const uint8_t *body = n->mem + MP_FRAME_BODY;
     size_t len = n->deframer.body_len;
-    return (n->mem[MP_FRAME_ID] & 0x7f) == MP_MSG_COMMAND && mp_decode_command(body, len, &m) == 0 &&
+    return (n->mem[MP_FRAME_ID] & 0x7f) == MP_MSG_COMMAND &&
+           mp_decode_command(body, len, &m) == 0 &&
            mp_seal(NONCE, MP_MSG_COMMAND, body, MP_COMMAND_SEALED) == m.crc;
 }
 
@@ -269,20 +271,33 @@ static bool act_was_sent(const struct noise *n)
     return false;
 }
 
+static void judge(struct noise *n)
+{
+    if (was_sent(n)) {
+        n->tally->lost--;
+        return;
+    }
+    n->tally->undetected++;
+    n->tally->commands += command_passes(n) && !act_was_sent(n);
+}
+
+static enum mp_deframed take(struct noise *n, const uint8_t *bytes, size_t len, size_t *used)
+{
+    if (n->c->receiver == NOISE_HOST)
+        return mp_fast_take(&n->fast, &n->deframer, bytes, len, used);
+    return mp_deframer_take(&n->deframer, bytes, len, used);
+}
+
 static void receive(struct noise *n, const uint8_t *bytes, size_t len)
 {
-    struct noise_tally *t = n->tally;
-    for (size_t i = 0; i < len; i++) {
-        if (mp_deframer_byte(&n->deframer, bytes[i]) != MP_DEFRAMED_FRAME)
-            continue;
-        if (was_sent(n)) {
-            t->lost--;
-            continue;
-        }
-        t->undetected++;
-        t->commands += command_passes(n) && !act_was_sent(n);
-    }
     n->dirty = len > 0 ? bytes[len - 1] != 0 : n->dirty;
+    while (len > 0) {
+        size_t used;
+        if (take(n, bytes, len, &used) == MP_DEFRAMED_FRAME)
+            judge(n);
+        bytes += used;
+        len -= used;
+    }
 }
 
 static void send(struct noise *n, const uint8_t *bytes, size_t len)
@@ -366,7 +381,8 @@ uint64_t noise_lock_in(uint8_t filling, uint64_t seed, uint64_t starts)
 {
     struct noise n = {.random = seed};
     struct mp_framer framer = {0};
-    uint8_t frame[LOCK_BODY + MP_FRAME_AROUND] = {0, MP_MSG_READINGS | MP_FRAME_RELIABLE, 1, filling};
+    uint8_t frame[LOCK_BODY + MP_FRAME_AROUND] = {0, MP_MSG_READINGS | MP_FRAME_RELIABLE, 1,
+                                                  filling};
     uint8_t wire[WIRE_MAX];
     uint64_t locked = 0;
     memset(frame + MP_FRAME_BODY, filling, LOCK_BODY);

@@ -34,8 +34,11 @@ enum noise_spacing {
     NOISE_MIXED,  /* either, half the time */
 };
 
+enum noise_receiver { NOISE_DEVICE, NOISE_HOST }; /* mp_frame, or mp_fast */
+
 struct noise_case {
     const char *name;
+    enum noise_receiver receiver;
     enum noise_spacing spacing;
     enum noise_payload payload;
     enum noise_damage damage;

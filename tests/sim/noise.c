@@ -28,20 +28,24 @@
 #define MAX_THREADS    64
 
 static const struct noise_case cases[] = {
-    {"bit-errors", NOISE_MIXED, NOISE_RANDOM, NOISE_BIT_ERRORS, 1e-3, GOAL},
-    {"trailing-zero", NOISE_MIXED, NOISE_TRAILING, NOISE_BIT_ERRORS, 1e-3, GOAL},
-    {"commands", NOISE_MIXED, NOISE_COMMAND, NOISE_BIT_ERRORS, 1e-3, GOAL},
-    {"commands-slips", NOISE_MIXED, NOISE_COMMAND, NOISE_BYTES_TOO, 1e-3, CHANCE},
-    {"slips", NOISE_MIXED, NOISE_RANDOM, NOISE_BYTES_TOO, 1e-3, CHANCE},
-    {"zeros", NOISE_MIXED, NOISE_ZEROS, NOISE_BIT_ERRORS, 1e-3, CHANCE},
-    {"zeros-slips", NOISE_MIXED, NOISE_ZEROS, NOISE_BYTES_TOO, 1e-3, CHANCE},
-    {"one-flip", NOISE_APART, NOISE_ZEROS, NOISE_ONE_FLIP, 0, CHANCE},
-    {"one-flip-shared", NOISE_SHARED, NOISE_ZEROS, NOISE_ONE_FLIP, 0, CHANCE},
-    {"one-drop", NOISE_APART, NOISE_ZEROS, NOISE_ONE_DROP, 0, CHANCE},
-    {"one-insert", NOISE_APART, NOISE_ZEROS, NOISE_ONE_INSERT, 0, CHANCE},
-    {"one-burst", NOISE_APART, NOISE_ZEROS, NOISE_ONE_BURST, 0, CHANCE},
-    {"zero-dropped", NOISE_MIXED, NOISE_TRAILING, NOISE_LAST_DROP, 0, 0},
-    {"zero-inserted", NOISE_MIXED, NOISE_TRAILING, NOISE_LAST_INSERT, 0, 0},
+    {"bit-errors", NOISE_DEVICE, NOISE_MIXED, NOISE_RANDOM, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"trailing-zero", NOISE_DEVICE, NOISE_MIXED, NOISE_TRAILING, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"commands", NOISE_DEVICE, NOISE_MIXED, NOISE_COMMAND, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"host-bit-errors", NOISE_HOST, NOISE_MIXED, NOISE_RANDOM, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"host-trailing", NOISE_HOST, NOISE_MIXED, NOISE_TRAILING, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"host-one-flip", NOISE_HOST, NOISE_SHARED, NOISE_RANDOM, NOISE_ONE_FLIP, 0, CHANCE},
+    {"host-one-drop", NOISE_HOST, NOISE_SHARED, NOISE_RANDOM, NOISE_ONE_DROP, 0, CHANCE},
+    {"commands-slips", NOISE_DEVICE, NOISE_MIXED, NOISE_COMMAND, NOISE_BYTES_TOO, 1e-3, CHANCE},
+    {"slips", NOISE_DEVICE, NOISE_MIXED, NOISE_RANDOM, NOISE_BYTES_TOO, 1e-3, CHANCE},
+    {"zeros", NOISE_DEVICE, NOISE_MIXED, NOISE_ZEROS, NOISE_BIT_ERRORS, 1e-3, CHANCE},
+    {"zeros-slips", NOISE_DEVICE, NOISE_MIXED, NOISE_ZEROS, NOISE_BYTES_TOO, 1e-3, CHANCE},
+    {"one-flip", NOISE_DEVICE, NOISE_APART, NOISE_ZEROS, NOISE_ONE_FLIP, 0, CHANCE},
+    {"one-flip-shared", NOISE_DEVICE, NOISE_SHARED, NOISE_ZEROS, NOISE_ONE_FLIP, 0, CHANCE},
+    {"one-drop", NOISE_DEVICE, NOISE_APART, NOISE_ZEROS, NOISE_ONE_DROP, 0, CHANCE},
+    {"one-insert", NOISE_DEVICE, NOISE_APART, NOISE_ZEROS, NOISE_ONE_INSERT, 0, CHANCE},
+    {"one-burst", NOISE_DEVICE, NOISE_APART, NOISE_ZEROS, NOISE_ONE_BURST, 0, CHANCE},
+    {"zero-dropped", NOISE_DEVICE, NOISE_MIXED, NOISE_TRAILING, NOISE_LAST_DROP, 0, 0},
+    {"zero-inserted", NOISE_DEVICE, NOISE_MIXED, NOISE_TRAILING, NOISE_LAST_INSERT, 0, 0},
 };
 #define CASES (sizeof cases / sizeof cases[0])
 
@@ -126,7 +130,7 @@ static struct interval interval(uint64_t count, uint64_t hits)
 
 static bool one_costs_one(const struct noise_case *c)
 {
-    return c->spacing == NOISE_APART &&
+    return (c->spacing == NOISE_APART || c->receiver == NOISE_HOST) &&
            (c->damage == NOISE_ONE_DROP || c->damage == NOISE_ONE_INSERT ||
             c->damage == NOISE_ONE_FLIP);
 }
