@@ -54,12 +54,17 @@ int mp_link_init(struct mp_link *link, const struct mp_link_config *config,
     memset(link, 0, sizeof *link);
     if (!config_ok(config) || !identity_ok(config->identity))
         return MP_ERR_BAD_VALUE;
-    link->config = *config;
+    link->config = (struct mp_link_kept){.max_body = config->max_body,
+                                         .safe_at_once = config->safe_at_once,
+                                         .silence_ms = config->silence_ms,
+                                         .role = config->role,
+                                         .identity = config->identity,
+                                         .baud = config->baud};
     link->io = *io;
     link->peer.max_body = MP_BODY_MAX;
     link->random = config->seed == 0 ? 1 : config->seed;
-    mp_tx_init(link);
-    mp_rx_init(link);
+    mp_tx_init(link, config);
+    mp_rx_init(link, config);
     return MP_OK;
 }
 

@@ -121,11 +121,16 @@ struct mp_link_config {
     const struct mp_identity *identity; /* device only */
 };
 
-/* Least receive memory: one frame of that body and two messages out of turn. */
-#define MP_LINK_RX_MIN(max_body) (3u * ((max_body) + 8u))
+/* Least receive memory: one frame of that body and one message out of turn. */
+#define MP_LINK_RX_MIN(max_body) (2u * ((max_body) + 8u))
 
-/* Least memory for sending: four messages of MP_BODY_MIN bytes. */
-#define MP_LINK_TX_MIN (4u * (MP_BODY_MIN + 12u))
+/* What a body of `len` bytes takes of the memory for sending, and of that for receiving while it
+ * waits for its turn. */
+#define MP_LINK_TX_BYTES(len) ((len) + 12u)
+#define MP_LINK_RX_BYTES(len) ((len) + 3u)
+
+/* Least memory for sending: two messages of MP_BODY_MIN bytes. */
+#define MP_LINK_TX_MIN (2u * MP_LINK_TX_BYTES(MP_BODY_MIN))
 
 #define MP_LINK_WINDOW 64 /* at most so many reliable messages are not yet safe */
 

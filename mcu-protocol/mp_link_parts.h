@@ -53,7 +53,7 @@ void mp_link_end_session(struct mp_link *link, enum mp_down why);
 void mp_link_other_version(struct mp_link *link, uint8_t version);
 
 /* -- mp_link_tx.c */
-void mp_tx_init(struct mp_link *link);
+void mp_tx_init(struct mp_link *link, const struct mp_link_config *config);
 /* A session began: what the peer has not made safe goes again, in the order of its numbers. */
 void mp_tx_begin_session(struct mp_link *link, uint16_t credit);
 void mp_tx_end_session(struct mp_link *link);
@@ -65,7 +65,7 @@ uint8_t *mp_tx_next_frame(struct mp_link *link, size_t *len);
 void mp_tx_frame_left(struct mp_link *link);
 
 /* -- mp_link_rx.c */
-void mp_rx_init(struct mp_link *link);
+void mp_rx_init(struct mp_link *link, const struct mp_link_config *config);
 /* A session began, and the peer's messages count from `first`. */
 void mp_rx_begin_session(struct mp_link *link, uint32_t first);
 void mp_rx_message(struct mp_link *link, const uint8_t *frame, size_t len);

@@ -9,15 +9,16 @@
 
 /* A message that came before its turn. */
 enum rx_field { RX_SIZE, RX_ID, RX_NUMBER, RX_BODY };
+_Static_assert(RX_BODY == MP_LINK_RX_BYTES(0), "what callers reckon with");
 
-void mp_rx_init(struct mp_link *link)
+void mp_rx_init(struct mp_link *link, const struct mp_link_config *config)
 {
     struct mp_link_rx *rx = &link->rx;
-    size_t frame = (size_t)MP_FRAME_AROUND + link->config.max_body;
-    mp_deframer_init(&rx->deframer, link->config.rx_mem, link->config.max_body);
-    mp_queue_init(&rx->queue, link->config.rx_mem + frame, link->config.rx_bytes - frame);
-    rx->credit = link->config.credit;
-    size_t room = link->config.rx_bytes - frame;
+    size_t frame = (size_t)MP_FRAME_AROUND + config->max_body;
+    mp_deframer_init(&rx->deframer, config->rx_mem, config->max_body);
+    mp_queue_init(&rx->queue, config->rx_mem + frame, config->rx_bytes - frame);
+    rx->credit = config->credit;
+    size_t room = config->rx_bytes - frame;
     if (rx->credit == 0)
         rx->credit = room > UINT16_MAX ? UINT16_MAX : (uint16_t)room;
 }

@@ -13,6 +13,7 @@
 /* A record: its flags, when its latest transmission had left, and the frame. */
 enum tx_field { TX_SIZE, TX_FLAGS, TX_SENT, TX_FRAME = TX_SENT + 4 };
 #define TX_AROUND (TX_FRAME + MP_FRAME_AROUND) /* bytes beside the body */
+_Static_assert(TX_AROUND == MP_LINK_TX_BYTES(0), "what callers reckon with");
 
 /* A message's flags: its priority in the low bits, and what has happened to it. */
 #define PRIO_MASK 0x03u
@@ -77,16 +78,21 @@ static bool in_flight(const struct mp_link_tx *tx, const uint8_t *record)
     return (record[TX_FLAGS] & (NUMBERED | RECEIVED | LOST)) == NUMBERED && record != tx->sending;
 }
 
-void mp_tx_init(struct mp_link *link)
+void mp_tx_init(struct mp_link *link, const struct mp_link_config *config)
 {
-    mp_queue_init(&link->tx.queue, link->config.tx_mem, link->config.tx_bytes);
+    mp_queue_init(&link->tx.queue, config->tx_mem, config->tx_bytes);
 }
 
 /* -- Taking messages in. */
 
+static size_t tx_bytes(const struct mp_link *link)
+{
+    return (size_t)(link->tx.queue.stop - link->tx.queue.mem);
+}
+
 static size_t reserve(const struct mp_link *link, uint8_t flags)
 {
-    size_t part = link->config.tx_bytes / 4;
+    size_t part = tx_bytes(link) / 4;
     if ((flags & ONCE) || (flags & PRIO_MASK) == MP_PRIO_COMMAND)
         return 0;
     return part < RESERVE_MAX ? part : RESERVE_MAX;
@@ -121,7 +127,7 @@ static int add(struct mp_link *link, uint8_t flags, uint8_t id, const uint8_t *b
 {
     if (id == 0 || id >= MP_FRAME_RELIABLE)
         return MP_ERR_BAD_VALUE;
-    if (len > fits(link, flags, link->config.tx_bytes))
+    if (len > fits(link, flags, tx_bytes(link)))
         return MP_ERR_TOO_LONG;
     uint8_t *record =
         len > room(link, flags) ? NULL : mp_queue_put(&link->tx.queue, TX_AROUND + len);

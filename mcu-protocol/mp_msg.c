@@ -54,11 +54,13 @@ static uint8_t *claim(struct writer *w, size_t n)
     return at;
 }
 
-static void put_int(struct writer *w, uint64_t value, size_t size)
+static void put_int(struct writer *w, uint32_t value, uint8_t size)
 {
     uint8_t *at = claim(w, size);
-    for (size_t i = 0; at != NULL && i < size; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
+    if (at == NULL)
+        return;
+    for (; size > 0; size--, value >>= 8)
+        *at++ = (uint8_t)value;
 }
 
 static void put_rest(struct writer *w, const uint8_t *bytes, size_t n)
@@ -72,7 +74,7 @@ static void put_str(struct writer *w, const uint8_t *bytes, size_t n)
 {
     if (n > UINT8_MAX)
         w->at = NULL;
-    put_int(w, n, 1);
+    put_int(w, (uint32_t)n, 1);
     put_rest(w, bytes, n);
 }
 
@@ -92,18 +94,20 @@ static const uint8_t *consume(struct reader *r, size_t n)
     return at;
 }
 
-static uint64_t get_int(struct reader *r, size_t size)
+static uint32_t get_int(struct reader *r, uint8_t size)
 {
     const uint8_t *at = consume(r, size);
-    uint64_t value = 0;
-    for (size_t i = size; at != NULL && i-- > 0;)
-        value = value << 8 | at[i];
+    uint32_t value = 0;
+    if (at == NULL)
+        return 0;
+    while (size > 0)
+        value = value << 8 | at[--size];
     return value;
 }
 
 static const uint8_t *get_str(struct reader *r, size_t *n)
 {
-    *n = (size_t)get_int(r, 1);
+    *n = get_int(r, 1);
     return consume(r, *n);
 }
 
@@ -113,16 +117,20 @@ static const uint8_t *get_rest(struct reader *r, size_t *n)
     return consume(r, *n);
 }
 
-#define PUT_U8(name)   put_int(&w, m->name, 1);
-#define PUT_U16(name)  put_int(&w, m->name, 2);
-#define PUT_U32(name)  put_int(&w, m->name, 4);
-#define PUT_U64(name)  put_int(&w, m->name, 8);
+#define PUT_U8(name)  put_int(&w, m->name, 1);
+#define PUT_U16(name) put_int(&w, m->name, 2);
+#define PUT_U32(name) put_int(&w, m->name, 4);
+#define PUT_U64(name)                  \
+    put_int(&w, (uint32_t)m->name, 4); \
+    put_int(&w, (uint32_t)(m->name >> 32), 4);
 #define PUT_STR(name)  put_str(&w, m->name, m->name##_len);
 #define PUT_REST(name) put_rest(&w, m->name, m->name##_len);
 #define GET_U8(name)   m->name = (uint8_t)get_int(&r, 1);
 #define GET_U16(name)  m->name = (uint16_t)get_int(&r, 2);
 #define GET_U32(name)  m->name = (uint32_t)get_int(&r, 4);
-#define GET_U64(name)  m->name = get_int(&r, 8);
+#define GET_U64(name)         \
+    m->name = get_int(&r, 4); \
+    m->name |= (uint64_t)get_int(&r, 4) << 32;
 #define GET_STR(name)  m->name = get_str(&r, &m->name##_len);
 #define GET_REST(name) m->name = get_rest(&r, &m->name##_len);
 

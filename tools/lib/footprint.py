@@ -21,7 +21,7 @@ LIB = ROOT / "mcu-protocol"
 
 TARGETS = {
     "m3": (["arm-none-eabi-gcc", "-mcpu=cortex-m3", "-mthumb"], "arm-none-eabi-"),
-    "avr": (["avr-gcc", "-mmcu=atmega2560", "-mcall-prologues"], "avr-"),
+    "avr": (["avr-gcc", "-mmcu=atmega2560", "-mcall-prologues", "-mrelax"], "avr-"),
 }
 FLAGS = ["-std=c11", "-Os", "-ffunction-sections", "-fdata-sections", "-ffreestanding", "-fstack-usage",
          "-Wall", "-Wextra", "-I", str(LIB)]
@@ -33,7 +33,7 @@ DEVICE = LINK + ["mp_value.c", "mp_device*.c", "mp_describe.c"]
 ROOTS = {
     "framing": ["mp_framer_begin", "mp_framer_read", "mp_deframer_init", "mp_deframer_byte"],
     "link": ["mp_link_init", "mp_link_bytes", "mp_link_poll", "mp_link_output", "mp_link_send", "mp_link_send_once",
-             "mp_link_safe"],
+             "mp_link_safe", "mp_role_device"],
     "device": ["mp_device_init", "mp_device_bytes", "mp_device_poll", "mp_device_output", "mp_device_reading",
                "mp_device_flush", "mp_device_log"],
 }
