@@ -15,6 +15,7 @@
 
 #define DATA_HEAD 4
 #define AGAIN_US  500000u
+#define AHEAD_US  3000u /* of the line: what is queued below us delays commands */
 
 static void end(struct mp_bulk_host *bulk, enum mp_status status)
 {
@@ -42,6 +43,26 @@ static void commit(struct mp_bulk_host *bulk)
         bulk->phase = MP_BULK_HOST_COMMITTING;
 }
 
+/* Microseconds until the line wants the next piece. A line faster than its speed wants it at once.
+ */
+static uint32_t line_wait(const struct mp_bulk_host *bulk)
+{
+    uint64_t ready_us = bulk->host->now_us + AHEAD_US;
+    if (bulk->host->clock.line_unreal || bulk->line_free_us <= ready_us)
+        return 0;
+    return (uint32_t)(bulk->line_free_us - ready_us);
+}
+
+static void fill_line(struct mp_bulk_host *bulk, uint32_t body)
+{
+    uint64_t now_us = bulk->host->now_us;
+    uint32_t baud = bulk->host->config.baud;
+    if (bulk->line_free_us < now_us)
+        bulk->line_free_us = now_us;
+    if (baud > 0)
+        bulk->line_free_us += (body + MP_FRAME_OVERHEAD) * 10000000ull / baud;
+}
+
 /* Returns whether there may be more to send at once. */
 static bool send_piece(struct mp_bulk_host *bulk)
 {
@@ -49,7 +70,7 @@ static bool send_piece(struct mp_bulk_host *bulk)
     uint32_t n = (uint32_t)bulk->host->link.peer.max_body - DATA_HEAD;
     uint32_t left = bulk->size - bulk->sent;
     n = n < left ? n : left;
-    if (n == 0 || bulk->sent - bulk->stored + n > bulk->window)
+    if (n == 0 || bulk->sent - bulk->stored + n > bulk->window || line_wait(bulk) > 0)
         return false;
     if (!bulk->io.read(bulk->io.user, bulk->sent, bytes, n)) {
         end(bulk, MP_STATUS_FAILED);
@@ -60,10 +81,11 @@ static bool send_piece(struct mp_bulk_host *bulk)
     if (mp_link_send(&bulk->host->link, MP_PRIO_BULK, MP_MSG_BULK_DATA, body, (size_t)len) != MP_OK)
         return false;
     bulk->sent += n;
+    fill_line(bulk, (uint32_t)len);
     return true;
 }
 
-void mp_bulk_host_poll(struct mp_bulk_host *bulk)
+uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk)
 {
     bool silent =
         bulk->phase != MP_BULK_HOST_IDLE && bulk->host->now_us - bulk->heard_us >= AGAIN_US;
@@ -92,6 +114,8 @@ void mp_bulk_host_poll(struct mp_bulk_host *bulk)
     case MP_BULK_HOST_IDLE:
         break;
     }
+    uint32_t wait = bulk->phase == MP_BULK_HOST_SENDING ? line_wait(bulk) : 0;
+    return wait > 0 ? wait : UINT32_MAX;
 }
 
 int mp_bulk_host_start(struct mp_bulk_host *bulk, struct mp_host *host, uint32_t size,

@@ -37,7 +37,8 @@ struct mp_bulk_host {
     struct mp_host *host;
     struct mp_bulk_host_io io;
     uint8_t hash[MP_SHA256_BYTES];
-    uint64_t heard_us; /* when the device was last heard or asked */
+    uint64_t heard_us;     /* when the device was last heard or asked */
+    uint64_t line_free_us; /* when the line has taken what was sent */
     uint32_t sent;
     uint16_t window, request;
 };
@@ -52,6 +53,7 @@ void mp_bulk_host_lost(struct mp_bulk_host *bulk);
 void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *message);
 /* Returns whether the result was an upload's. */
 bool mp_bulk_host_result(struct mp_bulk_host *bulk, uint16_t request, enum mp_status status);
-void mp_bulk_host_poll(struct mp_bulk_host *bulk);
+/* Returns in how many microseconds it wants to be called again, UINT32_MAX: only after an event. */
+uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk);
 
 #endif

@@ -507,7 +507,8 @@ uint32_t mp_tx_poll(struct mp_link *link)
     if (record == NULL)
         return poll_ask(link);
     uint32_t waited = waited_us(link, record);
-    uint32_t wait = timeout_us(link);
+    /* A long frame after short ones takes longer than any round trip measured so far. */
+    uint32_t wait = timeout_us(link) + mp_link_line_us(link, record[TX_SIZE]);
     if (waited < wait)
         return wait - waited;
     record[TX_FLAGS] |= LOST;

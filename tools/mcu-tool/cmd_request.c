@@ -22,6 +22,8 @@ static void on_ready(void *user, const struct mp_peer *peer,
     (void)description;
     (void)fresh;
     request->ready = true;
+    if (request->bulk)
+        mp_bulk_host_ready(request->bulk);
 }
 
 static void on_lost(void *user, enum mp_down why)
@@ -31,15 +33,33 @@ static void on_lost(void *user, enum mp_down why)
         request->refused = true;
     request->lost = request->asked;
     request->ready = false;
+    if (request->bulk)
+        mp_bulk_host_lost(request->bulk);
 }
 
 static void on_result(void *user, uint16_t number, enum mp_status status)
 {
     struct request *request = user;
+    if (request->bulk && mp_bulk_host_result(request->bulk, number, status))
+        return;
     if (!request->asked || number != request->number)
         return;
     request->answered = true;
     request->status = status;
+}
+
+static void on_bulk(void *user, const struct mp_message *message)
+{
+    struct request *request = user;
+    if (request->bulk)
+        mp_bulk_host_message(request->bulk, message);
+}
+
+static void on_console(void *user, const uint8_t *bytes, size_t n)
+{
+    struct request *request = user;
+    if (request->console)
+        request->console(bytes, n);
 }
 
 static bool has_met(void *user)
@@ -76,8 +96,12 @@ static void explain_absence(const struct request *request, const char *port, uin
 
 int request_open(struct request *request, const char *port, const struct options *options)
 {
-    struct mp_host_io io = {
-        .user = request, .ready = on_ready, .lost = on_lost, .result = on_result};
+    struct mp_host_io io = {.user = request,
+                            .ready = on_ready,
+                            .lost = on_lost,
+                            .result = on_result,
+                            .bulk = on_bulk,
+                            .console = on_console};
     struct session *sessions[] = {&request->session};
     uint32_t wait_ms = options->wait_ms ? options->wait_ms : MEET_MS;
     memset(request, 0, sizeof *request);

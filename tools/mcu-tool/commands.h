@@ -11,5 +11,7 @@ int cmd_send(int argc, char **argv);
 int cmd_set_id(int argc, char **argv);
 int cmd_identify(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
+int cmd_upload(int argc, char **argv);
+int cmd_console(int argc, char **argv);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * request.h - what send, set-id, identify and reset share: meet a device, ask one thing, wait for
- * the answer.
+ * request.h - what send, set-id, identify, reset, upload and console share: meet a device, ask one
+ * thing, wait for the answer.
  */
 #ifndef REQUEST_H
 #define REQUEST_H
 
+#include "mp_bulk_host.h"
 #include "options.h"
 #include "session.h"
 
@@ -14,6 +15,8 @@ struct request {
     bool asked, answered, lost;
     uint16_t number;
     enum mp_status status;
+    struct mp_bulk_host *bulk; /* an upload that gets the events too; NULL: none */
+    void (*console)(const uint8_t *bytes, size_t n); /* NULL: dropped */
 };
 
 /* Opens the port and waits for a device on it. Returns TOOL_OK, or TOOL_NO_DEVICE after telling

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #define KEEPALIVE_MS 400
 #define CREDIT       16000
@@ -127,8 +128,10 @@ static void drive(struct session *session)
         session->due_us = SESSION_FOREVER;
         return;
     }
+    uint32_t own = session->step ? session->step(session->user) : UINT32_MAX;
     uint64_t now = session_now();
     uint32_t wait = mp_host_poll(&session->host, now);
+    wait = own < wait ? own : wait;
     session->due_us = wait == UINT32_MAX ? SESSION_FOREVER : now + wait;
     give_bytes(session);
 }
@@ -151,26 +154,33 @@ static size_t turn(struct session *const *sessions, struct pollfd *polled, size_
     for (size_t i = 0; i < count; i++) {
         drive(sessions[i]);
         polled[i] = (struct pollfd){.fd = -1};
+        polled[count + i] = (struct pollfd){.fd = -1, .events = POLLIN};
         if (!is_live(sessions[i]))
             continue;
         left++;
         bool waiting = sessions[i]->out_at < sessions[i]->out_len;
         polled[i].fd = serial_fd(sessions[i]->line);
         polled[i].events = (short)(POLLIN | (waiting ? POLLOUT : 0));
+        if (sessions[i]->input)
+            polled[count + i].fd = STDIN_FILENO;
         if (sessions[i]->due_us < until_us)
             until_us = sessions[i]->due_us;
     }
-    if (left && poll(polled, (nfds_t)count, poll_timeout(until_us)) > 0)
-        for (size_t i = 0; i < count; i++)
-            if (polled[i].revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL))
-                take_bytes(sessions[i]);
+    if (left == 0 || poll(polled, (nfds_t)(2 * count), poll_timeout(until_us)) <= 0)
+        return left;
+    for (size_t i = 0; i < count; i++) {
+        if (polled[i].revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL))
+            take_bytes(sessions[i]);
+        if (polled[count + i].revents)
+            sessions[i]->input(sessions[i]->user);
+    }
     return left;
 }
 
 bool session_run(struct session *const *sessions, size_t count, uint64_t until_us,
                  bool (*done)(void *user), void *user)
 {
-    struct pollfd *polled = calloc(count + 1, sizeof *polled);
+    struct pollfd *polled = calloc(2 * count + 1, sizeof *polled);
     bool finished = false;
     while (polled && !interrupted && session_now() < until_us) {
         size_t left = turn(sessions, polled, count, until_us);

@@ -18,6 +18,10 @@ struct session {
     bool silent; /* says nothing, only listens: bytes go to `listen` instead of the host */
     void (*listen)(void *user, const uint8_t *bytes, size_t n);
     void *user;
+    /* May be NULL: called before the host's timers, each turn; returns as mp_host_poll. */
+    uint32_t (*step)(void *user);
+    /* May be NULL: called when standard input has something or ended. */
+    void (*input)(void *user);
     char why[512]; /* after a failed open, or when gone */
     uint64_t due_us;
     uint8_t out[512];
