@@ -12,17 +12,13 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"list", "[--port PATH]... [--wait 1500ms] [--json]",
-     "serial ports of this machine and what answers on them;\n"
-     "--port adds a pseudo-terminal or link",
-     cmd_list},
+     "serial ports and what answers on them; --port adds another", cmd_list},
     {"monitor", "PORT [--raw | --frames] [--for 10s] [--json]",
      "readings, logs and control changes as they come; the device\n"
      "counts readings shown here as delivered",
      cmd_monitor},
     {"send", "PORT CONTROL VALUE [--ttl 2s] [--hold 10s]",
-     "set a control and wait for the device's answer; without --hold\n"
-     "the device falls back to fail-safe soon after",
-     cmd_send},
+     "set a control; without --hold it falls back to fail-safe soon", cmd_send},
     {"set-id", "PORT ID [--reset]",
      "give a board an identity: text, or 0x and hex digits;\n"
      "it counts from the board's next start (--reset: now)",
