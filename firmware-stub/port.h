@@ -7,6 +7,7 @@
 #ifndef PORT_H
 #define PORT_H
 
+#include "mp_bulk_device.h"
 #include "mp_schema.h"
 
 #include <stdbool.h>
@@ -40,6 +41,10 @@ bool port_store_id(const uint8_t *id, uint8_t len);
 
 /* What names this very image, such as its GNU build id. Returns its length, 0 when unknown. */
 uint8_t port_image_id(uint8_t out[MP_IMAGE_ID_MAX]);
+
+/* Where uploaded images go (mp_bulk_device.h); NULL: this board stores none, and uploads are
+ * refused. Only asked for with FW_IMAGES set to 1. */
+const struct mp_bulk_store *port_image_store(void);
 
 /* Why the board started: enum mp_reset_cause. */
 uint8_t port_reset_cause(void);

@@ -102,6 +102,42 @@ static void console(void *user, const uint8_t *bytes, size_t n)
     fw_console_bytes(user, bytes, n);
 }
 
+#if FW_IMAGES
+static void image(void *user, const struct mp_message *message)
+{
+    struct fw_app *app = user;
+
+    mp_bulk_device_message(&app->images, message);
+}
+
+static void prepare_images(struct fw_app *app, struct mp_device_io *io)
+{
+    const struct mp_bulk_store *store = port_image_store();
+
+    if (store == NULL)
+        return;
+    mp_bulk_device_init(&app->images, &app->device, store);
+    io->bulk = image;
+}
+
+static uint32_t poll_images(struct fw_app *app)
+{
+    return app->images.device == NULL ? UINT32_MAX : mp_bulk_device_poll(&app->images);
+}
+#else
+static void prepare_images(struct fw_app *app, struct mp_device_io *io)
+{
+    (void)app;
+    (void)io;
+}
+
+static uint32_t poll_images(struct fw_app *app)
+{
+    (void)app;
+    return UINT32_MAX;
+}
+#endif
+
 static void host(void *user, bool present)
 {
     struct fw_app *app = user;
@@ -158,6 +194,7 @@ int fw_app_init(struct fw_app *app, uint32_t now_us)
     config.image_id_len = port_image_id(app->image_id);
     fw_plant_init(&app->plant, port_seed());
     app->plant_us = app->sample_us = app->flush_us = now_us;
+    prepare_images(app, &io);
     result = mp_device_init(&app->device, &config, &io, now_us);
     if (result == MP_OK)
         log_start(app);
@@ -237,7 +274,7 @@ static uint32_t until(uint32_t last_us, uint32_t period_us, uint32_t now_us)
 
 uint32_t fw_app_step(struct fw_app *app, uint32_t now_us)
 {
-    uint32_t idle, next;
+    uint32_t idle, images, next;
 
     receive(app, now_us);
     (void)mp_device_poll(&app->device, now_us);
@@ -250,9 +287,11 @@ uint32_t fw_app_step(struct fw_app *app, uint32_t now_us)
     stop_identifying_when_due(app, now_us);
     transmit(app, now_us);
     /* Sending changes when the link's timers end, so they are asked for last. */
+    images = poll_images(app);
     idle = mp_device_poll(&app->device, now_us);
     transmit(app, now_us);
     next = until(app->sample_us, FW_SAMPLE_US, now_us);
+    next = images < next ? images : next;
     return idle < next ? idle : next;
 }
 

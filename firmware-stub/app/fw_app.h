@@ -14,6 +14,7 @@
 
 #include "fw_console.h"
 #include "fw_plant.h"
+#include "mp_bulk_device.h"
 #include "mp_device.h"
 
 #ifndef FW_SAMPLE_US
@@ -36,6 +37,10 @@
 #define FW_CHUNK 32u
 #endif
 
+#ifndef FW_IMAGES
+#define FW_IMAGES 0 /* 1: the port has port_image_store */
+#endif
+
 enum fw_sensor { FW_TEMPERATURE, FW_PRESSURE, FW_HUMIDITY, FW_ILLUMINANCE, FW_SENSOR_COUNT };
 enum fw_control { FW_MOTOR, FW_VALVE, FW_CONTROL_COUNT };
 
@@ -50,6 +55,9 @@ struct fw_app {
     struct fw_plant_reading latest;
     uint32_t plant_us, sample_us, flush_us;     /* when each last ran */
     uint32_t identify_from_us, identify_for_us; /* for 0: not identifying */
+#if FW_IMAGES
+    struct mp_bulk_device images;
+#endif
     uint8_t out[FW_CHUNK];                      /* given by the link, not yet taken by the UART */
     uint8_t out_at, out_len;
     uint8_t device_id[MP_DEVICE_ID_MAX];

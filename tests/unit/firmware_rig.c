@@ -73,6 +73,11 @@ bool port_store_id(const uint8_t *id, uint8_t len)
     return true;
 }
 
+const struct mp_bulk_store *port_image_store(void)
+{
+    return NULL;
+}
+
 uint8_t port_image_id(uint8_t out[MP_IMAGE_ID_MAX])
 {
     out[0] = 1;

@@ -26,6 +26,10 @@ void board_power_on(struct board *given);
 /* port_reset was called since: fw_main is to be run again. Counts as a software reset. */
 bool board_take_reset(void);
 
+/* Uploaded images are kept in files whose names begin with `beside`, which is kept by pointer.
+ * NULL, as at first: none are. */
+void board_keep_images(const char *beside);
+
 /* Reads an identity: text, or hexadecimal digits behind "hex:". Returns its length, or -1. */
 int board_read_id(const char *text, uint8_t out[MP_DEVICE_ID_MAX]);
 

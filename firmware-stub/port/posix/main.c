@@ -21,7 +21,8 @@ static const char usage[] =
     "  --pty-link PATH   put a symbolic link to the pseudo-terminal there\n"
     "  --fd N            use this open descriptor as the UART, and no pseudo-terminal\n"
     "  --id ID           identity: text, or hex:DIGITS; at most 16 bytes (default stub-1)\n"
-    "  --state FILE      keep an identity set over the line there\n"
+    "  --state FILE      keep an identity set over the line there, and uploaded images\n"
+    "                    in FILE.image\n"
     "  --seed N          noise of the simulated sensors (default 1)\n"
     "  --time-scale X    run X times as fast, 0.01 to 1000 (default 1)\n"
     "  --help, --version\n"
@@ -68,6 +69,7 @@ static void take_option(struct options *options, int option, const char *text)
         break;
     case 's':
         options->board.state = text;
+        board_keep_images(text);
         break;
     case 'r':
         options->board.seed = (uint32_t)number("--seed", text, 0, UINT32_MAX);
