@@ -167,11 +167,9 @@ void chip_close(struct chip *chip)
 
 bool chip_run(struct chip *chip, uint64_t cycle)
 {
+    keep_byte_times(chip);
     while (chip->avr->cycle < cycle) {
-        int state;
-
-        keep_byte_times(chip);
-        state = avr_run(chip->avr);
+        int state = avr_run(chip->avr);
         if (state == cpu_Done || state == cpu_Crashed)
             return false;
     }

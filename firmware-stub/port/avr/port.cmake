@@ -9,7 +9,7 @@ list(TRANSFORM protocol_sources PREPEND ${protocol_folder}/)
 set_target_properties(mcu_protocol PROPERTIES EXCLUDE_FROM_ALL ON)
 
 # What the sample device makes of the memory: 2 KiB and 8 KiB of RAM.
-set(atmega328p_memory FW_MAX_BODY=64u FW_TX_BYTES=MP_LINK_TX_MIN "FW_RX_BYTES=MP_LINK_RX_MIN(64)"
+set(atmega328p_memory FW_MAX_BODY=64u FW_TX_BYTES=360u "FW_RX_BYTES=MP_LINK_RX_MIN(64)"
     FW_SAMPLE_US=500000u FW_CHUNK=16u FW_CONSOLE_LINE=32 BOARD_RX_BYTES=64u BOARD_TX_BYTES=16u)
 set(atmega2560_memory FW_TX_BYTES=4096u FW_RX_BYTES=512u BOARD_RX_BYTES=256u BOARD_TX_BYTES=32u)
 
