@@ -36,8 +36,9 @@ struct mp_link_kept {
 
 /* Sending: mp_link_tx.c. */
 struct mp_link_tx {
-    uint8_t unsafe;  /* messages that have a number and are not yet safe */
-    uint8_t backoff; /* time-outs in a row */
+    uint8_t sending_number; /* of that record */
+    uint8_t unsafe;         /* messages that have a number and are not yet safe */
+    uint8_t backoff;        /* time-outs in a row */
     uint8_t once_next;
     bool shared; /* the last byte on the line was a delimiter, and the line was never idle since */
     bool ask;

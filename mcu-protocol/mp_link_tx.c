@@ -296,6 +296,7 @@ static uint8_t *next_message(struct mp_link *link, size_t *len)
     else
         stamp(link, record);
     link->tx.sending = record;
+    link->tx.sending_number = number_of(record);
     return frame;
 }
 
@@ -420,7 +421,9 @@ static bool take_report(struct mp_link *link, uint8_t ahead, uint8_t safe, const
     bool news = false, lost = false;
     uint8_t *r = tx->queue.mem;
     while (r != tx->queue.end) {
-        uint8_t number = (uint8_t)(number_of(r) - tx->safe);
+        /* In a frame that is leaving, a number of 0 is a code. */
+        uint8_t low = r == tx->sending ? tx->sending_number : number_of(r);
+        uint8_t number = (uint8_t)(low - tx->safe);
         bool numbered = (r[TX_FLAGS] & NUMBERED) != 0;
         if (numbered && !(r[TX_FLAGS] & RECEIVED) && reported(number, ahead, ack) &&
             mark_received(link, r) && (!news || !left_before(r, newest_us))) {
