@@ -107,7 +107,7 @@ static uint32_t get_int(struct reader *r, uint8_t size)
 
 static const uint8_t *get_str(struct reader *r, size_t *n)
 {
-    *n = get_int(r, 1);
+    *n = (size_t)get_int(r, 1);
     return consume(r, *n);
 }
 
