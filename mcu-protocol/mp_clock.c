@@ -11,9 +11,10 @@
 
 #include <math.h>
 
-#define RATE_MAX    0.01     /* a ceramic resonator is wrong by half of that */
-#define RATE_CHANGE 0.01e-12 /* a microsecond, each microsecond: 0.01 ppm a second, by warming up \
-                              */
+#define RATE_MAX 0.01 /* a ceramic resonator is wrong by half of that */
+#define RATE_CHANGE                                                               \
+    0.01e-12 /* a microsecond, each microsecond: 0.01 ppm a second, by warming up \
+              */
 #define WINDOW_US   120000000u
 #define ROUNDING_US 1.0 /* the stamps are whole microseconds */
 #define STEPS       40

@@ -58,7 +58,7 @@ struct fw_app {
 #if FW_IMAGES
     struct mp_bulk_device images;
 #endif
-    uint8_t out[FW_CHUNK];                      /* given by the link, not yet taken by the UART */
+    uint8_t out[FW_CHUNK]; /* given by the link, not yet taken by the UART */
     uint8_t out_at, out_len;
     uint8_t device_id[MP_DEVICE_ID_MAX];
     uint8_t image_id[MP_IMAGE_ID_MAX];

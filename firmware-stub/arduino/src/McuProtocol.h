@@ -31,16 +31,23 @@ inline mp_value mcuFloat(float value)
 
 /* `TX` bytes hold what is not yet safe with the host, at least MP_LINK_TX_MIN; `RX` what arrives,
  * at least MP_LINK_RX_MIN(64). When TX is full the newest readings are dropped and counted. */
-class McuDeviceBase {
-public:
+class McuDeviceBase
+{
+  public:
     /* Puts a checked value into effect; false: it could not be done. Also called by begin() with
      * each control's initial value, and with its fail-safe value when the host is gone. */
     typedef bool (*ControlFunction)(uint8_t control, mp_value value);
 
     /* Before begin(). */
-    void onControl(ControlFunction function) { apply_ = function; }
+    void onControl(ControlFunction function)
+    {
+        apply_ = function;
+    }
     /* The host is silent for so long: every control falls to its fail-safe value. */
-    void deadman(uint16_t ms) { config_.deadman_ms = ms; }
+    void deadman(uint16_t ms)
+    {
+        config_.deadman_ms = ms;
+    }
 
     /* `line` is open already, at `baud`. `id`: which board this is, at most 16 characters. False: a
      * table is wrong (mp_device.h says what is checked) or memory too small. */
@@ -53,7 +60,10 @@ public:
     /* A reading of sensors[slot], taken now, kept until it is safe. False: dropped and counted. */
     bool reading(uint8_t slot, mp_value value);
     /* Sends what was read so far; it leaves by itself only when a message is full. */
-    bool flush() { return mp_device_flush(&device_) == MP_OK; }
+    bool flush()
+    {
+        return mp_device_flush(&device_) == MP_OK;
+    }
 
     bool log(mp_level level, const char *text)
     {
@@ -65,14 +75,23 @@ public:
         return mp_device_control_changed(&device_, control, value) == MP_OK;
     }
 
-    bool connected() const { return device_.host_present; }
-    uint32_t ticks() const { return mp_device_ticks(&device_); } /* milliseconds of its clock */
-    uint32_t dropped() const { return device_.readings_dropped; }
+    bool connected() const
+    {
+        return device_.host_present;
+    }
+    uint32_t ticks() const
+    {
+        return mp_device_ticks(&device_);
+    } /* milliseconds of its clock */
+    uint32_t dropped() const
+    {
+        return device_.readings_dropped;
+    }
 
-protected:
+  protected:
     McuDeviceBase(uint8_t *tx, size_t txBytes, uint8_t *rx, size_t rxBytes);
 
-private:
+  private:
     static mp_status apply(void *user, uint8_t control, mp_value value);
 
     mp_device device_;
@@ -84,11 +103,14 @@ private:
 };
 
 template <size_t TX = 400, size_t RX = MP_LINK_RX_MIN(MP_BODY_MIN)>
-class McuDevice : public McuDeviceBase {
-public:
-    McuDevice() : McuDeviceBase(tx_, TX, rx_, RX) {}
+class McuDevice : public McuDeviceBase
+{
+  public:
+    McuDevice() : McuDeviceBase(tx_, TX, rx_, RX)
+    {
+    }
 
-private:
+  private:
     uint8_t tx_[TX], rx_[RX];
 };
 
