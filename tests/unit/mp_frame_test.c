@@ -247,7 +247,7 @@ static void a_lost_delimiter_costs_nothing_on_a_host(void **state)
 static void more_than_two_frames_without_delimiter_are_bad_and_forgotten(void **state)
 {
     static const uint8_t body[] = {1, 2, 3};
-    uint8_t numbers[16];
+    uint8_t numbers[16] = {0};
     size_t bad;
     struct line line = {.len = 3 * MP_FRAME_MAX};
     (void)state;

@@ -171,7 +171,7 @@ static size_t turn(struct session *const *sessions, struct pollfd *polled, size_
     for (size_t i = 0; i < count; i++) {
         if (polled[i].revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL))
             take_bytes(sessions[i]);
-        if (polled[count + i].revents)
+        if (polled[count + i].revents && sessions[i]->input)
             sessions[i]->input(sessions[i]->user);
     }
     return left;
