@@ -216,26 +216,19 @@ class Ports(Monitor):
             return "".join(heard).endswith(watched.hex())
         # The PTY is raw only once it is open: written before that, the bytes are echoed or changed.
         os.set_blocking(master, False)
-        threading.Thread(target=lambda: self.when_open(process, path, lambda: os.write(master, watched))).start()
+        threading.Thread(target=lambda: self.when_open(process, master, lambda: os.write(master, watched))).start()
         self.until(process, wanted)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(PATIENCE), OK)
         with self.assertRaises(BlockingIOError):
             os.read(master, 1)
 
-    def when_open(self, process, path, then):
-        """Waits until the process has its lock on the line."""
-        probe = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        try:
-            while process.poll() is None:
-                try:
-                    fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    fcntl.flock(probe, fcntl.LOCK_UN)
-                except BlockingIOError:
-                    if not termios.tcgetattr(probe)[3] & termios.ICANON:
-                        return then()
-        finally:
-            os.close(probe)
+    def when_open(self, process, master, then):
+        """Waits until the process has made the line raw, which the master sees. A lock is not asked for: it
+        would be in the way of the process."""
+        while process.poll() is None:
+            if not termios.tcgetattr(master)[3] & termios.ICANON:
+                return then()
 
     def test_a_line_that_goes_away_ends_the_monitor(self):
         mcu = Mcu(self, "posix")
