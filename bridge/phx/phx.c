@@ -27,7 +27,7 @@ struct phx_context {
     uv_loop_t *loop;
     uv_timer_t timer;
     uint64_t armed; /* when the timer fires; PHX_NEVER: not armed */
-    struct phx_ws *ws;
+    struct phx_transport *transport;
     struct phx_context_options options;
     struct phx_socket *sockets;
     bool closing;
@@ -40,7 +40,7 @@ struct phx_socket {
     struct phx_socket *next, *prev;
     struct phx_context *context;
     struct phx_machine *machine;
-    struct phx_ws_conn *conn; /* NULL: no attempt and no connection */
+    struct phx_conn *conn; /* NULL: no attempt and no connection */
     bool (*credentials)(void *user, struct phx_credentials *credentials);
     void *credentials_user;
     char *url_text, *ca, *cert, *key, *agent;
@@ -159,10 +159,13 @@ static bool gather(struct phx_socket *socket, struct phx_credentials *credential
 
 /* ---- machine to transport ---- */
 
+static const struct phx_conn_events conn_events;
+
 static bool connect_with(struct phx_socket *socket, struct phx_credentials *credentials,
                          struct phx_end *end)
 {
-    struct phx_ws_request request = {
+    struct phx_transport *transport = socket->context->transport;
+    struct phx_request request = {
         .url = &socket->url,
         .target = credentials->target,
         .headers = credentials->headers,
@@ -176,7 +179,7 @@ static bool connect_with(struct phx_socket *socket, struct phx_credentials *cred
         snprintf(end->text, sizeof end->text, "no usable credentials");
         return false;
     }
-    socket->conn = phx_ws_connect(socket->context->ws, &request, socket, end);
+    socket->conn = transport->ops->connect(transport, &request, &conn_events, socket, end);
     return socket->conn != NULL;
 }
 
@@ -199,7 +202,7 @@ static void io_want_write(void *user)
     struct phx_socket *socket = user;
 
     if (socket->conn)
-        phx_ws_want_write(socket->conn);
+        socket->conn->ops->want_write(socket->conn);
 }
 
 static void io_close(void *user, int code)
@@ -207,7 +210,7 @@ static void io_close(void *user, int code)
     struct phx_socket *socket = user;
 
     if (socket->conn)
-        phx_ws_shut(socket->conn, code);
+        socket->conn->ops->shut(socket->conn, code);
 }
 
 static void io_drop(void *user)
@@ -215,7 +218,7 @@ static void io_drop(void *user)
     struct phx_socket *socket = user;
 
     if (socket->conn)
-        phx_ws_drop(socket->conn);
+        socket->conn->ops->drop(socket->conn);
     socket->conn = NULL;
 }
 
@@ -236,7 +239,7 @@ static void io_log(void *user, int level, const char *text)
 
 /* ---- transport to machine ---- */
 
-static void ws_progress(void *user)
+static void conn_progress(void *user)
 {
     struct phx_socket *socket = user;
     uint64_t now = enter(socket);
@@ -245,7 +248,7 @@ static void ws_progress(void *user)
     leave(socket);
 }
 
-static void ws_opened(void *user)
+static void conn_opened(void *user)
 {
     struct phx_socket *socket = user;
     uint64_t now = enter(socket);
@@ -254,25 +257,19 @@ static void ws_opened(void *user)
     leave(socket);
 }
 
-static void ws_text(void *user, char *text, size_t len)
+static void conn_frame(void *user, bool binary, char *bytes, size_t len)
 {
     struct phx_socket *socket = user;
     uint64_t now = enter(socket);
 
-    phx_machine_text(socket->machine, text, len, now);
+    if (binary)
+        phx_machine_misshaped(socket->machine, now);
+    else
+        phx_machine_text(socket->machine, bytes, len, now);
     leave(socket);
 }
 
-static void ws_binary(void *user)
-{
-    struct phx_socket *socket = user;
-    uint64_t now = enter(socket);
-
-    phx_machine_misshaped(socket->machine, now);
-    leave(socket);
-}
-
-static struct phx_send *ws_next(void *user)
+static struct phx_send *conn_next(void *user)
 {
     struct phx_socket *socket = user;
     uint64_t now = enter(socket);
@@ -282,7 +279,7 @@ static struct phx_send *ws_next(void *user)
     return send;
 }
 
-static void ws_closed(void *user, const struct phx_end *end)
+static void conn_closed(void *user, const struct phx_end *end)
 {
     struct phx_socket *socket = user;
     uint64_t now = enter(socket);
@@ -292,19 +289,18 @@ static void ws_closed(void *user, const struct phx_end *end)
     leave(socket);
 }
 
+static const struct phx_conn_events conn_events = {
+    .progress = conn_progress,
+    .opened = conn_opened,
+    .frame = conn_frame,
+    .next = conn_next,
+    .closed = conn_closed,
+};
+
 /* ---- contexts ---- */
 
 struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_options *options)
 {
-    static const struct phx_ws_events events = {
-        .progress = ws_progress,
-        .opened = ws_opened,
-        .text = ws_text,
-        .binary = ws_binary,
-        .next = ws_next,
-        .closed = ws_closed,
-        .log = context_log,
-    };
     struct phx_context *context = calloc(1, sizeof *context);
     unsigned max_sockets = options && options->max_sockets ? options->max_sockets : 0;
 
@@ -314,9 +310,9 @@ struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_o
         context->options = *options;
     context->loop = loop;
     context->armed = PHX_NEVER;
-    context->ws =
-        phx_ws_open(loop, max_sockets ? max_sockets : DEFAULT_MAX_SOCKETS, &events, context);
-    if (!context->ws) {
+    context->transport =
+        phx_ws_open(loop, max_sockets ? max_sockets : DEFAULT_MAX_SOCKETS, context_log, context);
+    if (!context->transport) {
         free(context);
         return NULL;
     }
@@ -336,7 +332,7 @@ static void on_timer_closed(uv_handle_t *handle)
         closed(user);
 }
 
-static void on_ws_closed(void *user)
+static void on_transport_closed(void *user)
 {
     struct phx_context *context = user;
 
@@ -347,7 +343,7 @@ static void finish_close(struct phx_context *context)
 {
     context->busy = 1; /* not again */
     uv_timer_stop(&context->timer);
-    phx_ws_close(context->ws, on_ws_closed, context);
+    context->transport->ops->close(context->transport, on_transport_closed, context);
 }
 
 void phx_context_close(struct phx_context *context, void (*closed)(void *user), void *user)

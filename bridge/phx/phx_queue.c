@@ -13,6 +13,7 @@ struct phx_send *phx_send_new(size_t len)
     if (send) {
         send->next = NULL;
         send->len = len;
+        send->binary = false;
     }
     return send;
 }

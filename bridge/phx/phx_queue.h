@@ -16,6 +16,7 @@
 struct phx_send {
     struct phx_send *next;
     size_t len;
+    bool binary;
     unsigned char bytes[]; /* PHX_SEND_ROOM of room, then `len` of message */
 };
 
@@ -24,7 +25,8 @@ struct phx_queue {
     size_t bytes, max_bytes;
 };
 
-/* A message to be filled, of `len` bytes; NULL: out of memory. Freed with free(). */
+/* A message to be filled, of `len` bytes, of text unless made binary; NULL: out of memory. Freed
+ * with free(). */
 struct phx_send *phx_send_new(size_t len);
 char *phx_send_text(struct phx_send *send);
 

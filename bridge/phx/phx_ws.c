@@ -6,6 +6,7 @@
 
 #include "phx_hosts.h"
 #include "phx_judge.h"
+#include "phx_resolve.h"
 
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
@@ -19,8 +20,8 @@ _Static_assert(PHX_SEND_ROOM >= LWS_PRE, "libwebsockets writes its header before
 #define PROTOCOL_NAME "phx"
 
 struct phx_ws {
+    struct phx_transport base;
     uv_loop_t *loop;
-    struct phx_ws_events events;
     struct phx_hosts *hosts;
     struct phx_ws_conn *conns;
     unsigned lookups; /* given up, still on the loop */
@@ -30,9 +31,9 @@ struct phx_ws {
 };
 
 struct phx_ws_conn {
+    struct phx_conn base;
     struct phx_ws_conn *next, *prev;
     struct phx_ws *ws;
-    void *user; /* NULL: dropped */
     struct lws *wsi;
     struct phx_resolve *resolve;
     struct attempt *attempt; /* NULL once the connection is open */
@@ -66,29 +67,6 @@ static const struct lws_protocols protocols[] = {
     {.name = PROTOCOL_NAME, .callback = on_lws},
     {.name = NULL},
 };
-
-struct phx_ws *phx_ws_open(uv_loop_t *loop, unsigned max_sockets,
-                           const struct phx_ws_events *events, void *context_user)
-{
-    struct phx_hosts_options options = {
-        .loop = loop,
-        .max_sockets = max_sockets,
-        .protocols = protocols,
-        .log = events->log,
-        .user = context_user,
-    };
-    struct phx_ws *ws = calloc(1, sizeof *ws);
-
-    if (!ws)
-        return NULL;
-    ws->loop = loop;
-    ws->events = *events;
-    ws->hosts = phx_hosts_open(&options);
-    if (ws->hosts)
-        return ws;
-    free(ws);
-    return NULL;
-}
 
 /* ---- a connection's memory ---- */
 
@@ -130,11 +108,11 @@ static void free_conn(struct phx_ws_conn *conn)
 /* Tells the end once; the connection itself goes with libwebsockets' last word on it. */
 static void report(struct phx_ws_conn *conn, const struct phx_end *end)
 {
-    void *user = conn->user;
+    void *user = conn->base.user;
 
-    conn->user = NULL;
+    conn->base.user = NULL;
     if (user)
-        conn->ws->events.closed(user, end);
+        conn->base.events->closed(user, end);
 }
 
 /* ---- attempts ---- */
@@ -215,7 +193,7 @@ static void on_resolved(void *user, const struct phx_addresses *addresses, const
     conn->resolve = NULL;
     if (addresses) {
         conn->attempt->addresses = *addresses;
-        conn->ws->events.progress(conn->user);
+        conn->base.events->progress(conn->base.user);
         if (begin_any(conn, &end))
             return;
     } else {
@@ -225,7 +203,7 @@ static void on_resolved(void *user, const struct phx_addresses *addresses, const
     free_conn(conn);
 }
 
-static struct attempt *new_attempt(const struct phx_ws_request *request, struct lws_vhost *vhost)
+static struct attempt *new_attempt(const struct phx_request *request, struct lws_vhost *vhost)
 {
     const struct phx_url *url = request->url;
     struct attempt *attempt = calloc(1, sizeof *attempt);
@@ -255,9 +233,14 @@ static bool start(struct phx_ws_conn *conn, const struct phx_url *url, struct ph
     return conn->resolve != NULL;
 }
 
-struct phx_ws_conn *phx_ws_connect(struct phx_ws *ws, const struct phx_ws_request *request,
-                                   void *user, struct phx_end *end)
+static const struct phx_transport_ops ops;
+
+static struct phx_conn *ws_connect(struct phx_transport *transport,
+                                   const struct phx_request *request,
+                                   const struct phx_conn_events *events, void *user,
+                                   struct phx_end *end)
 {
+    struct phx_ws *ws = (struct phx_ws *)transport;
     struct phx_ws_conn *conn;
     struct lws_vhost *vhost = phx_hosts_get(ws->hosts, request->url->tls, &request->tls, end);
 
@@ -267,8 +250,8 @@ struct phx_ws_conn *phx_ws_connect(struct phx_ws *ws, const struct phx_ws_reques
     conn = calloc(1, sizeof *conn);
     if (!conn)
         return NULL;
+    conn->base = (struct phx_conn){&ops, events, user};
     conn->ws = ws;
-    conn->user = user;
     conn->max_message = request->max_message;
     conn->next = ws->conns;
     if (ws->conns)
@@ -276,7 +259,7 @@ struct phx_ws_conn *phx_ws_connect(struct phx_ws *ws, const struct phx_ws_reques
     ws->conns = conn;
     conn->attempt = new_attempt(request, vhost);
     if (conn->attempt && conn->attempt->headers && start(conn, request->url, end))
-        return conn;
+        return &conn->base;
     free_conn(conn);
     return NULL;
 }
@@ -328,12 +311,12 @@ static void on_failed(struct phx_ws_conn *conn, struct lws *wsi, const char *in,
     struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
     char detail[120];
 
-    if (conn->starting || !conn->user || !conn->attempt)
+    if (conn->starting || !conn->base.user || !conn->attempt)
         return;
     snprintf(detail, sizeof detail, "%.*s", in ? (int)len : 0, in ? in : "");
     explain_failure(conn, wsi, detail, &end);
     if (end.cause == PHX_CAUSE_CONNECT && has_address(conn->attempt)) {
-        conn->ws->events.progress(conn->user);
+        conn->base.events->progress(conn->base.user);
         if (begin_any(conn, &end)) {
             lws_set_wsi_user(wsi, NULL);
             return;
@@ -396,12 +379,9 @@ static bool grow(struct phx_ws_conn *conn, size_t more)
 
 static void deliver(struct phx_ws_conn *conn, bool binary, char *text, size_t len)
 {
-    if (!conn->user)
+    if (!conn->base.user)
         return;
-    if (binary)
-        conn->ws->events.binary(conn->user);
-    else
-        conn->ws->events.text(conn->user, text, len);
+    conn->base.events->frame(conn->base.user, binary, text, len);
 }
 
 /* Returns what libwebsockets' callback shall: -1 ends the connection. */
@@ -410,7 +390,7 @@ static int on_receive(struct phx_ws_conn *conn, struct lws *wsi, char *in, size_
     bool last = lws_is_final_fragment(wsi) != 0;
     bool binary = lws_frame_is_binary(wsi) != 0;
 
-    if (!conn->user)
+    if (!conn->base.user)
         return conn->closing ? 0 : -1;
     if (len > conn->max_message - conn->message_len) {
         on_too_long(conn, wsi);
@@ -418,7 +398,7 @@ static int on_receive(struct phx_ws_conn *conn, struct lws *wsi, char *in, size_
     }
     if (last && conn->message_len == 0) {
         deliver(conn, binary, in, len);
-        return conn->user ? 0 : -1;
+        return conn->base.user ? 0 : -1;
     }
     if (!grow(conn, len))
         return -1;
@@ -429,17 +409,18 @@ static int on_receive(struct phx_ws_conn *conn, struct lws *wsi, char *in, size_
         deliver(conn, binary, conn->message, conn->message_len);
         free_message(conn);
     }
-    return conn->user ? 0 : -1;
+    return conn->base.user ? 0 : -1;
 }
 
 static int on_writeable(struct phx_ws_conn *conn, struct lws *wsi)
 {
-    struct phx_send *send = conn->user ? conn->ws->events.next(conn->user) : NULL;
+    struct phx_send *send = conn->base.user ? conn->base.events->next(conn->base.user) : NULL;
     int written = 0, len;
 
     if (send) {
         len = (int)send->len;
-        written = lws_write(wsi, send->bytes + PHX_SEND_ROOM, send->len, LWS_WRITE_TEXT);
+        written = lws_write(wsi, send->bytes + PHX_SEND_ROOM, send->len,
+                            send->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
         free(send);
         if (written < len)
             return -1;
@@ -448,7 +429,7 @@ static int on_writeable(struct phx_ws_conn *conn, struct lws *wsi)
     }
     if (conn->closing)
         return 0;
-    if (!conn->user)
+    if (!conn->base.user)
         return -1;
     if (conn->shut_code)
         close_politely(conn, wsi, conn->shut_code);
@@ -479,8 +460,8 @@ static void on_established(struct phx_ws_conn *conn)
 {
     conn->open = true;
     free_attempt(conn);
-    if (conn->user)
-        conn->ws->events.opened(conn->user);
+    if (conn->base.user)
+        conn->base.events->opened(conn->base.user);
 }
 
 static void on_destroyed(struct phx_ws_conn *conn)
@@ -530,16 +511,20 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 
 /* ---- orders ---- */
 
-void phx_ws_want_write(struct phx_ws_conn *conn)
+static void ws_want_write(struct phx_conn *base)
 {
+    struct phx_ws_conn *conn = (struct phx_ws_conn *)base;
+
     if (conn->open && conn->wsi)
         lws_callback_on_writable(conn->wsi);
 }
 
-void phx_ws_shut(struct phx_ws_conn *conn, int code)
+static void ws_shut(struct phx_conn *base, int code)
 {
+    struct phx_ws_conn *conn = (struct phx_ws_conn *)base;
+
     conn->shut_code = code;
-    phx_ws_want_write(conn);
+    ws_want_write(base);
 }
 
 static void finish_close(struct phx_ws *ws)
@@ -561,9 +546,11 @@ static void on_lookup_over(void *user)
     finish_close(ws);
 }
 
-void phx_ws_drop(struct phx_ws_conn *conn)
+static void ws_drop(struct phx_conn *base)
 {
-    conn->user = NULL;
+    struct phx_ws_conn *conn = (struct phx_ws_conn *)base;
+
+    conn->base.user = NULL;
     if (conn->resolve) {
         conn->ws->lookups++;
         phx_resolve_cancel(conn->resolve, on_lookup_over, conn->ws);
@@ -582,17 +569,50 @@ static void on_hosts_closed(void *user)
     finish_close(ws);
 }
 
-void phx_ws_close(struct phx_ws *ws, void (*closed)(void *user), void *user)
+static void ws_close(struct phx_transport *transport, void (*closed)(void *user), void *user)
 {
+    struct phx_ws *ws = (struct phx_ws *)transport;
     struct phx_ws_conn *conn = ws->conns, *next;
 
     ws->closed = closed;
     ws->closed_user = user;
     for (; conn; conn = next) {
         next = conn->next;
-        conn->user = NULL;
+        conn->base.user = NULL;
         if (conn->resolve)
-            phx_ws_drop(conn);
+            ws_drop(&conn->base);
     }
     phx_hosts_close(ws->hosts, on_hosts_closed, ws);
+}
+
+static const struct phx_transport_ops ops = {
+    .name = "WebSocket",
+    .connect = ws_connect,
+    .want_write = ws_want_write,
+    .shut = ws_shut,
+    .drop = ws_drop,
+    .close = ws_close,
+};
+
+struct phx_transport *phx_ws_open(uv_loop_t *loop, unsigned max_sockets,
+                                  void (*log)(void *user, int level, const char *text), void *user)
+{
+    struct phx_hosts_options options = {
+        .loop = loop,
+        .max_sockets = max_sockets,
+        .protocols = protocols,
+        .log = log,
+        .user = user,
+    };
+    struct phx_ws *ws = calloc(1, sizeof *ws);
+
+    if (!ws)
+        return NULL;
+    ws->base.ops = &ops;
+    ws->loop = loop;
+    ws->hosts = phx_hosts_open(&options);
+    if (ws->hosts)
+        return &ws->base;
+    free(ws);
+    return NULL;
 }
