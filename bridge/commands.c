@@ -34,7 +34,12 @@ void commands_init(struct commands *commands, const struct commands_config *conf
 
 static void report(struct commands *commands, struct commands_report *it)
 {
-    commands->counts[it->outcome]++;
+    if (!it->failsafe)
+        commands->counts[it->outcome]++;
+    else if (it->outcome == COMMANDS_DONE)
+        commands->failsafe_done++;
+    else
+        commands->failsafe_failed++;
     commands->io.ended(commands->io.user, it);
 }
 
@@ -45,6 +50,7 @@ static void report_waiting(struct commands *commands, size_t control, enum comma
     waiting->is_set = false;
     report(commands,
            &(struct commands_report){
+               .number = waiting->number,
                .name = described->name,
                .value = mp_value_to_physical(described->type, described->exponent, waiting->value),
                .outcome = outcome,
@@ -52,11 +58,28 @@ static void report_waiting(struct commands *commands, size_t control, enum comma
            });
 }
 
+static void tell_on_way(struct commands *commands, const struct mp_host_control *control,
+                        union mp_value value, uint32_t number, bool failsafe, bool sent)
+{
+    const struct commands_report it = {
+        .number = number,
+        .name = control->name,
+        .value = mp_value_to_physical(control->type, control->exponent, value),
+        .failsafe = failsafe,
+        .control = control,
+    };
+    if (commands->io.on_way != NULL)
+        commands->io.on_way(commands->io.user, &it, sent);
+}
+
 static void report_unsendable(struct commands *commands, const char *name, double value,
                               enum commands_outcome outcome, const struct mp_host_control *control)
 {
-    report(commands, &(struct commands_report){
-                         .name = name, .value = value, .outcome = outcome, .control = control});
+    report(commands, &(struct commands_report){.number = commands->last_number,
+                                               .name = name,
+                                               .value = value,
+                                               .outcome = outcome,
+                                               .control = control});
 }
 
 static void failsafe_again(struct commands_waiting *waiting, uint64_t now_ms)
@@ -91,6 +114,7 @@ static void end_sent(struct commands *commands, struct commands_sent *sent,
         return;
     report(commands,
            &(struct commands_report){
+               .number = sent->number,
                .name = control->name,
                .value = mp_value_to_physical(control->type, control->exponent, sent->value),
                .outcome = outcome,
@@ -179,6 +203,7 @@ static enum commands_outcome check(const struct mp_host_control *control, enum c
 void commands_set(struct commands *commands, const char *name, enum commands_value kind,
                   double value, bool fresh, uint64_t now_ms)
 {
+    commands->last_number++;
     if (kind == COMMANDS_OTHER)
         value = (double)NAN;
     if (commands->description == NULL) {
@@ -204,7 +229,9 @@ void commands_set(struct commands *commands, const char *name, enum commands_val
         report_waiting(commands, i, COMMANDS_REPLACED);
     waiting->value = wire;
     waiting->asked_ms = now_ms;
+    waiting->number = commands->last_number;
     waiting->is_set = true;
+    tell_on_way(commands, control, wire, waiting->number, false, false);
 }
 
 /* -- Sending. */
@@ -217,26 +244,38 @@ static struct commands_sent *free_sent(struct commands *commands)
     return NULL;
 }
 
+/* One value to be sent. */
+struct sending {
+    size_t control;
+    union mp_value value;
+    uint64_t asked_ms;
+    uint32_t number; /* 0: a fail-safe value, which gets its own when it leaves */
+    uint32_t ttl_ms;
+};
+
 /* Returns MP_OK, or why not (any enum mp_error). */
-static int send_one(struct commands *commands, size_t control, union mp_value value,
-                    uint64_t asked_ms, uint32_t ttl_ms, bool failsafe, uint64_t now_ms)
+static int send_one(struct commands *commands, const struct sending *it, uint64_t now_ms)
 {
     struct commands_sent *sent = free_sent(commands);
     if (sent == NULL)
         return MP_ERR_FULL;
     uint16_t request;
-    int error = commands->io.send(commands->io.user, (uint8_t)control, value, ttl_ms, &request);
+    int error =
+        commands->io.send(commands->io.user, (uint8_t)it->control, it->value, it->ttl_ms, &request);
     if (error != MP_OK)
         return error;
     *sent = (struct commands_sent){
-        .value = value,
-        .asked_ms = asked_ms,
-        .give_up_ms = now_ms + ttl_ms + ANSWER_GRACE_MS,
+        .value = it->value,
+        .asked_ms = it->asked_ms,
+        .give_up_ms = now_ms + it->ttl_ms + ANSWER_GRACE_MS,
+        .number = it->number != 0 ? it->number : ++commands->last_number,
         .request = request,
-        .control = (uint8_t)control,
+        .control = (uint8_t)it->control,
         .used = true,
-        .failsafe = failsafe,
+        .failsafe = it->number == 0,
     };
+    tell_on_way(commands, &commands->description->controls[it->control], it->value, sent->number,
+                sent->failsafe, true);
     return MP_OK;
 }
 
@@ -249,8 +288,9 @@ static uint64_t flush_waiting(struct commands *commands, size_t i, uint64_t now_
         report_waiting(commands, i, COMMANDS_EXPIRED);
         return UINT64_MAX;
     }
-    int error = send_one(commands, i, waiting->value, waiting->asked_ms,
-                         (uint32_t)(deadline_ms - now_ms), false, now_ms);
+    const struct sending it = {i, waiting->value, waiting->asked_ms, waiting->number,
+                               (uint32_t)(deadline_ms - now_ms)};
+    int error = send_one(commands, &it, now_ms);
     if (error == MP_OK)
         waiting->is_set = false;
     else if (error == MP_ERR_BAD_VALUE)
@@ -265,8 +305,9 @@ static uint64_t flush_failsafe(struct commands *commands, size_t i, uint64_t now
     struct commands_waiting *waiting = &commands->waiting[i];
     if (now_ms < waiting->failsafe_at_ms)
         return waiting->failsafe_at_ms;
-    union mp_value value = commands->description->controls[i].failsafe;
-    int error = send_one(commands, i, value, now_ms, commands->config.ttl_ms, true, now_ms);
+    const struct sending it = {i, commands->description->controls[i].failsafe, now_ms, 0,
+                               commands->config.ttl_ms};
+    int error = send_one(commands, &it, now_ms);
     if (error != MP_OK) {
         failsafe_again(waiting, now_ms);
         return waiting->failsafe_at_ms;

@@ -46,6 +46,7 @@ enum commands_outcome { COMMANDS_OUTCOMES(COMMANDS_X) COMMANDS_OUTCOME_COUNT };
 const char *commands_outcome_text(enum commands_outcome outcome);
 
 struct commands_report {
+    uint32_t number; /* of the value, from 1 in the order of asking; fail-safe values count along */
     const char *name; /* of the control, as asked for; not checked when UNKNOWN */
     double value;     /* physical; NaN when there is none */
     enum commands_outcome outcome;
@@ -62,11 +63,15 @@ struct commands_io {
                 uint16_t *request);
     /* The end of every value asked for, exactly once. */
     void (*ended)(void *user, const struct commands_report *report);
+    /* On the way there, of a value that passed the checks: it waits now, or it has left for the MCU
+     * (`sent`). The outcome says nothing yet. May be NULL. */
+    void (*on_way)(void *user, const struct commands_report *report, bool sent);
 };
 
 struct commands_waiting {
     union mp_value value;
     uint64_t asked_ms;
+    uint32_t number;
     bool is_set;
     bool hold;               /* stays as it is when the channel is gone */
     bool failsafe_due;       /* not yet done by the MCU */
@@ -78,6 +83,7 @@ struct commands_waiting {
 struct commands_sent {
     union mp_value value;
     uint64_t asked_ms, give_up_ms;
+    uint32_t number;
     uint16_t request;
     uint8_t control;
     bool used, failsafe;
@@ -89,7 +95,9 @@ struct commands {
     const struct mp_description *description; /* of the MCU that is there; NULL: none */
     bool channel_up, channel_was_up, loss_dealt_with;
     uint64_t lost_ms; /* when the channel went away */
-    uint64_t counts[COMMANDS_OUTCOME_COUNT];
+    uint32_t last_number;
+    uint64_t counts[COMMANDS_OUTCOME_COUNT]; /* of values asked for */
+    uint64_t failsafe_done, failsafe_failed; /* of the bridge's own */
     struct commands_waiting waiting[MP_HOST_CONTROLS_MAX];
     struct commands_sent sent[COMMANDS_SENT_MAX];
 };

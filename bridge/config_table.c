@@ -58,6 +58,10 @@ static const struct config_setting commands[] = {
     {"channel_loss", CONFIG_DURATION, 0, 3600000, NULL, "5s", false,
      "after so long without the channel, controls go to their fail-safe values",
      IN(config, channel_loss_ms)},
+    {"probe", CONFIG_DURATION, 1000, 600000, NULL, "5s", false,
+     "an idle connection is asked so often whether anything comes through: a control can be older "
+     "than ttl by so much and 2s",
+     IN(config, command_probe_ms)},
 };
 
 static const struct config_setting link[] = {

@@ -23,8 +23,6 @@
 #define RETRY_MIN_MS      500
 #define RETRY_MAX_MS      60000
 #define FULL_PAUSE_MS     1000
-/* An upload's reply is late: a heartbeat asks whether anything comes through. */
-#define LATE_REPLY_MS     1000
 /* Still no metadata after it was said: connect anew. */
 #define GREETING_AGAIN_MS 20000
 
@@ -263,11 +261,14 @@ static void upload(struct lane *lane, uint64_t now)
         return;
     upload.unix_minus_mono_us = unix_minus_mono_us(lane);
     uplink_on_pushed(&lane->uplink);
-    lane->reply_ms = now + LATE_REPLY_MS;
+    lane->pushed_ms = now;
+    commands_fresh_on_push(&lane->fresh, now);
     int error = push_upload(lane, &upload);
-    if (error != PHX_OK)
+    if (error != PHX_OK) {
+        commands_fresh_on_push_end(&lane->fresh, false, now, NEVER);
         lane_log_push_failed(&lane->log, phx_error_text(error),
                              uplink_on_failure(&lane->uplink, now));
+    }
 }
 
 static void finish_stop(struct lane *lane)
@@ -323,7 +324,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t next_ms(const struct lane *lane)
 {
-    uint64_t next = earlier(earlier(lane->commands_ms, lane->greeting_ms), lane->reply_ms);
+    uint64_t next = earlier(lane->commands_ms, lane->greeting_ms);
+    next = earlier(next, commands_fresh_due_at(&lane->fresh));
     if (lane->state == LANE_JOINED)
         next = earlier(next, uplink_due_at(&lane->uplink));
     if (lane->port == NULL && lane->state != LANE_IDLE && uplink_is_empty(&lane->uplink))
@@ -341,8 +343,7 @@ uint64_t lane_tick(struct lane *lane, uint64_t now_us)
         lane->commands_ms = commands_flush(&lane->commands, now);
     if (now >= lane->greeting_ms)
         on_no_greeting(lane, now);
-    if (now >= lane->reply_ms)
-        lane_on_late_reply(lane);
+    lane_probe(lane, now);
     upload(lane, now);
     if (lane->state == LANE_STOPPING)
         close_when_done(lane, now);
@@ -363,10 +364,16 @@ static int send_command(void *user, uint8_t control, union mp_value value, uint3
     return port_command(lane->port, control, value, ttl_ms, request);
 }
 
+static void on_command_way(void *user, const struct commands_report *report, bool sent)
+{
+    struct lane *lane = user;
+    lane_log_command_way(&lane->log, report, sent);
+}
+
 static void on_command_ended(void *user, const struct commands_report *report)
 {
     struct lane *lane = user;
-    lane_log_command(&lane->log, report);
+    lane_log_command(&lane->log, report, lane_now_ms(lane));
 }
 
 struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu *config)
@@ -376,7 +383,7 @@ struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu 
         return NULL;
     lane->shared = shared;
     lane->config = config;
-    lane->greeting_ms = lane->commands_ms = lane->reply_ms = NEVER;
+    lane->greeting_ms = lane->commands_ms = NEVER;
     lane->gaps = loop_gaps(shared->loop);
     lane_log_init(&lane->log, config->name);
     const struct uplink_config uplink = {
@@ -389,8 +396,9 @@ struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu 
     };
     const struct commands_config commands = {shared->config->command_ttl_ms,
                                              shared->config->channel_loss_ms};
-    const struct commands_io io = {lane, send_command, on_command_ended};
+    const struct commands_io io = {lane, send_command, on_command_ended, on_command_way};
     commands_init(&lane->commands, &commands, &io);
+    commands_fresh_init(&lane->fresh, shared->config->command_probe_ms);
     if (uplink_init(&lane->uplink, &uplink) != 0) {
         free(lane);
         return NULL;

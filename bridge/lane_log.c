@@ -21,6 +21,22 @@ static bool is_worth_a_line(uint32_t times)
     return times == 1 || (times >= 8 && (times & (times - 1)) == 0);
 }
 
+/* Whether another line of this kind may be said in this second. Those left out are counted, and the
+ * count is said before the next one. */
+static bool may_say(const struct lane_log *log, struct lane_log_rate *rate, uint32_t most,
+                    const char *kind, uint64_t now_ms)
+{
+    if (now_ms / 1000 != rate->second) {
+        if (rate->dropped > 0)
+            log_warning(log->who, "%u lines %s were left out", rate->dropped, kind);
+        *rate = (struct lane_log_rate){.second = now_ms / 1000};
+    }
+    if (++rate->lines <= most)
+        return true;
+    rate->dropped++;
+    return false;
+}
+
 /* -- The board. */
 
 const char *lane_log_device(char out[LANE_LOG_DEVICE], const uint8_t *device, size_t len)
@@ -70,16 +86,8 @@ void lane_log_board(struct lane_log *log, enum mp_level level, const char *text,
         [MP_LEVEL_INFO] = LOG_INFO,
         [MP_LEVEL_DEBUG] = LOG_DEBUG,
     };
-    if (now_ms / 1000 != log->board_second) {
-        if (log->board_dropped > 0)
-            log_warning(log->who, "board: %u lines of its log were left out", log->board_dropped);
-        log->board_second = now_ms / 1000;
-        log->board_lines = log->board_dropped = 0;
-    }
-    if (++log->board_lines > LANE_LOG_BOARD_LINES) {
-        log->board_dropped++;
+    if (!may_say(log, &log->board, LANE_LOG_BOARD_LINES, "of the board's log", now_ms))
         return;
-    }
     char quoted[QUOTED * 2];
     log_line(level < MP_LEVEL_COUNT ? levels[level] : LOG_INFO, log->who, "board: %s",
              log_quote(quoted, sizeof quoted, text, n));
@@ -124,16 +132,37 @@ static void describe_range(char *out, size_t cap, const struct commands_report *
         snprintf(out, cap, " in %u ms", report->took_ms);
 }
 
-void lane_log_command(struct lane_log *log, const struct commands_report *report)
+#define COMMAND_WORDS 200
+/* "control motor=40" */
+static const char *name_command(char out[COMMAND_WORDS], const struct commands_report *report)
 {
-    char name[QUOTED], value[40] = "", more[80];
+    char name[QUOTED], value[40] = "";
     if (!isnan(report->value))
         snprintf(value, sizeof value, "=%g", report->value);
-    describe_range(more, sizeof more, report);
-    log_line(command_level(report), log->who, "%s%s%s: %s%s",
+    snprintf(out, COMMAND_WORDS, "%s%s%s",
              report->failsafe ? "the channel is gone, fail-safe " : "control ",
-             log_quote(name, sizeof name, report->name, strlen(report->name)), value,
-             commands_outcome_text(report->outcome), more);
+             log_quote(name, sizeof name, report->name, strlen(report->name)), value);
+    return out;
+}
+
+void lane_log_command_way(struct lane_log *log, const struct commands_report *report, bool sent)
+{
+    char words[COMMAND_WORDS];
+    if (log_wants(LOG_DEBUG))
+        log_debug(log->who, "%s: %s (#%u)", name_command(words, report), sent ? "sent" : "asked",
+                  report->number);
+}
+
+void lane_log_command(struct lane_log *log, const struct commands_report *report, uint64_t now_ms)
+{
+    char words[COMMAND_WORDS], more[80];
+    enum log_level level = command_level(report);
+    if (!log_wants(level) ||
+        !may_say(log, &log->commands, LANE_LOG_COMMAND_LINES, "about controls", now_ms))
+        return;
+    describe_range(more, sizeof more, report);
+    log_line(level, log->who, "%s: %s%s (#%u)", name_command(words, report),
+             commands_outcome_text(report->outcome), more, report->number);
 }
 
 /* -- The server. */

@@ -11,6 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Lines of one kind within a second. */
+struct lane_log_rate {
+    uint64_t second; /* of the clock */
+    uint32_t lines, dropped;
+};
+
 struct lane_log {
     const char *who;
     int last_cause, last_status; /* of the disconnect said last */
@@ -18,8 +24,7 @@ struct lane_log {
     uint32_t upload_failures;    /* in a row */
     uint32_t ignored;            /* messages of no use here */
     uint32_t refusals;           /* of a join, in a row */
-    uint64_t board_second;       /* of the board's lines counted below */
-    uint32_t board_lines, board_dropped;
+    struct lane_log_rate board, commands;
 };
 
 void lane_log_init(struct lane_log *log, const char *who);
@@ -41,7 +46,11 @@ void lane_log_board(struct lane_log *log, enum mp_level level, const char *text,
 #define LANE_LOG_BOARD_LINES 20
 void lane_log_control_state(struct lane_log *log, const struct mp_host_control *control,
                             enum mp_cause cause, union mp_value value);
-void lane_log_command(struct lane_log *log, const struct commands_report *report);
+/* Asked for, or sent to the board; for who looks closely. */
+void lane_log_command_way(struct lane_log *log, const struct commands_report *report, bool sent);
+/* The end of one. More than LANE_LOG_COMMAND_LINES a second are counted only. */
+#define LANE_LOG_COMMAND_LINES 50
+void lane_log_command(struct lane_log *log, const struct commands_report *report, uint64_t now_ms);
 
 void lane_log_connected(struct lane_log *log);
 /* The same reason again is said at the 8th, 16th, 32nd... time. */

@@ -6,6 +6,7 @@
 #define LANE_PRIVATE_H
 
 #include "commands.h"
+#include "commands_fresh.h"
 #include "lane.h"
 #include "lane_log.h"
 #include "uplink.h"
@@ -39,12 +40,11 @@ struct lane {
     bool greeting_missed; /* that was said of this connection */
     uint64_t stop_ms;     /* stopping: not to wait longer for the upload, then for the close */
     uint64_t commands_ms; /* when commands wants to be called */
-    uint64_t reply_ms;    /* when the reply of the upload is late; NEVER: none is waited for */
+    uint64_t pushed_ms;   /* when the upload in flight was */
     uint32_t gaps;        /* of the loop, as far as they were dealt with */
-    bool stale;           /* after a gap, until a heartbeat sent after it is answered */
-    bool late;            /* the same after reply_ms */
-    bool closing;         /* stopping: the socket was asked to close */
-    bool closed;          /* and has done so */
+    struct commands_fresh fresh;
+    bool closing; /* stopping: the socket was asked to close */
+    bool closed;  /* and has done so */
     struct lane_log log;
     uint16_t message_count; /* readings of the message at hand */
     struct uplink_reading message[READINGS_PER_MESSAGE];
@@ -61,7 +61,7 @@ void lane_connect(struct lane *lane);
 void lane_leave(struct lane *lane);
 /* The loop has counted so many gaps: to be told before acting on what the server sent. */
 void lane_on_gaps(struct lane *lane, uint32_t gaps);
-/* The reply of the upload in flight is late. */
-void lane_on_late_reply(struct lane *lane);
+/* Asks the server for a sign of life when the freshness of controls needs one. */
+void lane_probe(struct lane *lane, uint64_t now_ms);
 
 #endif

@@ -41,7 +41,7 @@ static void on_connected(void *user)
     lane->state = LANE_GREETING;
     lane->greeting_ms = lane_now_ms(lane) + GREETING_MS;
     lane->greeting_missed = false;
-    lane->stale = lane->late = false;
+    commands_fresh_on_connected(&lane->fresh, lane_now_ms(lane));
     lane->gaps = loop_gaps(lane->shared->loop);
     loop_wake(lane->shared->loop);
 }
@@ -78,9 +78,8 @@ static void on_disconnected(void *user, const struct phx_disconnect *why)
 static void on_heartbeat(void *user)
 {
     struct lane *lane = user;
-    if (lane->stale)
+    if (commands_fresh_on_heartbeat(&lane->fresh))
         log_info(lane->config->name, "the server answers again: controls are taken again");
-    lane->stale = lane->late = false;
 }
 
 /* -- The channel. */
@@ -117,7 +116,8 @@ static void on_control_element(void *user, const struct profile_control *control
         [PROFILE_OTHER] = COMMANDS_OTHER,
     };
     struct lane *lane = user;
-    bool fresh = !lane->stale && !lane->late && !phx_socket_is_doubtful(lane->socket);
+    bool fresh =
+        commands_fresh_is(&lane->fresh, lane_now_ms(lane)) && !phx_socket_is_doubtful(lane->socket);
     commands_set(&lane->commands, control->name, kinds[control->kind], control->number, fresh,
                  lane_now_ms(lane));
 }
@@ -137,20 +137,16 @@ void lane_on_gaps(struct lane *lane, uint32_t gaps)
     lane->gaps = gaps;
     if (lane->socket == NULL || !phx_socket_is_connected(lane->socket))
         return;
-    lane->stale = true;
-    phx_socket_probe(lane->socket);
+    commands_fresh_on_gap(&lane->fresh);
     log_warning(lane->config->name, "controls are discarded until the server answers a heartbeat");
 }
 
-/* Either the server is slow, then it answers a heartbeat all the same, or nothing comes through,
- * then what comes later may be as old as that. */
-void lane_on_late_reply(struct lane *lane)
+void lane_probe(struct lane *lane, uint64_t now_ms)
 {
-    lane->reply_ms = NEVER;
-    if (lane->late || lane->socket == NULL || !phx_socket_is_connected(lane->socket))
-        return;
-    lane->late = true;
-    phx_socket_probe(lane->socket);
+    bool has_controls = lane->description == NULL || lane->description->control_count > 0;
+    commands_fresh_want(&lane->fresh, lane->state == LANE_JOINED && has_controls);
+    if (commands_fresh_probe(&lane->fresh, now_ms))
+        phx_socket_probe(lane->socket);
 }
 
 static void on_message(void *user, struct phx_text event, struct phx_text payload)
@@ -174,7 +170,7 @@ static void on_push_end(void *user, void *token, const struct phx_push_result *r
 {
     struct lane *lane = user;
     (void)token;
-    lane->reply_ms = NEVER;
+    commands_fresh_on_push_end(&lane->fresh, result->end == PHX_PUSH_REPLY, lane->pushed_ms, NEVER);
     if (!uplink_is_in_flight(&lane->uplink))
         return;
     if (result->end == PHX_PUSH_REPLY && result->ok) {

@@ -126,6 +126,34 @@ class Controls(WithABoard):
         self.bridge.wait_line("control motor=20: done")
         self.assertFalse(self.bridge.said("motor=90: done"))
 
+    def test_what_was_held_up_in_an_idle_connection_is_discarded(self):
+        raw = RawServer(self)
+        # No upload for minutes: only the bridge's own questions tell whether anything comes through.
+        self.start(server=raw, commands={"channel_loss": "600s", "probe": "1s"},
+                   readings={"batch": 10000, "batch_wait": "600s"})
+        peer = raw.accept().upgrade()
+        peer.join()
+        update = '[null,null,"microcontroller:v1:3","control_update",{"control":[{"motor":%d}]}]'
+        peer.send(update % 10)
+        self.bridge.wait_line("control motor=10: done")
+        heartbeat = json.loads(peer.text())
+        self.assertEqual(heartbeat[3], "heartbeat")
+        time.sleep(1.5)  # the line stands still: what is tested
+        peer.send(update % 90)
+        self.bridge.wait_line("control motor=90: discarded: it may be old")
+        peer.reply(heartbeat)
+        peer.reply(json.loads(peer.text()))
+        peer.send(update % 20)
+        self.bridge.wait_line("control motor=20: done")
+        self.assertFalse(self.bridge.said("motor=90: done"))
+
+    def test_a_control_has_a_number_from_asked_to_done(self):
+        self.start(log={"level": "debug"})
+        self.control({"motor": 33})
+        number = self.bridge.wait_line(r"control motor=33: asked \(#\d+\)").split("#")[1]
+        self.bridge.wait_line(r"control motor=33: sent \(#" + number.replace(")", r"\)"))
+        self.bridge.wait_line(r"control motor=33: done in \d+ ms \(#" + number.replace(")", r"\)"))
+
 
 class ChannelLoss(WithABoard):
     def test_without_the_channel_a_control_goes_to_fail_safe_or_holds(self):

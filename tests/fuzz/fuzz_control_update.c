@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct commands_config config = {1000, 5000};
     struct seen seen = {.elements = 0};
-    const struct commands_io io = {&seen, on_send, on_ended};
+    const struct commands_io io = {.user = &seen, .send = on_send, .ended = on_ended};
     const struct profile_control_io elements = {&seen, on_element, on_bad};
     commands_init(&seen.commands, &config, &io);
     commands_on_mcu(&seen.commands, &description, holds, NULL, 0);

@@ -24,7 +24,7 @@ static struct commands commands;
 static char sent[2048], ended[4096];
 static int send_result;
 static uint16_t last_request;
-static uint32_t last_ttl;
+static uint32_t last_ttl, last_number;
 
 static void note(char *out, size_t cap, const char *what)
 {
@@ -52,6 +52,7 @@ static void on_ended(void *user, const struct commands_report *report)
 {
     (void)user;
     char what[200];
+    last_number = report->number;
     snprintf(what, sizeof what, "%s%s=%g:%s", report->failsafe ? "failsafe:" : "", report->name,
              report->value, commands_outcome_text(report->outcome));
     note(ended, sizeof ended, what);
@@ -63,17 +64,29 @@ static bool valve_holds(void *user, const char *control)
     return strcmp(control, "valve") == 0;
 }
 
+static char way[1024];
+
+static void on_way(void *user, const struct commands_report *report, bool left)
+{
+    (void)user;
+    char what[64];
+    snprintf(what, sizeof what, "#%u:%s=%g:%s", report->number, report->name, report->value,
+             left ? "sent" : "asked");
+    note(way, sizeof way, what);
+}
+
 static void begin(void)
 {
     static const struct commands_config config = {TTL_MS, LOSS_MS};
-    static const struct commands_io io = {NULL, on_send, on_ended};
+    static const struct commands_io io = {NULL, on_send, on_ended, on_way};
     description = (struct mp_description){
         .control_count = 3,
         .controls = {{"motor", MP_TYPE_I16, 0, {.i = 0}, {.i = 100}, {.i = 0}, {.i = 5}},
                      {"valve", MP_TYPE_F32, 0, {.f = 0}, {.f = 1}, {.f = 0}, {.f = 0}},
                      {"led", MP_TYPE_BOOL, 0, {.i = 0}, {.i = 1}, {.i = 0}, {.i = 0}}},
     };
-    sent[0] = ended[0] = '\0';
+    sent[0] = ended[0] = way[0] = '\0';
+    last_number = 0;
     send_result = MP_OK;
     commands_init(&commands, &config, &io);
     commands_on_mcu(&commands, &description, valve_holds, NULL, 0);
@@ -365,13 +378,73 @@ static void a_channel_that_never_was_is_gone_from_the_boards_arrival_on(void **s
 {
     (void)state;
     static const struct commands_config config = {TTL_MS, LOSS_MS};
-    static const struct commands_io io = {NULL, on_send, on_ended};
+    static const struct commands_io io = {NULL, on_send, on_ended, on_way};
     begin();
     commands_init(&commands, &config, &io);
     commands_on_mcu(&commands, &description, valve_holds, NULL, 1000000);
     assert_int_equal(commands_flush(&commands, 1000000), 1000000 + LOSS_MS);
     commands_flush(&commands, 1000000 + LOSS_MS);
     assert_string_equal(sent, "motor=5 led=0 ");
+}
+
+static void each_value_keeps_its_number_from_asked_to_its_end(void **state)
+{
+    (void)state;
+    begin();
+    set("nothing", 1, 0);
+    assert_int_equal(last_number, 1);
+    set("motor", 1, 0);
+    set("motor", 2, 0);
+    assert_int_equal(last_number, 2); /* replaced */
+    set("valve", 1, 0);
+    commands_flush(&commands, 0);
+    assert_string_equal(way, "#2:motor=1:asked #3:motor=2:asked #4:valve=1:asked #3:motor=2:sent "
+                             "#4:valve=1:sent ");
+    commands_on_result(&commands, (uint16_t)(last_request - 1), MP_STATUS_DONE, 5);
+    assert_int_equal(last_number, 3);
+    commands_on_result(&commands, last_request, MP_STATUS_FAILED, 6);
+    assert_int_equal(last_number, 4);
+}
+
+static void a_fail_safe_has_a_number_and_counters_of_its_own(void **state)
+{
+    (void)state;
+    begin();
+    commands_on_channel(&commands, false, 0);
+    commands_flush(&commands, LOSS_MS);
+    assert_string_equal(way, "#1:motor=5:sent #2:led=0:sent ");
+    commands_on_result(&commands, last_request, MP_STATUS_DONE, LOSS_MS + 5);
+    commands_on_result(&commands, (uint16_t)(last_request - 1), MP_STATUS_FAILED, LOSS_MS + 5);
+    assert_int_equal(commands.failsafe_done, 1);
+    assert_int_equal(commands.failsafe_failed, 1);
+    assert_int_equal(commands.counts[COMMANDS_DONE], 0);
+}
+
+/* Every value asked for is counted under exactly one outcome. */
+static void the_outcomes_add_up_to_what_was_asked(void **state)
+{
+    (void)state;
+    begin();
+    uint64_t asked = 0, counted = 0, now_ms = 0;
+    for (uint32_t i = 0; i < 500; i++, now_ms += 50) {
+        static const char *const names[] = {"motor", "valve", "led", "nothing"};
+        commands_set(&commands, names[i % 4], i % 7 == 0 ? COMMANDS_OTHER : COMMANDS_NUMBER, i % 3,
+                     i % 11 != 0, now_ms);
+        asked++;
+        send_result = i % 5 == 0 ? MP_ERR_FULL : MP_OK;
+        commands_flush(&commands, now_ms);
+        if (i % 2 == 0)
+            commands_on_result(&commands, last_request,
+                               i % 8 == 0 ? MP_STATUS_FAILED : MP_STATUS_DONE, now_ms);
+        if (i % 100 == 99)
+            commands_on_mcu_gone(&commands, now_ms);
+        if (i % 100 == 20)
+            commands_on_mcu(&commands, &description, valve_holds, NULL, now_ms);
+    }
+    commands_on_mcu_gone(&commands, now_ms);
+    for (size_t i = 0; i < COMMANDS_OUTCOME_COUNT; i++)
+        counted += commands.counts[i];
+    assert_int_equal(counted, asked);
 }
 
 int main(void)
@@ -398,6 +471,9 @@ int main(void)
         cmocka_unit_test(a_fail_safe_under_way_ends_when_the_channel_is_back),
         cmocka_unit_test(a_board_that_comes_while_the_channel_is_gone_gets_the_fail_safe),
         cmocka_unit_test(a_channel_that_never_was_is_gone_from_the_boards_arrival_on),
+        cmocka_unit_test(each_value_keeps_its_number_from_asked_to_its_end),
+        cmocka_unit_test(a_fail_safe_has_a_number_and_counters_of_its_own),
+        cmocka_unit_test(the_outcomes_add_up_to_what_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
