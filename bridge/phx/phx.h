@@ -65,6 +65,7 @@ enum phx_cause {
     PHX_CAUSE_PROTOCOL,   /* a message over max_message, or too many that are no Phoenix messages: a
                              few in one connection are logged and ignored */
     PHX_CAUSE_CREDENTIAL, /* the credentials callback said no */
+    PHX_CAUSE_CLOCK,      /* by this machine's clock no certificate is valid, yet: set it */
 };
 
 struct phx_disconnect {
@@ -74,7 +75,8 @@ struct phx_disconnect {
     bool was_connected; /* false: an attempt failed */
     bool retry;         /* another attempt follows by itself */
     uint32_t retry_ms;  /* in so many milliseconds */
-    char text[160];     /* one line for people; never holds a secret */
+    int64_t server_time_s; /* of an HTTP answer by its Date, seconds since 1970; 0: not told */
+    char text[160];        /* one line for people; never holds a secret */
 };
 
 /* Collects the credentials of one attempt. */

@@ -24,6 +24,7 @@ struct phx_end {
     enum phx_cause cause;
     int http_status, close_code; /* 0: none */
     uint32_t retry_after_ms;     /* 0: the server did not ask for a pause */
+    int64_t server_time_s;       /* by its answer's Date, seconds since 1970; 0: not told */
     char text[160];
 };
 

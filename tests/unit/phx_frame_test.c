@@ -5,7 +5,6 @@
 #include "phx_backoff.h"
 #include "phx_credentials.h"
 #include "phx_frame.h"
-#include "phx_judge.h"
 #include "phx_url.h"
 
 #include <setjmp.h>
@@ -264,27 +263,6 @@ static void waits_stay_within_their_bounds(void **state)
     }
 }
 
-static void tells_answers_apart(void **state)
-{
-    static const struct {
-        int status;
-        enum phx_cause cause;
-    } rows[] = {{401, PHX_CAUSE_REFUSED}, {403, PHX_CAUSE_REFUSED}, {404, PHX_CAUSE_REFUSED},
-                {418, PHX_CAUSE_REFUSED}, {429, PHX_CAUSE_LIMITED}, {503, PHX_CAUSE_LIMITED},
-                {500, PHX_CAUSE_SERVER},  {301, PHX_CAUSE_SERVER},  {200, PHX_CAUSE_SERVER}};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
-        phx_judge_status(&end, rows[i].status);
-        assert_int_equal(end.cause, rows[i].cause);
-        assert_int_equal(end.http_status, rows[i].status);
-    }
-    assert_int_equal(phx_judge_retry_after("120", 3), 120000);
-    assert_int_equal(phx_judge_retry_after("1.5", 3), 0);
-    assert_int_equal(phx_judge_retry_after("99999999999999999999", 20), UINT32_MAX / 1000 * 1000);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,7 +276,6 @@ int main(void)
         cmocka_unit_test(adds_parameters_encoded),
         cmocka_unit_test(headers_cannot_smuggle_others),
         cmocka_unit_test(waits_stay_within_their_bounds),
-        cmocka_unit_test(tells_answers_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,7 +86,7 @@ static const char *cause_name(enum phx_cause cause)
 {
     static const char *const names[] = {"asked",     "resolve",  "connect",   "tls",
                                         "refused",   "limited",  "server",    "closed",
-                                        "heartbeat", "protocol", "credential"};
+                                        "heartbeat", "protocol", "credential", "clock"};
     return names[cause];
 }
 

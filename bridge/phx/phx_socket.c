@@ -1,0 +1,340 @@
+/*
+ * phx_socket.c - sockets: options and credentials, and the wiring of each one's machine to the
+ * transport, timer and log of its context. What a socket does is decided in phx_machine.c.
+ */
+#include "phx_socket.h"
+
+#include "phx_credentials.h"
+
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#ifndef MCU_VERSION
+#define MCU_VERSION "0"
+#endif
+
+/* ---- credentials ---- */
+
+/* vsn comes last: of two the server takes the last. */
+static bool gather(struct phx_socket *socket, struct phx_credentials *credentials)
+{
+    phx_credentials_init(credentials, socket->url.target);
+    phx_add_header(credentials, "User-Agent", socket->agent);
+    if (socket->credentials && !socket->credentials(socket->credentials_user, credentials))
+        return false;
+    return !socket->dead &&
+           phx_add_param(credentials, "vsn", socket->vsn == PHX_V1 ? "1.0.0" : "2.0.0") == PHX_OK;
+}
+
+/* ---- machine to transport ---- */
+
+static const struct phx_conn_events conn_events;
+
+static bool connect_with(struct phx_socket *socket, struct phx_credentials *credentials,
+                         struct phx_end *end)
+{
+    struct phx_transport *transport = socket->context->transport;
+    struct phx_request request = {
+        .url = &socket->url,
+        .target = credentials->target,
+        .headers = credentials->headers,
+        .tls = {socket->ca, socket->cert, socket->key},
+        .max_message = socket->max_message,
+        .attempt = socket->attempts++,
+    };
+
+    if (!gather(socket, credentials)) {
+        *end = (struct phx_end){.cause = PHX_CAUSE_CREDENTIAL};
+        snprintf(end->text, sizeof end->text, "no usable credentials");
+        return false;
+    }
+    socket->conn = transport->ops->connect(transport, &request, &conn_events, socket, end);
+    return socket->conn != NULL;
+}
+
+static bool io_open(void *user, struct phx_end *end)
+{
+    struct phx_credentials *credentials = malloc(sizeof *credentials);
+    bool good;
+
+    snprintf(end->text, sizeof end->text, "out of memory");
+    if (!credentials)
+        return false;
+    good = connect_with(user, credentials, end);
+    explicit_bzero(credentials, sizeof *credentials);
+    free(credentials);
+    return good;
+}
+
+static void io_want_write(void *user)
+{
+    struct phx_socket *socket = user;
+
+    if (socket->conn)
+        socket->conn->ops->want_write(socket->conn);
+}
+
+static void io_close(void *user, int code)
+{
+    struct phx_socket *socket = user;
+
+    if (socket->conn)
+        socket->conn->ops->shut(socket->conn, code);
+}
+
+static void io_drop(void *user)
+{
+    struct phx_socket *socket = user;
+
+    if (socket->conn)
+        socket->conn->ops->drop(socket->conn);
+    socket->conn = NULL;
+}
+
+static void io_log(void *user, int level, const char *text)
+{
+    struct phx_socket *socket = user;
+
+    phx_context_log(socket->context, level, text);
+}
+
+/* ---- transport to machine ---- */
+
+static void conn_progress(void *user)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = phx_socket_enter(socket);
+
+    phx_machine_progress(socket->machine, now);
+    phx_socket_leave(socket);
+}
+
+static void conn_opened(void *user)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = phx_socket_enter(socket);
+
+    phx_machine_opened(socket->machine, now);
+    phx_socket_leave(socket);
+}
+
+static void conn_frame(void *user, bool binary, char *bytes, size_t len)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = phx_socket_enter(socket);
+
+    if (binary)
+        phx_machine_misshaped(socket->machine, now);
+    else
+        phx_machine_text(socket->machine, bytes, len, now);
+    phx_socket_leave(socket);
+}
+
+static struct phx_send *conn_next(void *user)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = phx_socket_enter(socket);
+    struct phx_send *send = phx_machine_next(socket->machine, now);
+
+    phx_socket_leave(socket);
+    return send;
+}
+
+static void conn_closed(void *user, const struct phx_end *end)
+{
+    struct phx_socket *socket = user;
+    uint64_t now = phx_socket_enter(socket);
+
+    socket->conn = NULL;
+    phx_machine_closed(socket->machine, end, now);
+    phx_socket_leave(socket);
+}
+
+static const struct phx_conn_events conn_events = {
+    .progress = conn_progress,
+    .opened = conn_opened,
+    .frame = conn_frame,
+    .next = conn_next,
+    .closed = conn_closed,
+};
+
+/* ---- sockets ---- */
+
+void phx_socket_destroy(struct phx_socket *socket)
+{
+    struct phx_context *context = socket->context;
+
+    if (socket->prev)
+        socket->prev->next = socket->next;
+    else
+        context->sockets = socket->next;
+    if (socket->next)
+        socket->next->prev = socket->prev;
+    phx_machine_free(socket->machine);
+    free(socket->url_text);
+    free(socket->ca);
+    free(socket->cert);
+    free(socket->key);
+    free(socket->agent);
+    free(socket);
+}
+
+static uint64_t seed(void)
+{
+    uint64_t value = 0;
+
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
+        value = uv_hrtime();
+    return value;
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value ? value : fallback;
+}
+
+static struct phx_machine *make_machine(struct phx_socket *socket,
+                                        const struct phx_socket_options *options,
+                                        const struct phx_socket_events *events)
+{
+    struct phx_machine_settings settings = {
+        .vsn = options->vsn,
+        .heartbeat_ms = or_default(options->heartbeat_ms, 30000),
+        .heartbeat_timeout_ms = or_default(options->heartbeat_timeout_ms, 10000),
+        .connect_timeout_ms = or_default(options->connect_timeout_ms, 10000),
+        .backoff_min_ms = or_default(options->backoff_min_ms, 1000),
+        .backoff_max_ms = or_default(options->backoff_max_ms, 60000),
+        .stable_ms = or_default(options->stable_ms, 60000),
+        .max_queue = options->max_queue ? options->max_queue : (size_t)1 << 20,
+        .seed = seed(),
+    };
+    struct phx_machine_io io = {
+        .user = socket,
+        .open = io_open,
+        .want_write = io_want_write,
+        .close = io_close,
+        .drop = io_drop,
+        .log = io_log,
+    };
+
+    return phx_machine_new(&settings, &io, events);
+}
+
+static bool copy_text(char **to, const char *from)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
+static bool fill(struct phx_socket *socket, const struct phx_socket_options *options,
+                 const struct phx_socket_events *events)
+{
+    socket->vsn = options->vsn;
+    socket->max_message = options->max_message ? options->max_message : (size_t)1 << 20;
+    if (events) {
+        socket->credentials = events->credentials;
+        socket->credentials_user = events->user;
+    }
+    socket->machine = make_machine(socket, options, events);
+    return socket->machine && copy_text(&socket->url_text, options->url ? options->url : "") &&
+           copy_text(&socket->ca, options->ca_file) &&
+           copy_text(&socket->cert, options->cert_file) &&
+           copy_text(&socket->key, options->key_file) &&
+           copy_text(&socket->agent,
+                     options->user_agent ? options->user_agent : "libphx/" MCU_VERSION);
+}
+
+struct phx_socket *phx_socket_new(struct phx_context *context,
+                                  const struct phx_socket_options *options,
+                                  const struct phx_socket_events *events)
+{
+    struct phx_socket *socket = calloc(1, sizeof *socket);
+
+    if (!socket)
+        return NULL;
+    socket->context = context;
+    socket->next = context->sockets;
+    if (context->sockets)
+        context->sockets->prev = socket;
+    context->sockets = socket;
+    if (fill(socket, options, events))
+        return socket;
+    phx_socket_destroy(socket);
+    return NULL;
+}
+
+static bool check_tls(struct phx_socket *socket)
+{
+    struct phx_tls_files files = {socket->ca, socket->cert, socket->key};
+    SSL_CTX *tls;
+
+    if (!socket->cert != !socket->key) {
+        snprintf(socket->error, sizeof socket->error,
+                 "a client certificate and its key are given both or not at all");
+        return false;
+    }
+    if (!socket->url.tls || (!socket->ca && !socket->cert))
+        return true;
+    tls = phx_tls_open(&files, socket->error, sizeof socket->error);
+    SSL_CTX_free(tls);
+    return tls != NULL;
+}
+
+int phx_socket_connect(struct phx_socket *socket)
+{
+    uint64_t now;
+
+    if (phx_url_parse(socket->url_text, &socket->url, socket->error, sizeof socket->error) ||
+        !check_tls(socket))
+        return PHX_ERR_BAD_OPTION;
+    now = phx_socket_enter(socket);
+    phx_machine_connect(socket->machine, now);
+    phx_socket_leave(socket);
+    return PHX_OK;
+}
+
+void phx_socket_disconnect(struct phx_socket *socket, uint32_t linger_ms)
+{
+    uint64_t now = phx_socket_enter(socket);
+
+    phx_machine_disconnect(socket->machine, linger_ms, now);
+    phx_socket_leave(socket);
+}
+
+void phx_socket_free(struct phx_socket *socket)
+{
+    if (!socket || socket->dead)
+        return;
+    socket->dead = true;
+    socket->credentials = NULL;
+    phx_machine_mute(socket->machine);
+    io_drop(socket);
+    if (socket->depth == 0)
+        phx_socket_destroy(socket);
+}
+
+bool phx_socket_is_connected(const struct phx_socket *socket)
+{
+    return phx_machine_is_connected(socket->machine);
+}
+
+void phx_socket_probe(struct phx_socket *socket)
+{
+    uint64_t now = phx_socket_enter(socket);
+
+    phx_machine_probe(socket->machine, now);
+    phx_socket_leave(socket);
+}
+
+bool phx_socket_is_doubtful(const struct phx_socket *socket)
+{
+    return phx_machine_is_doubtful(socket->machine, phx_context_now(socket->context));
+}
+
+const char *phx_socket_error(const struct phx_socket *socket)
+{
+    return socket->error;
+}

@@ -1,0 +1,52 @@
+/*
+ * phx_socket.h - what phx_context.c (loop, time and the end of all) and phx_socket.c (one socket's
+ * wiring) share, and nobody else.
+ */
+#ifndef PHX_SOCKET_H
+#define PHX_SOCKET_H
+
+#include "phx_machine.h"
+#include "phx_transport.h"
+
+#include <uv.h>
+
+struct phx_context {
+    uv_loop_t *loop;
+    uv_timer_t timer;
+    uint64_t armed; /* when the timer fires; PHX_NEVER: not armed */
+    struct phx_transport *transport;
+    struct phx_context_options options;
+    struct phx_socket *sockets;
+    bool closing;
+    unsigned busy; /* sockets inside an input: they are freed when it returns */
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+struct phx_socket {
+    struct phx_socket *next, *prev;
+    struct phx_context *context;
+    struct phx_machine *machine;
+    struct phx_conn *conn; /* NULL: no attempt and no connection */
+    bool (*credentials)(void *user, struct phx_credentials *credentials);
+    void *credentials_user;
+    char *url_text, *ca, *cert, *key, *agent;
+    struct phx_url url;
+    enum phx_vsn vsn;
+    size_t max_message;
+    unsigned attempts;
+    unsigned depth; /* inputs under way, one inside the other */
+    bool dead;      /* freed inside one of them */
+    char error[160];
+};
+
+/* Around every input to a socket's machine. phx_socket_enter returns the time; the socket may be
+ * gone after phx_socket_leave. */
+uint64_t phx_socket_enter(struct phx_socket *socket);
+void phx_socket_leave(struct phx_socket *socket);
+uint64_t phx_context_now(const struct phx_context *context);
+void phx_context_log(void *context, int level, const char *text);
+/* phx_socket.c: when nothing is under way inside it any more. */
+void phx_socket_destroy(struct phx_socket *socket);
+
+#endif

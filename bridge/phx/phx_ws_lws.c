@@ -1,0 +1,265 @@
+/*
+ * phx_ws_lws.c - libwebsockets' callbacks of a connection: the handshake, messages put together and
+ * written, the end. They only translate; what to do about an end is decided in phx_machine.c.
+ */
+#include "phx_ws_conn.h"
+
+#include "phx_judge.h"
+
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+_Static_assert(PHX_SEND_ROOM >= LWS_PRE, "libwebsockets writes its header before the message");
+
+/* ---- how it ended ---- */
+
+#define HEADER_MAX 100
+
+struct header {
+    char text[HEADER_MAX];
+};
+
+static struct phx_text header(struct lws *wsi, enum lws_token_indexes token, struct header *room)
+{
+    int n = lws_hdr_copy(wsi, room->text, sizeof room->text, token);
+
+    return (struct phx_text){room->text, n > 0 ? (size_t)n : 0};
+}
+
+/* libwebsockets has one text for a refused connection and for one that ended early. */
+static void explain_failure(struct phx_ws_conn *conn, struct lws *wsi, const char *detail,
+                            struct phx_end *end)
+{
+    const struct attempt *attempt = conn->attempt;
+    struct header retry_after, date, location;
+    struct phx_sight sight = {
+        .stage = attempt->asked ? PHX_STAGE_REQUEST : PHX_STAGE_CONNECT,
+        .tls = attempt->tls,
+        .host = attempt->name,
+        .ca_file = attempt->ca,
+        .verify_error = attempt->verify_error,
+        .http_status = (int)lws_http_client_http_response(wsi),
+        .retry_after = header(wsi, WSI_TOKEN_HTTP_RETRY_AFTER, &retry_after),
+        .date = header(wsi, WSI_TOKEN_HTTP_DATE, &date),
+        .location = header(wsi, WSI_TOKEN_HTTP_LOCATION, &location),
+        .detail = strcmp(detail, "closed before established") == 0 ? NULL : detail,
+        .now_s = (int64_t)time(NULL),
+    };
+
+    phx_judge(&sight, end);
+}
+
+static void on_failed(struct phx_ws_conn *conn, struct lws *wsi, const char *in, size_t len)
+{
+    struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
+    char detail[120];
+
+    if (conn->starting || !conn->base.user || !conn->attempt)
+        return;
+    snprintf(detail, sizeof detail, "%.*s", in ? (int)len : 0, in ? in : "");
+    explain_failure(conn, wsi, detail, &end);
+    if (end.cause == PHX_CAUSE_CONNECT && phx_ws_has_address(conn->attempt)) {
+        conn->base.events->progress(conn->base.user);
+        if (phx_ws_begin_any(conn, &end)) {
+            lws_set_wsi_user(wsi, NULL);
+            return;
+        }
+    }
+    phx_ws_report(conn, &end);
+}
+
+static void on_closed(struct phx_ws_conn *conn)
+{
+    struct phx_sight sight = {
+        .stage = PHX_STAGE_OPEN,
+        .close_code = conn->close_code,
+        .close_reason = {conn->close_reason, strlen(conn->close_reason)},
+    };
+    struct phx_end end;
+
+    phx_judge(&sight, &end);
+    phx_ws_report(conn, &end);
+}
+
+/* Starts the closing handshake. Returning -1 from a callback would do it too, but Debian's build
+ * closes twice then, and the second one cuts the first short. */
+static void close_politely(struct phx_ws_conn *conn, struct lws *wsi, int code)
+{
+    conn->shut_code = code;
+    conn->closing = true;
+    lws_close_reason(wsi, (enum lws_close_status)code, NULL, 0);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
+}
+
+static void on_too_long(struct phx_ws_conn *conn, struct lws *wsi)
+{
+    struct phx_end end = {.cause = PHX_CAUSE_PROTOCOL};
+
+    snprintf(end.text, sizeof end.text, "the server sent a message of over %zu bytes",
+             conn->max_message);
+    phx_ws_report(conn, &end);
+    phx_ws_free_message(conn);
+    close_politely(conn, wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE);
+}
+
+/* ---- messages ---- */
+
+static bool grow(struct phx_ws_conn *conn, size_t more)
+{
+    size_t cap = conn->message_cap ? conn->message_cap * 2 : PHX_SERVICE_BYTES;
+    char *bigger;
+
+    if (conn->message_len + more <= conn->message_cap)
+        return true;
+    while (cap < conn->message_len + more)
+        cap *= 2;
+    bigger = realloc(conn->message, cap);
+    if (!bigger)
+        return false;
+    conn->message = bigger;
+    conn->message_cap = cap;
+    return true;
+}
+
+static void deliver(struct phx_ws_conn *conn, bool binary, char *text, size_t len)
+{
+    if (!conn->base.user)
+        return;
+    conn->base.events->frame(conn->base.user, binary, text, len);
+}
+
+/* Returns what libwebsockets' callback shall: -1 ends the connection. */
+static int on_receive(struct phx_ws_conn *conn, struct lws *wsi, char *in, size_t len)
+{
+    bool last = lws_is_final_fragment(wsi) != 0;
+    bool binary = lws_frame_is_binary(wsi) != 0;
+
+    if (!conn->base.user)
+        return conn->closing ? 0 : -1;
+    if (len > conn->max_message - conn->message_len) {
+        on_too_long(conn, wsi);
+        return 0;
+    }
+    if (last && conn->message_len == 0) {
+        deliver(conn, binary, in, len);
+        return conn->base.user ? 0 : -1;
+    }
+    if (!grow(conn, len))
+        return -1;
+    if (len)
+        memcpy(conn->message + conn->message_len, in, len);
+    conn->message_len += len;
+    if (last) {
+        deliver(conn, binary, conn->message, conn->message_len);
+        phx_ws_free_message(conn);
+    }
+    return conn->base.user ? 0 : -1;
+}
+
+static int on_writeable(struct phx_ws_conn *conn, struct lws *wsi)
+{
+    struct phx_send *send = conn->base.user ? conn->base.events->next(conn->base.user) : NULL;
+    int written = 0, len;
+
+    if (send) {
+        len = (int)send->len;
+        written = lws_write(wsi, send->bytes + PHX_SEND_ROOM, send->len,
+                            send->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
+        free(send);
+        if (written < len)
+            return -1;
+        lws_callback_on_writable(wsi);
+        return 0;
+    }
+    if (conn->closing)
+        return 0;
+    if (!conn->base.user)
+        return -1;
+    if (conn->shut_code)
+        close_politely(conn, wsi, conn->shut_code);
+    return 0;
+}
+
+static int append_headers(const struct phx_ws_conn *conn, char **at, size_t room)
+{
+    const char *headers = conn->attempt && conn->attempt->headers ? conn->attempt->headers : "";
+    size_t n = strlen(headers);
+
+    if (n >= room)
+        return -1;
+    if (conn->attempt)
+        conn->attempt->asked = true;
+    memcpy(*at, headers, n);
+    *at += n;
+    return 0;
+}
+
+static void on_peer_close(struct phx_ws_conn *conn, const unsigned char *in, size_t len)
+{
+    if (len < 2)
+        return;
+    conn->close_code = in[0] << 8 | in[1];
+    snprintf(conn->close_reason, sizeof conn->close_reason, "%.*s", (int)len - 2,
+             (const char *)in + 2);
+}
+
+static void on_established(struct phx_ws_conn *conn)
+{
+    conn->open = true;
+    phx_ws_free_attempt(conn);
+    if (conn->base.user)
+        conn->base.events->opened(conn->base.user);
+}
+
+static void on_destroyed(struct phx_ws_conn *conn)
+{
+    if (conn->starting)
+        return;
+    on_closed(conn);
+    phx_ws_free_conn(conn);
+}
+
+static int on_verify(struct lws *wsi, void *store, bool good)
+{
+    struct phx_ws_conn *conn = lws_wsi_user(wsi);
+
+    if (!good && conn && conn->attempt)
+        conn->attempt->verify_error = X509_STORE_CTX_get_error(store);
+    return good ? 0 : 1;
+}
+
+static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                  size_t len)
+{
+    struct phx_ws_conn *conn = user;
+
+    if (reason == LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION)
+        return on_verify(wsi, user, len != 0);
+    if (!conn)
+        return 0;
+    if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER)
+        return append_headers(conn, in, len);
+    if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
+        on_failed(conn, wsi, in, len);
+    else if (reason == LWS_CALLBACK_CLIENT_ESTABLISHED)
+        on_established(conn);
+    else if (reason == LWS_CALLBACK_CLIENT_RECEIVE)
+        return on_receive(conn, wsi, in, len);
+    else if (reason == LWS_CALLBACK_CLIENT_WRITEABLE)
+        return on_writeable(conn, wsi);
+    else if (reason == LWS_CALLBACK_WS_PEER_INITIATED_CLOSE)
+        on_peer_close(conn, in, len);
+    else if (reason == LWS_CALLBACK_CLIENT_CLOSED)
+        on_closed(conn);
+    else if (reason == LWS_CALLBACK_WSI_DESTROY)
+        on_destroyed(conn);
+    return 0;
+}
+
+const struct lws_protocols phx_ws_protocols[] = {
+    {.name = PHX_WS_PROTOCOL, .callback = on_lws},
+    {.name = NULL},
+};
