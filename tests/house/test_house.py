@@ -14,6 +14,8 @@ SEAMS = {
     r"libwebsockets\.h": ["bridge/phx/phx_ws", "bridge/phx/phx_hosts"],
     r"yaml\.h": ["bridge/config"],
     r"sqlite3\.h": ["bridge/spool"],
+    r"archive(_entry)?\.h": ["bridge/fw/fw_file.c", "tools/mkfw/pack.c"],
+    r"confuse\.h": ["bridge/fw/fw_meta.c"],
 }
 
 # mcu-protocol <- core <- adapters <- wiring: what a file of one layer may include from the tree.
