@@ -1,0 +1,2 @@
+# What NervesHub asks of a device.
+mcu_unit_test(nh_auth_test LIBS bridge_nerveshub)
