@@ -28,7 +28,8 @@ size_t port_uart_read(uint8_t *out, size_t cap);
 size_t port_uart_write(const uint8_t *bytes, size_t n);
 
 /* Sleeps until a byte arrives, until the UART has room again after a write that was cut short, or
- * for `us` microseconds, whichever comes first. Returning early is harmless. */
+ * for `us` microseconds, whichever comes first. Returning early is harmless. That it is called shows
+ * that the firmware lives: an image on trial that calls it no more is taken back. */
 void port_idle(uint32_t us);
 
 /* The identity: the one that port_store_id kept, else the board's own. Returns its length, 0 when
@@ -42,9 +43,23 @@ bool port_store_id(const uint8_t *id, uint8_t len);
 /* What names this very image, such as its GNU build id. Returns its length, 0 when unknown. */
 uint8_t port_image_id(uint8_t out[MP_IMAGE_ID_MAX]);
 
-/* Where uploaded images go (mp_bulk_device.h); NULL: this board stores none, and uploads are
- * refused. Only asked for with FW_IMAGES set to 1. */
+/* The next three are only asked for with FW_IMAGES set to 1.
+ *
+ * Where uploaded images go (mp_bulk_device.h); NULL: this board stores none, and uploads are
+ * refused. */
 const struct mp_bulk_store *port_image_store(void);
+
+/* How an update stands, as seen from the image that runs. */
+enum port_image_state {
+    PORT_IMAGE_SETTLED,
+    PORT_IMAGE_COMMITTED, /* another image is to run from the next start on */
+    PORT_IMAGE_ON_TRIAL,  /* this one: unless it confirms itself, it is taken back */
+    PORT_IMAGE_TAKEN_BACK /* this one is back since the latest update failed */
+};
+enum port_image_state port_image_state(void);
+
+/* This image works: it stays. Harmless when it is not on trial. */
+void port_image_confirm(void);
 
 /* Why the board started: enum mp_reset_cause. */
 uint8_t port_reset_cause(void);
@@ -54,6 +69,9 @@ void port_reset(void);
 
 /* False: fw_main is to return. Always true on a board, which has nowhere to return to. */
 bool port_running(void);
+
+/* The version of this image, as it was built. */
+const char *port_version(void);
 
 /* What the image was built for, such as "cortex-m3" and "mps2-an385". */
 const char *port_architecture(void);

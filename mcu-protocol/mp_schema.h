@@ -61,7 +61,8 @@
     X(6, FAILED, "failed in the device")                           \
     X(7, STALE, "refused: older than a command already taken")     \
     X(8, TOO_LARGE, "refused: larger than the place for it")       \
-    X(9, MISMATCH, "refused: not what was announced")
+    X(9, MISMATCH, "refused: not what was announced")              \
+    X(10, FOREIGN, "refused: an image for another kind of board")
 
 /* X(id, NAME, text): why a control has the value it has. */
 #define MP_CAUSES(X)                              \

@@ -80,7 +80,8 @@ static enum mp_status set_id(void *user, const uint8_t *id, uint8_t len)
     return port_store_id(id, len) ? MP_STATUS_DONE : MP_STATUS_FAILED;
 }
 
-/* There is no boot loader here to stay in: both modes start the application. */
+/* The boot loader takes no image itself, so there is no use in staying there: both modes start the
+ * application. */
 static void reset(void *user, enum mp_reset_mode mode)
 {
     (void)user;
@@ -102,6 +103,8 @@ static void console(void *user, const uint8_t *bytes, size_t n)
     fw_console_bytes(user, bytes, n);
 }
 
+/* -- Images. */
+
 #if FW_IMAGES
 static void image(void *user, const struct mp_message *message)
 {
@@ -110,7 +113,7 @@ static void image(void *user, const struct mp_message *message)
     mp_bulk_device_message(&app->images, message);
 }
 
-static void prepare_images(struct fw_app *app, struct mp_device_io *io)
+static void prepare_images(struct fw_app *app, struct mp_device_io *io, uint32_t now_us)
 {
     const struct mp_bulk_store *store = port_image_store();
 
@@ -118,23 +121,69 @@ static void prepare_images(struct fw_app *app, struct mp_device_io *io)
         return;
     mp_bulk_device_init(&app->images, &app->device, store);
     io->bulk = image;
+    app->started_us = now_us;
+    app->on_trial = port_image_state() == PORT_IMAGE_ON_TRIAL;
 }
 
-static uint32_t poll_images(struct fw_app *app)
+static void stay(struct fw_app *app)
 {
-    return app->images.device == NULL ? UINT32_MAX : mp_bulk_device_poll(&app->images);
+    if (!app->on_trial)
+        return;
+    app->on_trial = false;
+    port_image_confirm();
+}
+
+static void restart_when_due(struct fw_app *app, uint32_t now_us)
+{
+    bool ended = app->images.phase == MP_BULK_ENDED && app->images.status == MP_STATUS_DONE;
+
+    if (ended && !app->committed && port_image_state() == PORT_IMAGE_COMMITTED) {
+        app->committed = true;
+        app->committed_us = now_us;
+    }
+    if ((app->committed && now_us - app->committed_us >= FW_RESTART_US) ||
+        (app->on_trial && now_us - app->started_us >= FW_TRIAL_US))
+        port_reset();
+}
+
+static uint32_t poll_images(struct fw_app *app, uint32_t now_us)
+{
+    if (app->images.device == NULL)
+        return UINT32_MAX;
+    restart_when_due(app, now_us);
+    return mp_bulk_device_poll(&app->images);
+}
+
+static void log_image(struct fw_app *app)
+{
+    if (app->on_trial)
+        (void)mp_device_log(&app->device, MP_LEVEL_INFO, "a new image, on trial");
+    else if (app->images.device != NULL && port_image_state() == PORT_IMAGE_TAKEN_BACK)
+        (void)mp_device_log(&app->device, MP_LEVEL_WARNING, "the latest update was taken back");
 }
 #else
-static void prepare_images(struct fw_app *app, struct mp_device_io *io)
+static void prepare_images(struct fw_app *app, struct mp_device_io *io, uint32_t now_us)
 {
     (void)app;
     (void)io;
+    (void)now_us;
 }
 
-static uint32_t poll_images(struct fw_app *app)
+static void stay(struct fw_app *app)
 {
     (void)app;
+}
+
+static uint32_t poll_images(struct fw_app *app, uint32_t now_us)
+{
+    (void)app;
+    (void)now_us;
     return UINT32_MAX;
+}
+
+static void log_image(struct fw_app *app)
+{
+    (void)app;
 }
 #endif
 
@@ -142,7 +191,9 @@ static void host(void *user, bool present)
 {
     struct fw_app *app = user;
 
-    if (!present)
+    if (present)
+        stay(app);
+    else
         (void)mp_device_log(&app->device, MP_LEVEL_WARNING,
                             "host gone: motor and valve at fail-safe");
 }
@@ -155,15 +206,17 @@ static void log_start(struct fw_app *app)
     struct fw_text text;
 
     fw_text_begin(&text, line, sizeof line);
-    fw_text_add(&text, FW_ROM("mcu-stub " MCU_VERSION " started: "));
-    fw_text_add(&text, reset_text(port_reset_cause()));
+    fw_text_add(&text, FW_ROM("mcu-stub "));
+    fw_text_add_plain(&text, port_version());
+    fw_text_add(&text, FW_ROM(" started: "));
+    fw_text_add(&text, reset_text(app->device.config.reset_cause));
     (void)mp_device_log(&app->device, MP_LEVEL_INFO, line);
 }
 
 int fw_app_init(struct fw_app *app, uint32_t now_us)
 {
     struct mp_device_config config = {
-        .firmware = {"mcu-stub", MCU_VERSION, port_architecture(), port_platform()},
+        .firmware = {"mcu-stub", port_version(), port_architecture(), port_platform()},
         .sensors = fw_sensors,
         .controls = fw_controls,
         .sensor_count = FW_SENSOR_COUNT,
@@ -194,10 +247,12 @@ int fw_app_init(struct fw_app *app, uint32_t now_us)
     config.image_id_len = port_image_id(app->image_id);
     fw_plant_init(&app->plant, port_seed());
     app->plant_us = app->sample_us = app->flush_us = now_us;
-    prepare_images(app, &io);
+    prepare_images(app, &io, now_us);
     result = mp_device_init(&app->device, &config, &io, now_us);
-    if (result == MP_OK)
+    if (result == MP_OK) {
         log_start(app);
+        log_image(app);
+    }
     return result;
 }
 
@@ -287,7 +342,7 @@ uint32_t fw_app_step(struct fw_app *app, uint32_t now_us)
     stop_identifying_when_due(app, now_us);
     transmit(app, now_us);
     /* Sending changes when the link's timers end, so they are asked for last. */
-    images = poll_images(app);
+    images = poll_images(app, now_us);
     idle = mp_device_poll(&app->device, now_us);
     transmit(app, now_us);
     next = until(app->sample_us, FW_SAMPLE_US, now_us);

@@ -7,6 +7,9 @@
  * safe. When the host stays away, FW_TX_BYTES of them are kept: the oldest; newer ones are dropped
  * and counted. When it has been silent for FW_DEADMAN_MS, both controls go to zero.
  *
+ * An uploaded image that was committed is started FW_RESTART_US later. One on trial stays when it
+ * has met a host.
+ *
  * What stands under #ifndef is for a board with little memory to set otherwise.
  */
 #ifndef FW_APP_H
@@ -40,6 +43,8 @@
 #ifndef FW_IMAGES
 #define FW_IMAGES 0 /* 1: the port has port_image_store */
 #endif
+#define FW_RESTART_US 1500000u  /* after a commit: the host may have to ask again how it went */
+#define FW_TRIAL_US   60000000u /* an image on trial that has met no host by then starts anew */
 
 enum fw_sensor { FW_TEMPERATURE, FW_PRESSURE, FW_HUMIDITY, FW_ILLUMINANCE, FW_SENSOR_COUNT };
 enum fw_control { FW_MOTOR, FW_VALVE, FW_CONTROL_COUNT };
@@ -57,6 +62,8 @@ struct fw_app {
     uint32_t identify_from_us, identify_for_us; /* for 0: not identifying */
 #if FW_IMAGES
     struct mp_bulk_device images;
+    uint32_t started_us, committed_us;
+    bool on_trial, committed;
 #endif
     uint8_t out[FW_CHUNK]; /* given by the link, not yet taken by the UART */
     uint8_t out_at, out_len;

@@ -28,6 +28,12 @@ void fw_text_add(struct fw_text *text, const char *piece)
         add_char(text, c);
 }
 
+void fw_text_add_plain(struct fw_text *text, const char *piece)
+{
+    while (*piece != '\0')
+        add_char(text, *piece++);
+}
+
 void fw_text_add_number(struct fw_text *text, int32_t value, uint8_t decimals)
 {
     char digits[10]; /* backwards: 2^32 has ten */

@@ -29,6 +29,8 @@ struct fw_text {
 void fw_text_begin(struct fw_text *text, char *at, size_t cap);
 /* `piece`: made by FW_ROM. */
 void fw_text_add(struct fw_text *text, const char *piece);
+/* `piece`: ordinary text. */
+void fw_text_add_plain(struct fw_text *text, const char *piece);
 
 /* value * 10^-decimals, such as 2345 with 2 decimals as 23.45; decimals at most 9. */
 void fw_text_add_number(struct fw_text *text, int32_t value, uint8_t decimals);

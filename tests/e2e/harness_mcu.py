@@ -38,7 +38,8 @@ def firmware_arguments(port):
     if port == "posix":
         return ["--stub", str(BIN / "mcu-stub")]
     if port in AVRS:
-        return avr_arguments(port, AVR_BIN / f"mcu-stub-{port}.elf")
+        boot = AVR_BIN / f"mcu-boot-{port}.elf"
+        return avr_arguments(port, AVR_BIN / f"mcu-stub-{port}.elf") + (["--boot", str(boot)] if boot.is_file() else [])
     if not STUB_M3.is_file():
         raise McuError(f"no Cortex-M3 image at {STUB_M3}: cmake --preset cortex-m3 && "
                        "cmake --build --preset cortex-m3")

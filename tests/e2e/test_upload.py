@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 import unittest
 
-from harness_mcu import BIN, PATIENCE, Mcu
+from harness_mcu import AVR_BIN, BIN, PATIENCE, Mcu
 
-SIZE = 40000
+SIZE = 40000  # of an image made up
 BAUD = 115200  # mcu-link keeps to it, so that an upload lasts long enough to be interrupted
 
 
@@ -22,8 +22,13 @@ class Boards:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        self.image = self.folder / "image"
-        self.image.write_bytes(os.urandom(SIZE))
+        self.image = self.make_image()
+        self.size = self.image.stat().st_size
+
+    def make_image(self):
+        image = self.folder / "image"
+        image.write_bytes(os.urandom(SIZE))
+        return image
 
     def upload(self, mcu):
         process = subprocess.Popen([str(BIN / "mcu-tool"), "upload", mcu.path, str(self.image)],
@@ -38,11 +43,11 @@ class Boards:
     def finishes(self, process):
         out, err = process.communicate(timeout=2 * PATIENCE)
         self.assertEqual(process.returncode, 0, err)
-        self.assertIn(f"{SIZE} bytes stored", out)
+        self.assertIn(f"{self.size} bytes stored", out)
         return err
 
     def half_way(self, mcu):
-        mcu.wait_stats(lambda stats: stats["down"]["bytes"] > SIZE / 2, "half of the image on its way")
+        mcu.wait_stats(lambda stats: stats["down"]["bytes"] > self.size / 2, "half of the image on its way")
 
     def state(self):
         return self.folder / "state"
@@ -58,7 +63,7 @@ class Boards:
         self.half_way(mcu)
         mcu.reset()
         self.finishes(process)
-        self.assertLess(mcu.stats()["down"]["bytes"], SIZE * 1.4)  # not from the beginning
+        self.assertLess(mcu.stats()["down"]["bytes"], self.size * 1.4)  # not from the beginning
         self.look_at_the_image()
 
     def test_an_interrupted_upload_goes_on_after_a_reset(self):
@@ -69,7 +74,7 @@ class Boards:
         process.wait()
         mcu.reset()
         err = self.finishes(self.upload(mcu))
-        self.assertGreater(int(re.search(r"goes on at byte (\d+) of", err)[1]), SIZE / 4)
+        self.assertGreater(int(re.search(r"goes on at byte (\d+) of", err)[1]), self.size / 4)
         self.look_at_the_image()
 
     def test_what_is_typed_is_answered(self):
@@ -99,6 +104,19 @@ class Process(Boards, unittest.TestCase):
 
 class CortexM3(Boards, unittest.TestCase):
     board = "cortex-m3"
+
+
+class ATmega2560(Boards, unittest.TestCase):
+    """Its flash is programmed by itself, page by page, and takes its time."""
+
+    board = "atmega2560"
+
+    def make_image(self):
+        return AVR_BIN / "mcu-stub-atmega2560-2.bin"
+
+    def look_at_the_image(self):
+        flash = (self.folder / "state.flash").read_bytes()
+        self.assertIn(self.image.read_bytes(), flash)
 
 
 if __name__ == "__main__":

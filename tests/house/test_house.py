@@ -16,6 +16,7 @@ SEAMS = {
     r"sqlite3\.h": ["bridge/spool"],
     r"archive(_entry)?\.h": ["bridge/fw/fw_file.c", "tools/mkfw/pack.c"],
     r"confuse\.h": ["bridge/fw/fw_meta.c"],
+    r"sim_\w+\.h|avr_\w+\.h": ["tools/avr-run/chip"],
 }
 
 # mcu-protocol <- core <- adapters <- wiring: what a file of one layer may include from the tree.

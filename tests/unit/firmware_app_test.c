@@ -189,6 +189,72 @@ static void the_console_refuses_what_it_cannot_do(void **state)
     assert_int_equal(rig.app.plant.motor_percent, 0);
 }
 
+static void an_image_on_trial_stays_once_it_has_met_a_host(void **state)
+{
+    (void)state;
+    rig_start_with_images(PORT_IMAGE_ON_TRIAL);
+    rig.host_there = false;
+    rig_run(1000);
+    assert_false(rig.confirmed);
+    rig.host_there = true;
+    rig_meet();
+    assert_true(rig.confirmed);
+    assert_non_null(strstr(rig.log, "on trial"));
+    rig.host_there = false;
+    rig_run(FW_TRIAL_US / 1000 + 1000);
+    assert_false(rig.reset_asked);
+}
+
+static void an_image_on_trial_that_meets_no_host_starts_anew(void **state)
+{
+    (void)state;
+    rig_start_with_images(PORT_IMAGE_ON_TRIAL);
+    rig.host_there = false;
+    rig_run(FW_TRIAL_US / 1000 - 100);
+    assert_false(rig.reset_asked);
+    rig_run(200);
+    assert_true(rig.reset_asked);
+    assert_false(rig.confirmed);
+}
+
+static void a_settled_image_needs_no_host_and_confirms_nothing(void **state)
+{
+    (void)state;
+    rig_start_with_images(PORT_IMAGE_SETTLED);
+    rig.host_there = false;
+    rig_run(FW_TRIAL_US / 1000 + 1000);
+    assert_false(rig.reset_asked);
+    rig.host_there = true;
+    rig_meet();
+    assert_false(rig.confirmed);
+}
+
+static void a_committed_image_is_started_when_the_host_had_time_to_hear_of_it(void **state)
+{
+    (void)state;
+    rig_start_with_images(PORT_IMAGE_SETTLED);
+    rig_meet();
+    rig.app.images.phase = MP_BULK_ENDED;
+    rig.app.images.status = MP_STATUS_DONE;
+    rig_run(3000);
+    assert_false(rig.reset_asked);
+    rig.image_state = PORT_IMAGE_COMMITTED;
+    rig_run(FW_RESTART_US / 1000 - 100);
+    assert_false(rig.reset_asked);
+    rig_run(200);
+    assert_true(rig.reset_asked);
+}
+
+static void after_an_update_that_failed_the_host_is_told(void **state)
+{
+    (void)state;
+    rig_start_with_images(PORT_IMAGE_TAKEN_BACK);
+    rig_meet();
+    rig_run(1000);
+    assert_non_null(strstr(rig.log, "the latest update was taken back"));
+    assert_false(rig.confirmed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +271,11 @@ int main(void)
         cmocka_unit_test_setup(it_shows_itself_for_the_time_asked, start),
         cmocka_unit_test_setup(the_console_answers, start),
         cmocka_unit_test_setup(the_console_refuses_what_it_cannot_do, start),
+        cmocka_unit_test(an_image_on_trial_stays_once_it_has_met_a_host),
+        cmocka_unit_test(an_image_on_trial_that_meets_no_host_starts_anew),
+        cmocka_unit_test(a_settled_image_needs_no_host_and_confirms_nothing),
+        cmocka_unit_test(a_committed_image_is_started_when_the_host_had_time_to_hear_of_it),
+        cmocka_unit_test(after_an_update_that_failed_the_host_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,19 @@ bool port_store_id(const uint8_t *id, uint8_t len)
 
 const struct mp_bulk_store *port_image_store(void)
 {
-    return NULL;
+    static const struct mp_bulk_store store; /* no upload comes in these tests */
+
+    return rig.takes_images ? &store : NULL;
+}
+
+enum port_image_state port_image_state(void)
+{
+    return rig.image_state;
+}
+
+void port_image_confirm(void)
+{
+    rig.confirmed = true;
 }
 
 uint8_t port_image_id(uint8_t out[MP_IMAGE_ID_MAX])
@@ -97,6 +109,11 @@ void port_reset(void)
 bool port_running(void)
 {
     return !rig.reset_asked;
+}
+
+const char *port_version(void)
+{
+    return "test";
 }
 
 const char *port_architecture(void)
@@ -212,14 +229,27 @@ static void host_turn(void)
 
 /* -- What the tests call. */
 
-void rig_start(void)
+static void start(void)
 {
-    memset(&rig, 0, sizeof rig);
     rig.now_us = UINT32_MAX - 2000000u;
     rig.host_there = true;
     rig.uart_room = 64;
     start_host();
     assert_int_equal(fw_app_init(&rig.app, port_micros()), MP_OK);
+}
+
+void rig_start(void)
+{
+    memset(&rig, 0, sizeof rig);
+    start();
+}
+
+void rig_start_with_images(enum port_image_state state)
+{
+    memset(&rig, 0, sizeof rig);
+    rig.takes_images = true;
+    rig.image_state = state;
+    start();
 }
 
 void rig_run(uint32_t ms)

@@ -7,6 +7,7 @@
 
 #include "fw_app.h"
 #include "mp_host.h"
+#include "port.h"
 
 #define RIG_LINE_BYTES 16384
 #define RIG_TEXT_BYTES 2048
@@ -26,7 +27,9 @@ struct rig {
     /* What the port was asked for. */
     uint8_t stored_id[MP_DEVICE_ID_MAX];
     uint8_t stored_len;
-    bool store_fails, reset_asked, identifying;
+    bool store_fails, reset_asked, identifying, confirmed;
+    bool takes_images;
+    enum port_image_state image_state;
     /* What the host was told. */
     uint32_t readings, results;
     enum mp_status last_status;
@@ -42,6 +45,8 @@ extern struct rig rig;
 
 /* Everything anew, at a time shortly before the microsecond counter wraps, with the host there. */
 void rig_start(void);
+/* The same on a board that takes images, with its update in that state. */
+void rig_start_with_images(enum port_image_state state);
 void rig_run(uint32_t ms);
 /* Runs until the host is ready. */
 void rig_meet(void);

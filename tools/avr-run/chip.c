@@ -1,11 +1,14 @@
 /*
  * libsimavr behind chip.h. Its own UART part is not used: it stops for good with 512 bytes under
- * way. Real time, the descriptor and the file of the EEPROM are main.c's.
+ * way. Real time and the descriptor are main.c's.
  */
 #include "chip.h"
 
+#include "boot_map.h"
+#include "chip_flash.h"
 #include "eeprom_id.h"
 #include "image.h"
+#include "store.h"
 
 #include <avr_eeprom.h>
 #include <avr_uart.h>
@@ -24,9 +27,10 @@ struct chip {
     struct chip_config config;
     avr_t *avr;
     avr_irq_t *uart;
-    uint32_t variables_end;
-    uint8_t *eeprom;
-    size_t eeprom_bytes;
+    struct chip_flash self;
+    uint32_t variables_end;  /* 0: not known */
+    uint8_t *eeprom, *flash; /* flash: NULL, then it is libsimavr's own */
+    size_t eeprom_bytes, flash_bytes;
 };
 
 /* -- Hooks of libsimavr. */
@@ -75,17 +79,55 @@ static void keep_byte_times(struct chip *chip)
 
 /* -- Power on. */
 
-static int load(struct chip *chip, char *why, size_t why_cap)
+static int load(struct chip *chip, const char *path, char *why, size_t why_cap)
 {
+    uint32_t flash_bytes = chip->avr->flashend + 1;
     struct image image;
 
-    if (image_read(&image, chip->config.image, chip->avr->flashend + 1, why, why_cap) != 0)
+    if (image_read(&image, path, flash_bytes, why, why_cap) != 0)
         return -1;
-    memcpy(chip->avr->flash, image.flash, image.bytes);
-    chip->avr->codeend = (uint32_t)image.bytes;
-    chip->variables_end = image.ram_end;
+    for (uint32_t i = 0; i < image.bytes; i++)
+        if (image.flash[i] != 0xff)
+            chip->avr->flash[i] = image.flash[i];
+    if (path == chip->config.image)
+        chip->variables_end = image.ram_end;
     image_free(&image);
     return 0;
+}
+
+/* libsimavr reads a little beyond the end, where its own memory has a mark. */
+static int open_flash(struct chip *chip, bool *fresh, char *why, size_t why_cap)
+{
+    avr_t *avr = chip->avr;
+
+    chip->flash_bytes = avr->flashend + 5;
+    chip->flash = store_open(chip->config.flash_file, chip->flash_bytes, fresh, why, why_cap);
+    if (chip->flash == NULL)
+        return -1;
+    free(avr->flash);
+    avr->flash = chip->flash;
+    avr->codeend = avr->flashend;
+    avr->reset_pc = avr->pc = BOOT_SECTION;
+    chip->self.boot_section = BOOT_SECTION;
+    chip_flash_attach(&chip->self, avr);
+    return 0;
+}
+
+static int fill_flash(struct chip *chip, char *why, size_t why_cap)
+{
+    bool fresh = true;
+
+    if (chip->config.boot && chip->avr->flashend < BOOT_SECTION) {
+        snprintf(why, why_cap, "a boot loader is for the atmega2560");
+        return -1;
+    }
+    if (chip->config.boot && open_flash(chip, &fresh, why, why_cap) != 0)
+        return -1;
+    if (!fresh)
+        return 0;
+    if (load(chip, chip->config.image, why, why_cap) != 0)
+        return -1;
+    return chip->config.boot ? load(chip, chip->config.boot, why, why_cap) : 0;
 }
 
 static void connect_uart(struct chip *chip)
@@ -98,21 +140,32 @@ static void connect_uart(struct chip *chip)
     avr_irq_register_notify(chip->uart + UART_IRQ_OUTPUT, on_sent, chip);
 }
 
-static void fill_eeprom(struct chip *chip, const uint8_t *kept, size_t kept_bytes)
+static avr_eeprom_t *eeprom_of(avr_t *avr)
 {
-    avr_eeprom_desc_t all = {.size = chip->avr->e2end + 1u};
-    uint8_t *own;
-    size_t len = strlen(chip->config.id);
+    for (avr_io_t *io = avr->io_port; io; io = io->next)
+        if (strcmp(io->kind, "eeprom") == 0)
+            return (avr_eeprom_t *)io;
+    return NULL;
+}
 
-    avr_ioctl(chip->avr, AVR_IOCTL_EEPROM_GET, &all);
-    chip->eeprom = all.ee;
-    chip->eeprom_bytes = all.size;
-    memset(all.ee, 0xff, all.size);
-    memcpy(all.ee, kept, kept_bytes < all.size ? kept_bytes : all.size);
-    own = all.ee + EEPROM_ID_OWN * EEPROM_ID_BYTES;
+static int open_eeprom(struct chip *chip, char *why, size_t why_cap)
+{
+    avr_eeprom_t *eeprom = eeprom_of(chip->avr);
+    size_t len = strlen(chip->config.id);
+    uint8_t *own;
+    bool fresh;
+
+    chip->eeprom_bytes = chip->avr->e2end + 1u;
+    chip->eeprom = store_open(chip->config.eeprom_file, chip->eeprom_bytes, &fresh, why, why_cap);
+    if (chip->eeprom == NULL)
+        return -1;
+    free(eeprom->eeprom);
+    eeprom->eeprom = chip->eeprom;
+    own = chip->eeprom + EEPROM_ID_OWN * EEPROM_ID_BYTES;
     own[0] = len > 0 ? EEPROM_ID_MARK : 0xff;
     own[1] = (uint8_t)len;
     memcpy(own + EEPROM_ID_HEAD, chip->config.id, len);
+    return 0;
 }
 
 static int power_on(struct chip *chip, char *why, size_t why_cap)
@@ -128,15 +181,14 @@ static int power_on(struct chip *chip, char *why, size_t why_cap)
     avr->sleep = sleep_at_once;
     avr->run_cycle_limit = BURST_CYCLES;
     memset(avr->data + avr->ioend + 1, NEVER_WRITTEN, (size_t)avr->ramend - avr->ioend);
-    if (load(chip, why, why_cap) != 0)
+    if (fill_flash(chip, why, why_cap) != 0 || open_eeprom(chip, why, why_cap) != 0)
         return -1;
     connect_uart(chip);
     avr_regbit_set(avr, avr->reset_flags.porf);
     return 0;
 }
 
-struct chip *chip_open(const struct chip_config *config, const uint8_t *eeprom, size_t eeprom_bytes,
-                       char *why, size_t why_cap)
+struct chip *chip_open(const struct chip_config *config, char *why, size_t why_cap)
 {
     struct chip *chip = calloc(1, sizeof *chip);
 
@@ -150,30 +202,44 @@ struct chip *chip_open(const struct chip_config *config, const uint8_t *eeprom, 
         chip_close(chip);
         return NULL;
     }
-    fill_eeprom(chip, eeprom, eeprom_bytes);
     return chip;
+}
+
+/* libsimavr frees what it has not been given. */
+static void take_memory_back(struct chip *chip)
+{
+    if (chip->flash)
+        chip->avr->flash = NULL;
+    if (chip->eeprom)
+        eeprom_of(chip->avr)->eeprom = NULL;
 }
 
 void chip_close(struct chip *chip)
 {
     if (chip->avr) {
+        take_memory_back(chip);
         avr_terminate(chip->avr);
         free(chip->avr);
     }
+    store_close(chip->flash, chip->flash_bytes);
+    store_close(chip->eeprom, chip->eeprom_bytes);
     free(chip);
 }
 
 /* -- Running. */
 
-bool chip_run(struct chip *chip, uint64_t cycle)
+const char *chip_run(struct chip *chip, uint64_t cycle)
 {
     keep_byte_times(chip);
     while (chip->avr->cycle < cycle) {
-        int state = avr_run(chip->avr);
+        chip_flash_look(&chip->self, chip->avr);
+        int state = chip->self.wrong ? cpu_Crashed : avr_run(chip->avr);
+        if (chip->self.wrong)
+            return chip->self.wrong;
         if (state == cpu_Done || state == cpu_Crashed)
-            return false;
+            return "stopped for good: crashed, or asleep with interrupts off";
     }
-    return true;
+    return NULL;
 }
 
 uint64_t chip_cycle(const struct chip *chip)
@@ -188,16 +254,12 @@ void chip_reset(struct chip *chip)
     avr_regbit_set(chip->avr, chip->avr->reset_flags.extrf);
 }
 
-const uint8_t *chip_eeprom(const struct chip *chip, size_t *bytes)
-{
-    *bytes = chip->eeprom_bytes;
-    return chip->eeprom;
-}
-
 size_t chip_stack_left(const struct chip *chip, size_t most)
 {
     size_t n = 0;
 
+    if (chip->variables_end == 0 || chip->self.written)
+        return most;
     while (n < most && chip->variables_end + n <= chip->avr->ramend &&
            chip->avr->data[chip->variables_end + n] == NEVER_WRITTEN)
         n++;

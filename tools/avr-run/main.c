@@ -1,6 +1,6 @@
 /*
  * avr-run: an AVR's image on an open descriptor as its UART, in real time. Options, pacing, and the
- * file that stands for EEPROM without power.
+ * line.
  */
 #define _GNU_SOURCE
 #include "chip.h"
@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EEPROM_MOST    4096
 #define SLICE_US       1000    /* the line is looked at so often */
 #define MOST_BEHIND_US 1000000 /* after a longer pause the chip does not catch up */
 
@@ -29,7 +28,9 @@ static const char usage[] =
     "  --image ELF     what is in its flash\n"
     "  --fd N          the descriptor: a socket\n"
     "  --id ID         the board's own identity, at most 16 bytes (default: none)\n"
-    "  --state FILE    its EEPROM without power\n"
+    "  --boot ELF      a boot loader, in the boot section of an atmega2560: the chip starts there\n"
+    "  --state FILE    keeps its EEPROM without power; with --boot its flash too, in FILE.flash,\n"
+    "                  and then --image and --boot count only the first time\n"
     "  --baud N        speed of the line to it (default 115200)\n"
     "  --stack N       fail once fewer than N bytes lie between the variables and the stack's\n"
     "                  deepest end so far (default 0); not for an image that uses malloc\n"
@@ -41,14 +42,12 @@ static const char usage[] =
 
 struct board {
     struct chip_config config;
-    const char *state;
+    char flash_file[300];
     int fd;
     size_t least_stack;
     struct chip *chip;
     uint8_t in[64]; /* read from the line, on its way to the chip */
     size_t in_at, in_len;
-    uint8_t saved[EEPROM_MOST]; /* what the file holds */
-    size_t saved_bytes;
     uint64_t lost; /* bytes sent while nobody made room */
     bool gone;     /* the other end is closed */
 };
@@ -92,7 +91,10 @@ static void take_option(struct board *board, int option, const char *text)
         board->config.id = text;
         break;
     case 's':
-        board->state = text;
+        board->config.eeprom_file = text;
+        break;
+    case 'o':
+        board->config.boot = text;
         break;
     case 'b':
         board->config.baud = (uint32_t)number("--baud", text, 300, 2000000);
@@ -115,11 +117,17 @@ static void take_option(struct board *board, int option, const char *text)
 static void read_options(struct board *board, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"mcu", required_argument, NULL, 'm'},   {"image", required_argument, NULL, 'e'},
-        {"fd", required_argument, NULL, 'f'},    {"id", required_argument, NULL, 'i'},
-        {"state", required_argument, NULL, 's'}, {"baud", required_argument, NULL, 'b'},
-        {"stack", required_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},     {NULL, 0, NULL, 0},
+        {"mcu", required_argument, NULL, 'm'},
+        {"image", required_argument, NULL, 'e'},
+        {"fd", required_argument, NULL, 'f'},
+        {"id", required_argument, NULL, 'i'},
+        {"state", required_argument, NULL, 's'},
+        {"baud", required_argument, NULL, 'b'},
+        {"stack", required_argument, NULL, 'k'},
+        {"boot", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -129,6 +137,12 @@ static void read_options(struct board *board, int argc, char **argv)
         fail("usage", "--mcu, --image and --fd; see --help");
     if (fcntl(board->fd, F_SETFL, O_NONBLOCK) != 0)
         fail("--fd", strerror(errno));
+    if (board->config.eeprom_file == NULL)
+        return;
+    if (snprintf(board->flash_file, sizeof board->flash_file, "%s.flash",
+                 board->config.eeprom_file) >= (int)sizeof board->flash_file)
+        fail("--state", "too long a name");
+    board->config.flash_file = board->flash_file;
 }
 
 static void on_signal(int number)
@@ -148,49 +162,6 @@ static void catch_signals(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-}
-
-/* -- The EEPROM's file. */
-
-static void load_state(struct board *board)
-{
-    FILE *file = board->state ? fopen(board->state, "rb") : NULL;
-
-    if (file == NULL)
-        return;
-    board->saved_bytes = fread(board->saved, 1, sizeof board->saved, file);
-    fclose(file);
-}
-
-/* By rename, so that a crash leaves the old file or the new one. */
-static bool write_state(const struct board *board)
-{
-    char fresh[300];
-    FILE *file;
-    bool good;
-
-    if (snprintf(fresh, sizeof fresh, "%s.new", board->state) >= (int)sizeof fresh)
-        return false;
-    file = fopen(fresh, "wb");
-    if (file == NULL)
-        return false;
-    good = fwrite(board->saved, 1, board->saved_bytes, file) == board->saved_bytes;
-    good = fclose(file) == 0 && good;
-    return good && rename(fresh, board->state) == 0;
-}
-
-static void save_what_changed(struct board *board)
-{
-    size_t bytes;
-    const uint8_t *now = chip_eeprom(board->chip, &bytes);
-
-    if (board->state == NULL || bytes > sizeof board->saved ||
-        (bytes == board->saved_bytes && memcmp(now, board->saved, bytes) == 0))
-        return;
-    memcpy(board->saved, now, bytes);
-    board->saved_bytes = bytes;
-    if (!write_state(board))
-        fail(board->state, strerror(errno));
 }
 
 /* -- The line. */
@@ -256,6 +227,7 @@ static void run(struct board *board)
 {
     const uint64_t cycles_us = CHIP_HZ / 1000000u;
     uint64_t began = micros(); /* when the chip's cycle 0 was, in real time */
+    const char *wrong;
 
     while (!stop_asked && !board->gone) {
         uint64_t now = micros() - began, chip = chip_cycle(board->chip) / cycles_us;
@@ -269,11 +241,11 @@ static void run(struct board *board)
             chip_reset(board->chip);
         }
         fetch(board);
-        if (!chip_run(board->chip, slice_end * cycles_us))
-            fail("the chip", "stopped for good: crashed, or asleep with interrupts off");
+        wrong = chip_run(board->chip, slice_end * cycles_us);
+        if (wrong)
+            fail("the chip", wrong);
         if (chip_stack_left(board->chip, board->least_stack) < board->least_stack)
             fail("the stack", "grew into the variables, or nearly");
-        save_what_changed(board);
         if (slice_end == now)
             wait_for_line_or_time(board);
     }
@@ -286,11 +258,10 @@ int main(int argc, char **argv)
 
     read_options(&board, argc, argv);
     catch_signals();
-    load_state(&board);
     board.config.user = &board;
     board.config.sent = sent;
     board.config.arrived = arrived;
-    board.chip = chip_open(&board.config, board.saved, board.saved_bytes, why, sizeof why);
+    board.chip = chip_open(&board.config, why, sizeof why);
     if (board.chip == NULL)
         fail("cannot start", why);
     run(&board);

@@ -24,6 +24,7 @@ static const char usage[] =
     "  --qemu ELF        the MCU is QEMU's mps2-an385 (Cortex-M3) with this image\n"
     "  --avr ELF         the MCU is an AVR at 16 MHz with this image, run by avr-run\n"
     "  --mcu NAME        which: atmega328p (default) or atmega2560\n"
+    "  --boot ELF        its boot loader: it takes updates (atmega2560)\n"
     "  --stub PROGRAM    the MCU is the sample firmware built as a program\n"
     "  -- COMMAND...     the MCU is any command; {fd} in it becomes the descriptor of its UART\n"
     "  --board N         identity stub-N (default 1); not with -- COMMAND\n"
@@ -85,6 +86,9 @@ static void take_option(struct options *options, int option, const char *text)
     case 'm':
         options->mcu.avr_mcu = text;
         break;
+    case 'o':
+        options->mcu.avr_boot = text;
+        break;
     case 's':
         options->mcu.stub = text;
         break;
@@ -131,13 +135,21 @@ static void refuse_missing(const char *image)
 static void read_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"link", required_argument, NULL, 'l'},    {"qemu", required_argument, NULL, 'q'},
-        {"avr", required_argument, NULL, 'a'},     {"mcu", required_argument, NULL, 'm'},
-        {"stub", required_argument, NULL, 's'},    {"board", required_argument, NULL, 'n'},
-        {"id", required_argument, NULL, 'i'},      {"state", required_argument, NULL, 'k'},
-        {"baud", required_argument, NULL, 'b'},    {"seed", required_argument, NULL, 'd'},
-        {"control", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0},
+        {"link", required_argument, NULL, 'l'},
+        {"qemu", required_argument, NULL, 'q'},
+        {"avr", required_argument, NULL, 'a'},
+        {"mcu", required_argument, NULL, 'm'},
+        {"stub", required_argument, NULL, 's'},
+        {"board", required_argument, NULL, 'n'},
+        {"id", required_argument, NULL, 'i'},
+        {"state", required_argument, NULL, 'k'},
+        {"baud", required_argument, NULL, 'b'},
+        {"seed", required_argument, NULL, 'd'},
+        {"control", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {"boot", required_argument, NULL, 'o'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     int option, kinds;
 
@@ -151,6 +163,7 @@ static void read_options(struct options *options, int argc, char **argv)
         fail("usage", "--link, and one of --qemu, --avr, --stub or -- COMMAND; see --help");
     refuse_missing(options->mcu.qemu_elf);
     refuse_missing(options->mcu.avr_elf);
+    refuse_missing(options->mcu.avr_boot);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)

@@ -17,6 +17,7 @@ struct mcu_config {
     const char *stub;     /* the sample firmware as a program: takes --fd, --id and --state */
     char **command;       /* any: "{fd}" in an argument becomes the UART's descriptor */
     const char *avr_mcu;  /* atmega328p, atmega2560 */
+    const char *avr_boot; /* boot loader of an AVR; NULL: none */
     const char *id;       /* identity, at most 16 bytes */
     const char *state;    /* file for what the MCU keeps without power; NULL: nothing */
 };

@@ -117,6 +117,8 @@ static void add_avr(struct command *command, const struct mcu_config *config, in
     add(command, "%d", uart);
     add_pair(command, "--id", config->id);
     add_pair(command, "--stack", AVR_STACK_LEFT);
+    if (config->avr_boot)
+        add_pair(command, "--boot", config->avr_boot);
     if (config->state)
         add_pair(command, "--state", config->state);
 }

@@ -2,8 +2,11 @@
  * port.h for an ATmega328P or ATmega2560 at 16 MHz on UART0: what an Arduino Uno and Mega are
  * without Arduino. Both UART directions go through a ring, timer 1 is the clock.
  */
+#include "board.h"
+#include "boot_rx.h"
 #include "eeprom_id.h"
 #include "fw_app.h"
+#include "fw_info.h"
 #include "port.h"
 
 #include <avr/eeprom.h>
@@ -15,8 +18,6 @@
 #include <util/atomic.h>
 
 #define TICKS_US 2u /* of timer 1 in a microsecond */
-
-#define KEPT_MAGIC 0x6b65u
 
 /* Both rings are a power of two long, which port.cmake sets: 11 bytes are a millisecond at 115200
  * baud. The interrupts move `head` of rx and `tail` of tx, the application the other two; all count
@@ -34,21 +35,28 @@ static struct {
 static volatile uint32_t overflows; /* of timer 1 */
 static bool write_cut_short;
 
-/* A reset leaves these alone; losing power makes them random. */
-static uint8_t reset_flags __attribute__((section(".noinit")));
-static uint16_t restarting __attribute__((section(".noinit"))); /* KEPT_MAGIC: by port_reset */
+static uint8_t reset_flags __attribute__((section(".noinit"))); /* set before variables are */
+
+/* Behind the vectors, which are first in the image: FW_IMAGE_INFO_AT. */
+const struct fw_image_info image_info __attribute__((section(".vectors"), used)) = FW_IMAGE_INFO;
 
 extern const uint8_t build_id[]; /* build_id.ld: in flash */
 
 /* -- Start. */
 
-/* Before anything else: a watchdog that has fired goes on with its shortest time. */
+/* Before anything else: a watchdog that has fired goes on with its shortest time. With MCUSR clear
+ * a boot loader was here before: it has put the flags into GPIOR0, and its watchdog may be running.
+ */
 static void save_reset_flags(void) __attribute__((naked, used, section(".init3")));
 static void save_reset_flags(void)
 {
     reset_flags = MCUSR;
-    MCUSR = 0;
-    wdt_disable();
+    if (reset_flags == 0) {
+        reset_flags = GPIOR0;
+    } else {
+        MCUSR = 0;
+        wdt_disable();
+    }
 }
 
 static void start_uart(void)
@@ -68,6 +76,10 @@ static void start_clock(void)
 
 int main(void)
 {
+#if FW_HANG
+    for (;;)
+        ;
+#endif
     start_uart();
     start_clock();
     sei();
@@ -78,9 +90,9 @@ int main(void)
 
 uint8_t port_reset_cause(void)
 {
-    bool asked_for = restarting == KEPT_MAGIC;
+    bool asked_for = board_restarting == BOARD_RESTARTING;
 
-    restarting = 0;
+    board_restarting = 0;
     if (reset_flags & 1 << PORF)
         return MP_RESET_POWER;
     if (reset_flags & 1 << BORF)
@@ -95,7 +107,7 @@ uint8_t port_reset_cause(void)
 /* Only the watchdog resets the peripherals too. */
 void port_reset(void)
 {
-    restarting = KEPT_MAGIC;
+    board_restarting = BOARD_RESTARTING;
     wdt_enable(WDTO_15MS);
     for (;;)
         ;
@@ -163,6 +175,17 @@ size_t port_uart_write(const uint8_t *bytes, size_t n)
     return taken;
 }
 
+#if FW_IMAGES
+/* An EEPROM write that is under way would stop the flash. */
+void board_program_page(uint32_t at, const uint8_t *bytes)
+{
+    const struct boot_rx ring = {rx.bytes, &rx.head, &rx.tail, BOARD_RX_BYTES - 1};
+
+    eeprom_busy_wait();
+    boot_program_page(at, bytes, &ring);
+}
+#endif
+
 /* -- Time. */
 
 ISR(TIMER1_OVF_vect)
@@ -202,6 +225,7 @@ void port_idle(uint32_t us)
     const uint32_t shortest = 20; /* less than it takes to fall asleep */
     uint32_t begun = port_micros(), gone = 0;
 
+    wdt_reset();
     for (; gone + shortest < us; gone = port_micros() - begun) {
         cli();
         if (something_to_do()) {
@@ -272,6 +296,11 @@ uint8_t port_image_id(uint8_t out[MP_IMAGE_ID_MAX])
     return MP_IMAGE_ID_MAX;
 }
 
+const char *port_version(void)
+{
+    return FW_VERSION;
+}
+
 const char *port_architecture(void)
 {
     return "avr";
@@ -279,13 +308,7 @@ const char *port_architecture(void)
 
 const char *port_platform(void)
 {
-#if defined __AVR_ATmega328P__
-    return "atmega328p";
-#elif defined __AVR_ATmega2560__
-    return "atmega2560";
-#else
-#error "this port knows the ATmega328P and the ATmega2560"
-#endif
+    return BOARD_PLATFORM;
 }
 
 /* The LED of both Arduino boards. */

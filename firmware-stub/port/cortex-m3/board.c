@@ -234,6 +234,11 @@ uint8_t port_image_id(uint8_t out[MP_IMAGE_ID_MAX])
     return (uint8_t)len;
 }
 
+const char *port_version(void)
+{
+    return FW_VERSION;
+}
+
 const char *port_architecture(void)
 {
     return "cortex-m3";

@@ -264,6 +264,11 @@ uint8_t port_image_id(uint8_t out[MP_IMAGE_ID_MAX])
     return found.len;
 }
 
+const char *port_version(void)
+{
+    return FW_VERSION;
+}
+
 const char *port_architecture(void)
 {
 #if defined __x86_64__

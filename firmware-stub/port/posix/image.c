@@ -90,3 +90,12 @@ const struct mp_bulk_store *port_image_store(void)
 
     return base != NULL ? &store : NULL;
 }
+
+enum port_image_state port_image_state(void)
+{
+    return PORT_IMAGE_SETTLED;
+}
+
+void port_image_confirm(void)
+{
+}

@@ -81,7 +81,7 @@ static void take_option(struct options *options, int option, const char *text)
         fputs(usage, stdout);
         exit(0);
     case 'v':
-        puts("mcu-stub " MCU_VERSION);
+        puts("mcu-stub " FW_VERSION);
         exit(0);
     default:
         fputs(usage, stderr);

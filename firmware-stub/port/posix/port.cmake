@@ -9,6 +9,7 @@ target_link_libraries(fw_app PUBLIC mcu_protocol)
 target_compile_definitions(fw_app PUBLIC FW_IMAGES=1)
 
 add_executable(mcu-stub ${port}/main.c ${port}/board.c ${port}/image.c)
+target_compile_definitions(mcu-stub PRIVATE ${fw_definitions})
 target_link_libraries(mcu-stub PRIVATE fw_app pty)
 target_link_options(mcu-stub PRIVATE -Wl,--build-id=sha1)
 install(TARGETS mcu-stub)
