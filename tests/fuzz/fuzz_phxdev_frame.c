@@ -120,7 +120,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     static struct readings readings;
     static struct faults faults;
     static const struct log silent = {.quiet = true};
-    struct mc_app app = {&readings, &faults, &silent};
+    struct presence presence = {0};
+    struct mc_app app = {&readings, &faults, &presence, &silent};
     struct mc_client client = {.app = &app, .identity = {3, 2, 1}};
     struct peer p = {0};
     if (size == 0) {

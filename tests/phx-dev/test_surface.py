@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import time
 import unittest
 
 import phxdev
@@ -253,6 +254,105 @@ class Faults(Surface):
         link = controller(self.server)
         link.send_json([None, "5", "phoenix", "heartbeat", {}])
         self.assertEqual(link.next_json()[1], "5")
+
+
+    def test_one_transport_alone_may_be_refused(self):
+        self.server.post("/fault", {"refuse": 429, "count": 100, "transport": "websocket"})
+        connect(self.server, "/socket/websocket", status=429)
+        self.assertEqual(self.server.get("/socket/longpoll")["status"], 410)
+        self.server.post("/fault", {"refuse": 500, "count": 100, "transport": "longpoll"})
+        connect(self.server, "/socket/websocket")
+        self.assertEqual(self.server.request("GET", "/socket/longpoll")[0], 500)
+
+    def test_a_slow_server_answers_all_the_same(self):
+        link = connect(self.server, "/socket/websocket?vsn=2.0.0")
+        self.server.post("/fault", {"slow": 300})
+        begin = time.monotonic()
+        link.send_json(["1", "1", "room:1", "phx_join", {}])
+        link.send_json([None, "2", "phoenix", "heartbeat", {}])
+        self.assertEqual([link.next_json()[1], link.next_json()[1]], ["1", "2"])
+        self.assertGreater(time.monotonic() - begin, 0.29)
+
+    def test_channels_of_a_topic_crash_when_told(self):
+        link = connect(self.server, "/socket/websocket?vsn=2.0.0")
+        for topic in ("room:1", "room:2"):
+            link.send_json(["1", "1", topic, "phx_join", {}])
+            link.next()
+        self.assertEqual(self.server.post("/fault", {"crash": "room:1"}), {"affected": 1})
+        self.assertEqual(link.next_json(), ["1", "1", "room:1", "phx_error",
+                                            {"reason": "channel_crash"}])
+        link.send_json(["1", "9", "room:2", "ping", {}])
+        self.assertEqual(link.next_json()[1], "9")
+
+    def test_stop_is_a_graceful_one(self):
+        link = controller(self.server)
+        self.server.post("/stop", {})
+        self.assertEqual(link.next(), ("close", 1012, ""))
+        self.assertEqual(self.server.wait()[0], 0)
+
+
+class Polling(Surface):
+    options = ("--poll-ms", "500")
+
+    def begin(self, path="/socket/longpoll?vsn=2.0.0"):
+        path += f"&token={self.server.get(path)['token']}"
+        return path
+
+    def post(self, path, *messages):
+        lines = "\n".join(json.dumps(m) for m in messages)
+        return self.server.request("POST", path, lines, {"content-type": "application/x-ndjson"})
+
+    def test_several_requests_go_over_one_connection(self):
+        path = self.begin()
+        link = phxdev.Connection(self.server.port)
+        for _ in range(2):
+            link.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 2)
+            for _ in range(2):
+                self.assertEqual(json.loads(link.next()[3])["status"], 204)
+
+    def test_a_session_that_nobody_polls_dies(self):
+        path = self.begin()
+        self.assertEqual(len(self.server.get("/sockets")["sockets"]), 1)
+        phxdev.eventually(lambda: not self.server.get("/sockets")["sockets"], "the session is gone")
+        self.assertEqual(self.post(path, [None, "1", "phoenix", "heartbeat", {}])[1], {"status": 410})
+
+    def test_a_token_of_the_process_before_is_gone_and_no_forgery(self):
+        path = self.begin()
+        self.server.stop()
+        with Server("--port", str(self.server.port), "--poll-ms", "500") as again:
+            begin = time.monotonic()
+            self.assertEqual(again.get(path)["status"], 410)
+            self.assertGreater(time.monotonic() - begin, 0.09)
+
+    def test_whoever_polls_later_gets_the_messages(self):
+        path = self.begin()
+        first = phxdev.Connection(self.server.port)
+        second = phxdev.Connection(self.server.port)
+        request = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        first.send(request)
+        self.post(path, ["1", "1", "room:1", "phx_join", {}])
+        self.assertEqual(json.loads(first.next()[3])["status"], 200)
+        first.send(request + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        second.send(request)
+        self.assertEqual(json.loads(second.next()[3])["status"], 204)
+
+    def test_a_microcontroller_may_poll(self):
+        key = {"X-API-Key": KEY}
+        status, answer = self.server.request("GET", "/microcontrollers/longpoll?vsn=2.0.0", None, key)
+        self.assertEqual((status, answer["status"]), (200, 410))
+        path = f"/microcontrollers/longpoll?vsn=2.0.0&token={answer['token']}"
+        metadata = json.loads(self.server.get(path)["messages"][0])
+        self.assertEqual(metadata["topic"], "microcontroller:1")
+        self.assertEqual(self.server.get("/microcontrollers/longpoll"), {"status": 403})
+
+    def test_a_stop_lets_a_poll_end(self):
+        path = self.begin()
+        link = phxdev.Connection(self.server.port)
+        link.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        phxdev.eventually(lambda: self.server.get("/healthz"), "the poll is held")
+        self.server.terminate()
+        self.assertEqual(json.loads(link.next()[3])["status"], 204)
+        self.assertEqual(self.server.wait()[0], 0)
 
 
 class Bounds(Surface):

@@ -4,6 +4,8 @@
  */
 #include "app_lab.h"
 
+#include "app_presence.h"
+
 #include <string.h>
 
 enum { MAX_DELAY_MS = 60000, MAX_PUSHES = 100, MAX_BIG_REPLY = 4 * 1024 * 1024 };
@@ -76,6 +78,12 @@ static void on_nothing(struct channel *ch, const struct json *payload)
 static void on_shout(struct channel *ch, const struct json *payload)
 {
     channel_broadcast(ch, "shout", payload, true);
+}
+
+static void on_new_msg(struct channel *ch, const struct json *payload)
+{
+    channel_broadcast(ch, "new_msg", payload, true);
+    channel_reply(ch, "ok", "{}");
 }
 
 static void on_shout_from(struct channel *ch, const struct json *payload)
@@ -219,6 +227,7 @@ static const struct {
     {"ping", on_ping},
     {"noreply", on_nothing},
     {"shout", on_shout},
+    {"new_msg", on_new_msg},
     {"shout_from", on_shout_from},
     {"push_me", on_push_me},
     {"push_me_first", on_push_me_first},
@@ -281,10 +290,30 @@ static void device_handle_in(struct channel *ch, const struct json *event,
     }
 }
 
-static const struct channel_app room = {"room:*", room_join, room_handle_in, room_handle_out};
-static const struct channel_app exact = {"exact", room_join, room_handle_in, room_handle_out};
-static const struct channel_app slow = {"slowjoin:*", slow_join, room_handle_in, NULL};
-static const struct channel_app device = {"device:*", device_join, device_handle_in, NULL};
+static const struct channel_app room = {
+    .pattern = "room:*",
+    .join = room_join,
+    .handle_in = room_handle_in,
+    .handle_out = room_handle_out,
+};
+static const struct channel_app exact = {
+    .pattern = "exact",
+    .join = room_join,
+    .handle_in = room_handle_in,
+    .handle_out = room_handle_out,
+};
+static const struct channel_app slow = {
+    .pattern = "slowjoin:*",
+    .join = slow_join,
+    .handle_in = room_handle_in,
+};
+static const struct channel_app device = {
+    .pattern = "device:*",
+    .join = device_join,
+    .handle_in = device_handle_in,
+};
 
-const struct channel_app *const user_channel_apps[] = {&room, &exact, &slow, NULL};
+const struct channel_app *const user_channel_apps[] = {
+    &room, &exact, &slow, &presence_channel_app, NULL,
+};
 const struct channel_app *const device_channel_apps[] = {&device, NULL};

@@ -3,6 +3,7 @@
 
 #include "faults.h"
 #include "log.h"
+#include "presence.h"
 #include "readings.h"
 #include "socket.h"
 
@@ -39,6 +40,7 @@ void mc_keys_deinit(struct mc_keys *keys);
 struct mc_app {
     struct readings *readings;
     struct faults *faults;
+    struct presence *presence; /* of the experiment channels */
     const struct log *log;
 };
 

@@ -37,6 +37,9 @@ static void free_channel(struct channel *ch)
 
 void channel_remove(struct socket *s, struct channel *ch)
 {
+    if (ch->app->terminate != NULL && !ch->joining) {
+        ch->app->terminate(ch);
+    }
     struct channel **at = &s->channels;
     while (*at != ch) {
         at = &(*at)->next;
@@ -226,4 +229,9 @@ struct slice channel_info(const struct channel *ch)
 void *channel_app_ctx(const struct channel *ch)
 {
     return ch->socket->config.app_ctx;
+}
+
+void channel_send_self(struct channel *ch)
+{
+    socket_add_task(ch->socket, TASK_SELF, ch->id);
 }

@@ -6,8 +6,9 @@
 #include "control.h"
 
 #include "control_fault.h"
-#include "session.h"
+#include "peer.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,10 +102,10 @@ static int get_sockets(struct server *server, const struct http_request *request
     const char *comma = "";
     (void)request;
     buf_str(answer, "{\"sockets\":[");
-    for (struct session *s = server->sessions; s != NULL; s = session_next(s)) {
-        if (session_is_socket(s)) {
+    for (struct peer *p = server->peers; p != NULL; p = p->next) {
+        if (!p->ended) {
             buf_str(answer, comma);
-            session_write(s, answer);
+            peer_write(p, answer);
             comma = ",";
         }
     }
@@ -189,6 +190,15 @@ static int post_fault(const struct order *order, struct buf *answer)
     return answer_count(answer, "affected", affected);
 }
 
+/* As SIGTERM does, once this answer is out. */
+static int post_stop(const struct order *order, struct buf *answer)
+{
+    (void)order;
+    uv_kill(uv_os_getpid(), SIGTERM);
+    buf_str(answer, "{\"stopping\":true}");
+    return 200;
+}
+
 static bool event_name_ok(const struct buf *event)
 {
     for (size_t i = 0; i < event->len; i++) {
@@ -237,11 +247,11 @@ static void decode_hex(struct slice hex, struct buf *out)
 /* On a real server a binary broadcast raises as soon as a V1 socket has joined the topic. */
 static bool v1_has_joined(const struct server *server, struct slice topic)
 {
-    const struct session *s = server->sessions;
-    while (s != NULL && !session_is_v1_subscriber(s, topic)) {
-        s = session_next(s);
+    const struct peer *p = server->peers;
+    while (p != NULL && !peer_is_v1_subscriber(p, topic)) {
+        p = p->next;
     }
-    return s != NULL;
+    return p != NULL;
 }
 
 static int post_broadcast_bin(const struct order *order, struct buf *answer)
@@ -296,6 +306,7 @@ static const struct {
     {"kick", true, false, NULL, post_kick},
     {"reset", false, false, NULL, post_reset},
     {"fault", false, false, NULL, post_fault},
+    {"stop", false, false, NULL, post_stop},
     {"broadcast", false, true, NULL, post_broadcast},
     {"broadcast_bin", false, true, NULL, post_broadcast_bin},
     {"kick_id", false, true, NULL, post_kick_id},

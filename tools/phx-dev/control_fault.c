@@ -4,11 +4,11 @@
  */
 #include "control_fault.h"
 
-#include "session.h"
+#include "peer.h"
 
 #include <limits.h>
 
-enum { MAX_COUNT = 1000000, MAX_FRAME_SENT = 32 * 1024 * 1024 };
+enum { MAX_COUNT = 1000000, MAX_SLOW_MS = 60000, MAX_FRAME_SENT = 32 * 1024 * 1024 };
 
 struct knob {
     struct server *server;
@@ -92,36 +92,38 @@ static long controller_of(const struct json *value)
 
 /* Does something to every socket of controller k->value; returns what is wrong with the id, if it
  * is. */
-static const char *each_socket(struct knob *k, void (*act)(struct session *s, const void *what),
+static const char *each_socket(struct knob *k, void (*act)(struct peer *p, const void *what),
                                const void *what)
 {
     long id = controller_of(k->value);
     if (id == 0) {
         return "expected a controller id";
     }
-    for (struct session *s = k->server->sessions; s != NULL; s = session_next(s)) {
-        if (session_is_socket(s) && session_controller(s) == id) {
-            act(s, what);
+    for (struct peer *p = k->server->peers, *next; p != NULL; p = next) {
+        next = p->next;
+        if (!p->ended && peer_controller(p) == id) {
+            act(p, what);
             ++*k->affected;
         }
     }
     return NULL;
 }
 
-static void act_cut(struct session *s, const void *what)
+static void act_cut(struct peer *p, const void *what)
 {
     (void)what;
-    session_cut(s);
+    p->ops->drop(p);
 }
 
-static void act_close(struct session *s, const void *what)
+static void act_close(struct peer *p, const void *what)
 {
-    session_close(s, (int)*(const long *)what);
+    p->ops->close(p, (int)*(const long *)what);
 }
 
-static void act_send(struct session *s, const void *what)
+static void act_send(struct peer *p, const void *what)
 {
-    session_send_text(s, *(const struct slice *)what);
+    const struct slice *text = what;
+    p->ops->send(p, false, text->data, text->len);
 }
 
 static const char *drop(struct knob *k)
@@ -163,6 +165,35 @@ static const char *close_socket(struct knob *k)
     return each_socket(k, act_close, &code);
 }
 
+static const char *slow(struct knob *k)
+{
+    return json_int(k->value, 0, MAX_SLOW_MS, &k->faults->socket.slow_ms)
+               ? NULL
+               : "slow: expected milliseconds, up to 60000";
+}
+
+static const char *crash_topic(struct knob *k)
+{
+    if (!json_is(k->value, JSON_STRING)) {
+        return "crash: expected a topic";
+    }
+    for (struct peer *p = k->server->peers, *next; p != NULL; p = next) {
+        next = p->next;
+        *k->affected += peer_crash(p, k->value->text);
+    }
+    return NULL;
+}
+
+static const char *transport(struct knob *k)
+{
+    k->faults->transport = json_is_text(k->value, "websocket")  ? FAULT_WEBSOCKET
+                           : json_is_text(k->value, "longpoll") ? FAULT_LONGPOLL
+                                                                : FAULT_BOTH;
+    return k->faults->transport != FAULT_BOTH || json_is_text(k->value, "both")
+               ? NULL
+               : "transport: expected websocket, longpoll or both";
+}
+
 static const char *companion(struct knob *k)
 {
     (void)k;
@@ -182,6 +213,9 @@ static const struct {
     {"upload_error", NULL, upload_error},
     {"crash_upload", NULL, crash_upload},
     {"silent", NULL, silent},
+    {"transport", NULL, transport},
+    {"slow", NULL, slow},
+    {"crash", NULL, crash_topic},
     {"drop", NULL, drop},
     {"send", NULL, send_text},
     {"text", "send", companion},

@@ -272,7 +272,8 @@ void http_write(struct buf *out, const struct http_response *r)
     if (r->type != NULL) {
         buf_printf(out, "content-type: %s\r\n", r->type);
     }
-    buf_str(out, "cache-control: max-age=0, private, must-revalidate\r\n");
+    buf_printf(out, "cache-control: %s\r\n",
+               r->cache != NULL ? r->cache : "max-age=0, private, must-revalidate");
     buf_str(out, r->extra != NULL ? r->extra : "");
     buf_str(out, "\r\n");
     buf_slice(out, r->body);

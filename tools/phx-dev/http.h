@@ -50,6 +50,7 @@ size_t http_path_parts(struct slice path, struct slice *parts, size_t max);
 struct http_response {
     int status;
     const char *type;  /* NULL: none */
+    const char *cache; /* Cache-Control; NULL: what Phoenix says by default */
     const char *extra; /* further header lines, each with its CRLF; NULL: none */
     struct slice body;
     bool close; /* say so, and mean it */

@@ -9,8 +9,8 @@
 
 static const char USAGE[] =
     "usage: phx-dev [options]\n"
-    "A Phoenix-compatible server for development: channels over WebSocket, and the\n"
-    "/microcontrollers application. Prints one line when it is ready.\n"
+    "A Phoenix-compatible server for development: channels over WebSocket and long\n"
+    "polling, and the /microcontrollers application. Prints one line when it is ready.\n"
     "\n"
     "  --listen ADDR       numeric address (127.0.0.1)\n"
     "  --port N            port, 0 = any free one (4000)\n"
@@ -26,6 +26,7 @@ static const char USAGE[] =
     "  --like 1.7-cowboy|1.8-bandit\n"
     "                      whose habits where the two differ (1.8-bandit)\n"
     "  --idle-ms N         close a WebSocket whose client is silent for longer (60000)\n"
+    "  --poll-ms N         hold a long poll without messages so long (10000)\n"
     "  --lab               also the sockets and orders the recordings were made with\n"
     "  --quiet             print nothing but the ready line\n"
     "  --log-json          print events as JSON lines\n"
@@ -45,6 +46,7 @@ enum option_id {
     OPTION_API_KEY,
     OPTION_LIKE,
     OPTION_IDLE_MS,
+    OPTION_POLL_MS,
     OPTION_LAB,
     OPTION_QUIET,
     OPTION_LOG_JSON,
@@ -64,6 +66,7 @@ static const struct option OPTIONS[] = {
     {"api-key", required_argument, NULL, OPTION_API_KEY},
     {"like", required_argument, NULL, OPTION_LIKE},
     {"idle-ms", required_argument, NULL, OPTION_IDLE_MS},
+    {"poll-ms", required_argument, NULL, OPTION_POLL_MS},
     {"lab", no_argument, NULL, OPTION_LAB},
     {"quiet", no_argument, NULL, OPTION_QUIET},
     {"log-json", no_argument, NULL, OPTION_LOG_JSON},
@@ -141,6 +144,9 @@ static void take_option(struct server *server, int id)
     case OPTION_IDLE_MS:
         o->idle_ms = number_of("--idle-ms", optarg, 1, 86400000);
         break;
+    case OPTION_POLL_MS:
+        o->poll_ms = number_of("--poll-ms", optarg, 10, 600000);
+        break;
     case OPTION_LAB:
         o->lab = true;
         break;
@@ -215,8 +221,8 @@ int main(int argc, char **argv)
 {
     char error[400] = "";
     static struct server server;
-    server.options =
-        (struct server_options){.listen = "127.0.0.1", .port = 4000, .idle_ms = SERVER_IDLE_MS};
+    server.options = (struct server_options){
+        .listen = "127.0.0.1", .port = 4000, .idle_ms = SERVER_IDLE_MS, .poll_ms = SERVER_POLL_MS};
     server.loop = uv_default_loop();
     take_options(&server, argc, argv);
     if (server_start(&server, error, sizeof error) != 0) {

@@ -13,7 +13,13 @@
 const char JSON_BAD_REQUEST[] = "{\"errors\":{\"detail\":\"Bad Request\"}}";
 const char JSON_SERVER_ERROR[] = "{\"errors\":{\"detail\":\"Internal Server Error\"}}";
 
-enum { SMALL_FRAME = 1000, SHORT_IDLE_MS = 3000, MAX_PARTS = 8 };
+enum {
+    SMALL_FRAME = 1000,
+    SHORT_IDLE_MS = 3000,
+    SHORT_POLL_MS = 2000,
+    SHORT_TOKEN_MS = 4000,
+    MAX_PARTS = 8
+};
 
 #define USER(path_)     .path = path_, .connect = CONNECT_USER, .apps = user_channel_apps
 #define LAB_USER(path_) USER(path_), .lab = true
@@ -28,7 +34,8 @@ static const struct mount MOUNTS[] = {
      .connect = CONNECT_ANY,
      .apps = device_channel_apps,
      .max_frame = MOUNT_MAX_FRAME},
-    {LAB_USER("/socket_short/websocket"), .max_frame = MOUNT_MAX_FRAME, .idle_ms = SHORT_IDLE_MS},
+    {LAB_USER("/socket_short/websocket"), .max_frame = MOUNT_MAX_FRAME, .idle_ms = SHORT_IDLE_MS,
+     .poll_ms = SHORT_POLL_MS, .token_age_ms = SHORT_TOKEN_MS},
     {LAB_USER("/socket_small/websocket"), .max_frame = SMALL_FRAME},
     {LAB_USER("/socket_z/websocket"), .max_frame = MOUNT_MAX_FRAME, .compress = true},
     {LAB_USER("/socket_v1only/websocket"), .max_frame = MOUNT_MAX_FRAME, .v1_only = true},
@@ -144,9 +151,10 @@ static bool offers_protocols(const struct mount *mount, const struct http_reques
     return false;
 }
 
-static bool protocol_ok(const struct mount *mount, const struct http_request *request)
+static bool protocol_ok(const struct mount *mount, const struct http_request *request,
+                        bool longpoll)
 {
-    bool ignored = mount->protocol == NULL && !mount->auth_token;
+    bool ignored = longpoll || (mount->protocol == NULL && !mount->auth_token);
     return ignored || !offers_protocols(mount, request) ||
            mount_protocol(mount, request).data != NULL;
 }
@@ -154,7 +162,11 @@ static bool protocol_ok(const struct mount *mount, const struct http_request *re
 static bool take_token(const struct connect_request *request, struct connect_result *result)
 {
     enum auth_token found = AUTH_NONE;
-    if (request->mount->auth_token) {
+    if (request->mount->auth_token && request->longpoll) {
+        struct slice token = http_header(request->http, "x-phoenix-authtoken");
+        found = token.data != NULL ? AUTH_FOUND : AUTH_NONE;
+        buf_slice(&result->token, token);
+    } else if (request->mount->auth_token) {
         found = auth_token_of(request->http, &result->token);
     }
     result->has_token = found == AUTH_FOUND;
@@ -261,7 +273,8 @@ void mount_connect(const struct connect_request *request, struct connect_result 
         result->status = 400;
         result->body = JSON_BAD_REQUEST;
     } else if (mount_origin_ok(request->mount, request->http) && take_token(request, result) &&
-               protocol_ok(request->mount, request->http) && negotiate_vsn(request, result)) {
+               protocol_ok(request->mount, request->http, request->longpoll) &&
+               negotiate_vsn(request, result)) {
         connect_app(request, result);
     }
     buf_deinit(&params);

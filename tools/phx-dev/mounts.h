@@ -28,7 +28,9 @@ struct mount {
     const char *protocol; /* the only subprotocol besides none; NULL: offers are ignored */
     bool auth_token;      /* a token may come as a subprotocol; "phoenix" is one then */
     size_t max_frame;
-    int64_t idle_ms; /* 0: the server's --idle-ms */
+    int64_t idle_ms;      /* 0: the server's --idle-ms */
+    int64_t poll_ms;      /* a long poll is held so long; 0: the server's --poll-ms */
+    int64_t token_age_ms; /* a long-polling token is good for so long; 0: two weeks */
 };
 
 enum { MOUNT_MAX_FRAME = 10000000 };
@@ -46,6 +48,7 @@ struct connect_request {
     const struct http_request *http;
     struct mc_keys *keys;
     enum like like;
+    bool longpoll; /* no subprotocols; a token comes in a header of its own */
 };
 
 struct connect_result {

@@ -1,6 +1,8 @@
 /* The listener and what concerns all connections at once: broadcasts, kicks, the graceful stop. */
 #include "server.h"
 
+#include "longpoll.h"
+#include "peer.h"
 #include "session.h"
 
 #include <arpa/inet.h>
@@ -48,7 +50,8 @@ static int listen_on(struct server *server, char *error, size_t error_size)
 
 int server_start(struct server *server, char *error, size_t error_size)
 {
-    server->mc = (struct mc_app){&server->readings, &server->faults, &server->options.log};
+    server->mc = (struct mc_app){&server->readings, &server->faults, &server->presence,
+                                 &server->options.log};
     if (server->options.tls) {
         server->tls = tls_open(&server->options.tls_options, error, error_size);
         if (server->tls == NULL) {
@@ -74,10 +77,12 @@ void server_stop(struct server *server)
     }
     server->stopping = true;
     uv_close((uv_handle_t *)&server->listener, NULL);
+    for (struct peer *p = server->peers, *next; p != NULL; p = next) {
+        next = p->next;
+        p->ops->close(p, peer_channels(p) > 0 ? 1012 : 1000);
+    }
     for (struct session *s = server->sessions; s != NULL; s = session_next(s)) {
-        if (session_is_socket(s)) {
-            session_close(s, session_channels(s) > 0 ? 1012 : 1000);
-        } else {
+        if (!session_is_open(s)) {
             session_cut(s);
         }
     }
@@ -94,8 +99,9 @@ size_t server_broadcast(struct server *server, const struct broadcast *what,
                         const struct channel *except)
 {
     size_t reached = 0;
-    for (struct session *s = server->sessions; s != NULL; s = session_next(s)) {
-        reached += session_deliver(s, what, except);
+    for (struct peer *p = server->peers, *next; p != NULL; p = next) {
+        next = p->next;
+        reached += peer_deliver(p, what, except);
     }
     return reached;
 }
@@ -104,9 +110,10 @@ size_t server_kick(struct server *server, const char *id)
 {
     size_t kicked = 0;
     int code = server->options.like == LIKE_17_COWBOY ? 1000 : 1001;
-    for (struct session *s = server->sessions; s != NULL; s = session_next(s)) {
-        if (session_is_socket(s) && strcmp(session_id(s), id) == 0) {
-            session_close(s, code);
+    for (struct peer *p = server->peers, *next; p != NULL; p = next) {
+        next = p->next;
+        if (!p->ended && strcmp(peer_id(p), id) == 0) {
+            p->ops->close(p, code);
             kicked++;
         }
     }

@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 #include <uv.h>
 
+struct peer;
 struct session;
 
 struct server_options {
@@ -22,11 +23,12 @@ struct server_options {
     enum like like;
     bool lab;
     int64_t idle_ms; /* a WebSocket client silent for longer is closed */
+    int64_t poll_ms; /* a long poll without messages is held so long */
     struct log log;
 };
 
 /* Connections beyond this are closed as soon as they are accepted. */
-enum { SERVER_MAX_SESSIONS = 2048, SERVER_IDLE_MS = 60000 };
+enum { SERVER_MAX_SESSIONS = 2048, SERVER_IDLE_MS = 60000, SERVER_POLL_MS = 10000 };
 
 struct server {
     struct server_options options;
@@ -35,10 +37,12 @@ struct server {
     SSL_CTX *tls;
     bool stopping;
     struct session *sessions;
+    struct peer *peers; /* those with a Phoenix socket, newest first */
     size_t session_count;
     uint64_t sessions_ever;
     struct faults faults;
     struct readings readings;
+    struct presence presence;
     struct mc_keys keys;
     struct mc_app mc;
 };
@@ -49,14 +53,15 @@ int server_start(struct server *server, char *error, size_t error_size);
 /* The port it got. */
 int server_port(const struct server *server);
 /* The graceful stop of a real server: the port refuses at once, sockets with a joined channel get
- * 1012, the others 1000. The loop ends when the last connection is gone. */
+ * 1012, the others 1000; a long poll is held to its end. The loop ends when the last connection is
+ * gone. */
 void server_stop(struct server *server);
 void server_deinit(struct server *server);
 
 /* To every channel joined to topic but except. Returns how many. */
 size_t server_broadcast(struct server *server, const struct broadcast *what,
                         const struct channel *except);
-/* Closes every socket with this id as a "disconnect" broadcast does. Returns how many. */
+/* Ends every socket with this id as a "disconnect" broadcast does. Returns how many. */
 size_t server_kick(struct server *server, const char *id);
 
 /* -- for session.c */

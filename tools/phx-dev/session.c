@@ -1,7 +1,7 @@
 /*
  * One connection from its first byte to its last: HTTP requests, the WebSocket handshake, and then
  * the wiring of frames to the Phoenix socket. Which path means what is decided by mounts.c and
- * control.c.
+ * control.c; what a long poll is answered, and when, by longpoll.c.
  */
 #include "session.h"
 
@@ -9,6 +9,8 @@
 #include "control.h"
 #include "handshake.h"
 #include "http.h"
+#include "longpoll.h"
+#include "peer.h"
 #include "ws.h"
 
 #include <stdio.h>
@@ -21,25 +23,26 @@ enum mode {
     MODE_ENDED, /* the connection is on its way out */
 };
 
-enum { HTTP_IDLE_MS = 60000, HTTP_MAX_BODY = 1024 * 1024 };
+enum {
+    HTTP_IDLE_MS = 60000,
+    HTTP_MAX_BODY = 1024 * 1024,
+    LONGPOLL_MAX_BODY = 8000000, /* what a real server reads */
+};
 
 struct session {
+    struct peer peer; /* opened by an upgrade; first, so that the peer is the session */
     struct session *next;
     struct session **link; /* what points here */
     struct server *server;
     struct conn *conn;
     uv_timer_t timer;
     enum mode mode;
-    bool silent; /* nothing is answered any more */
+    bool silent;       /* nothing is answered any more */
+    bool close_after;  /* the request being answered wants the connection closed */
+    struct held *held; /* a request that is answered later; what comes meanwhile waits */
     int64_t heard_ms;
     struct buf in; /* HTTP bytes not handled yet */
-    const struct mount *mount;
     struct ws ws;
-    struct socket *socket;
-    struct buf info;
-    struct buf id;
-    struct mc_client mc;
-    uint64_t number;
 };
 
 static int64_t now_ms(const struct session *s)
@@ -52,13 +55,9 @@ static int64_t now_ms(const struct session *s)
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct session *s = handle->data;
-    if (s->socket != NULL) {
-        socket_free(s->socket);
-    }
+    peer_deinit(&s->peer);
     ws_deinit(&s->ws);
     buf_deinit(&s->in);
-    buf_deinit(&s->info);
-    buf_deinit(&s->id);
     free(s);
 }
 
@@ -71,8 +70,9 @@ static void on_gone(void *user)
         s->next->link = s->link;
     }
     s->server->session_count--;
-    if (s->id.len > 0) {
-        log_event(&s->server->options.log, "left", s->mc.identity.controller_id, buf_all(&s->id));
+    peer_end(&s->peer);
+    if (s->held != NULL) {
+        longpoll_gone(s->held);
     }
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
@@ -80,6 +80,7 @@ static void on_gone(void *user)
 static void finish(struct session *s)
 {
     s->mode = MODE_ENDED;
+    s->peer.ended = true;
     uv_timer_stop(&s->timer);
     conn_finish(s->conn);
 }
@@ -90,6 +91,7 @@ void session_cut(struct session *s)
         return; /* its last words may still be on their way */
     }
     s->mode = MODE_ENDED;
+    s->peer.ended = true;
     uv_timer_stop(&s->timer);
     conn_cut(s->conn);
 }
@@ -106,7 +108,7 @@ static void send_ws(struct session *s, enum ws_opcode opcode, const char *data, 
     buf_deinit(&frame);
 }
 
-void session_close(struct session *s, int code)
+static void close_ws(struct session *s, int code)
 {
     if (s->mode != MODE_SOCKET) {
         return;
@@ -117,31 +119,29 @@ void session_close(struct session *s, int code)
     finish(s);
 }
 
-void session_send_text(struct session *s, struct slice text)
+static void ws_peer_send(struct peer *p, bool binary, const char *data, size_t n)
 {
-    send_ws(s, WS_TEXT, text.data, text.len);
+    send_ws((struct session *)p, binary ? WS_BINARY : WS_TEXT, data, n);
 }
 
-static void io_send(void *ctx, bool binary, const char *data, size_t n)
+static void ws_peer_close(struct peer *p, int code)
 {
-    send_ws(ctx, binary ? WS_BINARY : WS_TEXT, data, n);
+    close_ws((struct session *)p, code);
 }
 
-static void io_close(void *ctx, int code)
+static void ws_peer_cut(struct peer *p)
 {
-    session_close(ctx, code);
+    finish((struct session *)p);
 }
 
-static void io_cut(void *ctx)
+static void ws_peer_drop(struct peer *p)
 {
-    finish(ctx);
+    session_cut((struct session *)p);
 }
 
-static size_t io_broadcast(void *ctx, const struct broadcast *what, const struct channel *except)
-{
-    const struct session *s = ctx;
-    return server_broadcast(s->server, what, except);
-}
+static const struct peer_ops ws_ops = {
+    "websocket", ws_peer_send, ws_peer_close, ws_peer_cut, ws_peer_drop,
+};
 
 /* -- time */
 
@@ -150,7 +150,8 @@ static int64_t idle_deadline(const struct session *s)
     if (s->mode == MODE_HTTP) {
         return s->heard_ms + HTTP_IDLE_MS;
     }
-    return s->heard_ms + (s->mount->idle_ms > 0 ? s->mount->idle_ms : s->server->options.idle_ms);
+    int64_t own = s->peer.mount->idle_ms;
+    return s->heard_ms + (own > 0 ? own : s->server->options.idle_ms);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -160,8 +161,12 @@ static void set_timer(struct session *s)
     if (s->mode == MODE_ENDED) {
         return;
     }
+    if (s->held != NULL) {
+        uv_timer_stop(&s->timer);
+        return;
+    }
     int64_t at = idle_deadline(s);
-    int64_t wanted = s->socket != NULL ? socket_deadline(s->socket) : -1;
+    int64_t wanted = s->peer.socket != NULL ? socket_deadline(s->peer.socket) : -1;
     if (wanted >= 0 && wanted < at) {
         at = wanted;
     }
@@ -174,7 +179,7 @@ static void on_idle(struct session *s)
     if (s->mode == MODE_HTTP) {
         session_cut(s);
     } else {
-        session_close(s, s->server->options.like == LIKE_17_COWBOY ? 1000 : 1002);
+        close_ws(s, s->server->options.like == LIKE_17_COWBOY ? 1000 : 1002);
     }
 }
 
@@ -183,8 +188,8 @@ static void on_timer(uv_timer_t *timer)
     struct session *s = timer->data;
     if (idle_deadline(s) <= now_ms(s)) {
         on_idle(s);
-    } else if (s->socket != NULL) {
-        socket_run(s->socket, now_ms(s));
+    } else if (s->peer.socket != NULL) {
+        socket_run(s->peer.socket, now_ms(s));
     }
     set_timer(s);
 }
@@ -194,7 +199,7 @@ static void on_timer(uv_timer_t *timer)
 static void on_message(void *ctx, bool binary, const char *data, size_t n)
 {
     struct session *s = ctx;
-    (binary ? socket_on_binary : socket_on_text)(s->socket, data, n, now_ms(s));
+    (binary ? socket_on_binary : socket_on_text)(s->peer.socket, data, n, now_ms(s));
 }
 
 static void on_ping(void *ctx, const char *data, size_t n)
@@ -205,73 +210,46 @@ static void on_ping(void *ctx, const char *data, size_t n)
 static void on_close(void *ctx, int code)
 {
     struct session *s = ctx;
-    session_close(s, ws_close_answer(code, s->server->options.like == LIKE_17_COWBOY));
+    close_ws(s, ws_close_answer(code, s->server->options.like == LIKE_17_COWBOY));
 }
 
 static void on_fail(void *ctx, int code)
 {
-    session_close(ctx, code);
+    close_ws(ctx, code);
 }
 
 static void on_socket_bytes(struct session *s, const char *bytes, size_t n)
 {
     ws_on_bytes(&s->ws, bytes, n);
     if (s->mode == MODE_SOCKET) {
-        socket_run(s->socket, now_ms(s));
+        socket_run(s->peer.socket, now_ms(s));
     }
 }
 
 /* -- the upgrade */
-
-static void start_socket(struct session *s, const struct connect_result *connect)
-{
-    struct socket_config config = {
-        .io = {s, io_send, io_close, io_cut, io_broadcast},
-        .vsn = connect->vsn,
-        .like = s->server->options.like,
-        .apps = s->mount->apps,
-        .faults = &s->server->faults.socket,
-        .app_ctx = &s->mc,
-        .info = {s->info.data, s->info.len},
-    };
-    s->mode = MODE_SOCKET;
-    s->socket = socket_open(&config);
-    if (s->mount->connect == CONNECT_MC) {
-        struct buf metadata = {0};
-        mc_write_metadata(&s->mc, &metadata);
-        session_send_text(s, buf_all(&metadata));
-        buf_deinit(&metadata);
-    }
-    if (s->id.len > 0) {
-        log_event(&s->server->options.log, "connected", s->mc.identity.controller_id,
-                  buf_all(&s->id));
-    }
-}
 
 static void upgrade(struct session *s, const struct http_request *request,
                     struct connect_result *connect)
 {
     struct ws_handler handler = {s, on_message, on_ping, on_close, on_fail};
     struct buf out = {0};
-    ws_init(&s->ws, &handler, s->mount->max_frame);
-    handshake_write(s->mount, request, &s->ws, &out);
+    ws_init(&s->ws, &handler, s->peer.mount->max_frame);
+    handshake_write(s->peer.mount, request, &s->ws, &out);
     conn_write(s->conn, out.data, out.len);
     buf_deinit(&out);
-    s->id = connect->id;
-    connect->id = (struct buf){0};
-    buf_str(&s->id, "");
-    s->mc = (struct mc_client){.app = &s->server->mc, .identity = connect->identity};
-    handshake_write_info(s->conn, request, connect, &s->info);
-    start_socket(s, connect);
+    s->mode = MODE_SOCKET;
+    peer_open(&s->peer, s->conn, request, connect);
 }
 
 static void respond(struct session *s, const struct http_response *response)
 {
+    struct http_response full = *response;
     struct buf out = {0};
-    http_write(&out, response);
+    full.close = response->close || s->close_after || s->server->stopping;
+    http_write(&out, &full);
     conn_write(s->conn, out.data, out.len);
     buf_deinit(&out);
-    if (response->close) {
+    if (full.close) {
         finish(s);
     }
 }
@@ -286,12 +264,16 @@ static void respond_text(struct session *s, int status, const char *extra, const
                                        .close = status == 500});
 }
 
-/* The next upgrade is to be refused. True: it was. */
-static bool refused_by_fault(struct session *s)
+bool session_fault(struct session *s, enum fault_transport transport)
 {
     struct faults *faults = &s->server->faults;
     char retry[64] = "";
-    if (faults->refuse_count <= 0) {
+    bool meant = faults->transport == FAULT_BOTH || faults->transport == transport;
+    if (faults->silent && meant) {
+        s->silent = true;
+        return true;
+    }
+    if (faults->refuse_count <= 0 || !meant) {
         return false;
     }
     faults->refuse_count--;
@@ -309,20 +291,18 @@ static void on_upgrade_request(struct session *s, const struct http_request *req
 {
     struct connect_result connect;
     struct buf error = {0};
-    if (s->server->faults.silent) {
-        s->silent = true;
-        return;
-    }
     if (!slice_eq(request->method, "GET")) {
         respond_text(s, 400, NULL, "");
         return;
     }
-    if (refused_by_fault(s)) {
+    if (session_fault(s, FAULT_WEBSOCKET)) {
         return;
     }
-    mount_connect(
-        &(struct connect_request){s->mount, request, &s->server->keys, s->server->options.like},
-        &connect);
+    mount_connect(&(struct connect_request){.mount = s->peer.mount,
+                                            .http = request,
+                                            .keys = &s->server->keys,
+                                            .like = s->server->options.like},
+                  &connect);
     if (connect.status != 101) {
         respond_text(s, connect.status, connect.extra, connect.body);
     } else if (!handshake_ok(request, &error)) {
@@ -352,28 +332,37 @@ static void on_other_request(struct session *s, const struct http_request *reque
     buf_deinit(&answer);
 }
 
+static const struct mount *longpoll_mount(const struct session *s,
+                                          const struct http_request *request)
+{
+    return mount_find_longpoll(request->path, s->server->options.lab);
+}
+
 /* The body's length, or -1 when it cannot be known or is too large. */
-static long body_length(const struct http_request *request)
+static long body_length(const struct session *s, const struct http_request *request)
 {
     struct slice text = http_header(request, "content-length");
     struct json number = {.type = JSON_INT, .text = text};
     long length = 0;
+    long most = longpoll_mount(s, request) != NULL ? LONGPOLL_MAX_BODY : HTTP_MAX_BODY;
     if (http_header(request, "transfer-encoding").data != NULL) {
         return -1;
     }
     if (text.data == NULL) {
         return 0;
     }
-    return json_is_number_text(text) && json_int(&number, 0, HTTP_MAX_BODY, &length) ? length : -1;
+    return json_is_number_text(text) && json_int(&number, 0, most, &length) ? length : -1;
 }
 
 static void on_request(struct session *s, const struct http_request *request, struct slice body)
 {
-    s->mount = mount_find(request->path, s->server->options.lab);
-    if (s->mount != NULL) {
+    const struct mount *polled = longpoll_mount(s, request);
+    s->peer.mount = mount_find(request->path, s->server->options.lab);
+    s->close_after = request->minor == 0 || http_header_has(request, "connection", "close");
+    if (s->peer.mount != NULL) {
         on_upgrade_request(s, request);
-    } else if (mount_find_longpoll(request->path, s->server->options.lab) != NULL) {
-        respond_text(s, 200, NULL, "{\"status\":403}");
+    } else if (polled != NULL) {
+        longpoll_request(s, polled, request, body);
     } else {
         on_other_request(s, request, body);
     }
@@ -395,7 +384,7 @@ static bool take_request(struct session *s)
     if (parsed == HTTP_MORE) {
         return false;
     }
-    long body = parsed == HTTP_DONE ? body_length(&request) : -1;
+    long body = parsed == HTTP_DONE ? body_length(s, &request) : -1;
     if (body < 0 || http_header_count(&request, "host") != 1) {
         reject(s);
         return false;
@@ -404,12 +393,9 @@ static bool take_request(struct session *s)
         return false;
     }
     on_request(s, &request, (struct slice){s->in.data + used, (size_t)body});
-    if (s->mode == MODE_HTTP && request.minor == 0) {
-        finish(s);
-    }
     /* What came with an upgrade request is dropped, as Bandit does. */
     buf_drop(&s->in, s->mode == MODE_HTTP ? used + (size_t)body : s->in.len);
-    return s->mode == MODE_HTTP && s->in.len > 0 && !s->silent;
+    return s->mode == MODE_HTTP && s->in.len > 0 && !s->silent && s->held == NULL;
 }
 
 static void on_http_bytes(struct session *s, const char *bytes, size_t n)
@@ -423,8 +409,40 @@ static void on_http_bytes(struct session *s, const char *bytes, size_t n)
         return;
     }
     buf_add(&s->in, bytes, n);
-    while (take_request(s)) {
+    if (s->held == NULL) {
+        while (take_request(s)) {
+        }
+    } else if (s->in.len > LONGPOLL_MAX_BODY) {
+        session_cut(s);
     }
+}
+
+/* -- requests answered later */
+
+void session_hold(struct session *s, struct held *held)
+{
+    s->held = held;
+}
+
+void session_answer(struct session *s, const struct http_response *response)
+{
+    bool later = s->held != NULL;
+    s->held = NULL;
+    respond(s, response);
+    while (later && s->mode == MODE_HTTP && s->in.len > 0 && take_request(s)) {
+    }
+    s->heard_ms = now_ms(s);
+    set_timer(s);
+}
+
+const struct conn *session_conn(const struct session *s)
+{
+    return s->conn;
+}
+
+struct server *session_server(const struct session *s)
+{
+    return s->server;
 }
 
 static void on_bytes(void *user, const char *bytes, size_t n)
@@ -448,8 +466,9 @@ void session_accept(struct server *server)
 {
     static const struct conn_handler handler = {on_bytes, on_gone};
     struct session *s = must_calloc(1, sizeof *s);
-    s->server = server;
-    s->number = ++server->sessions_ever;
+    s->server = s->peer.server = server;
+    s->peer.ops = &ws_ops;
+    s->peer.number = ++server->sessions_ever;
     s->heard_ms = (int64_t)uv_now(server->loop);
     s->next = server->sessions;
     s->link = &server->sessions;
@@ -476,44 +495,7 @@ struct session *session_next(const struct session *s)
     return s->next;
 }
 
-bool session_is_socket(const struct session *s)
+bool session_is_open(const struct session *s)
 {
-    return s->mode == MODE_SOCKET;
-}
-
-const char *session_id(const struct session *s)
-{
-    return s->id.data != NULL ? s->id.data : "";
-}
-
-long session_controller(const struct session *s)
-{
-    return s->mc.identity.controller_id;
-}
-
-bool session_deliver(struct session *s, const struct broadcast *what, const struct channel *except)
-{
-    return s->mode == MODE_SOCKET && socket_deliver(s->socket, what, except);
-}
-
-bool session_is_v1_subscriber(const struct session *s, struct slice topic)
-{
-    return s->mode == MODE_SOCKET && socket_vsn(s->socket) == VSN_1 &&
-           socket_is_joined(s->socket, topic);
-}
-
-size_t session_channels(const struct session *s)
-{
-    return s->mode == MODE_SOCKET ? socket_channels(s->socket) : 0;
-}
-
-void session_write(const struct session *s, struct buf *out)
-{
-    buf_printf(out, "{\"controller_id\":%ld,\"id\":", s->mc.identity.controller_id);
-    json_write_string(out, slice_of(session_id(s)));
-    buf_printf(out, ",\"number\":%llu,\"path\":\"%s\",\"topics\":", (unsigned long long)s->number,
-               s->mount->path);
-    socket_write_topics(s->socket, out);
-    buf_printf(out, ",\"uploads\":%llu,\"vsn\":\"%s\"}", (unsigned long long)s->mc.uploads,
-               socket_vsn(s->socket) == VSN_1 ? "1.0.0" : "2.0.0");
+    return s->mode == MODE_SOCKET || s->held != NULL;
 }

@@ -1,33 +1,33 @@
 #ifndef PHXDEV_SESSION_H
 #define PHXDEV_SESSION_H
 
+#include "conn.h"
+#include "http.h"
 #include "server.h"
 
 /* One connection: HTTP until an upgrade, WebSocket from then on. Frees itself when it is gone. */
 struct session;
+struct held;
 
 /* Takes a connection from the server's listener. */
 void session_accept(struct server *server);
 
-/* -- for server.c and control.c; all of them do nothing on a session that is not a WebSocket */
-
-bool session_is_socket(const struct session *s);
-/* The socket's id ("microcontroller:3"), "" for none. */
-const char *session_id(const struct session *s);
-/* Its controller, 0 for none. */
-long session_controller(const struct session *s);
-bool session_deliver(struct session *s, const struct broadcast *what, const struct channel *except);
-/* Is it a V1 socket joined to topic? */
-bool session_is_v1_subscriber(const struct session *s, struct slice topic);
-/* How many channels are joined. */
-size_t session_channels(const struct session *s);
-/* A close frame with this code, then the end. */
-void session_close(struct session *s, int code);
+/* Has it an end of its own to come to: a WebSocket, or a request that is answered later? */
+bool session_is_open(const struct session *s);
 /* The end without a close frame. */
 void session_cut(struct session *s);
-/* A text frame exactly as given. */
-void session_send_text(struct session *s, struct slice text);
-/* Appends what GET /sockets says of it. */
-void session_write(const struct session *s, struct buf *out);
+
+/* -- for longpoll.c */
+
+/* Does what the server was told to do wrong with the next client of this transport. False: nothing.
+ */
+bool session_fault(struct session *s, enum fault_transport transport);
+/* The request being handled is answered later, by session_answer; longpoll_gone tells if its
+ * connection ends first. */
+void session_hold(struct session *s, struct held *held);
+/* Answers the request being handled, or the one held. */
+void session_answer(struct session *s, const struct http_response *response);
+const struct conn *session_conn(const struct session *s);
+struct server *session_server(const struct session *s);
 
 #endif

@@ -289,13 +289,14 @@ static void on_frame(struct socket *s, bool binary, const char *data, size_t n)
     json_deinit(&doc);
 }
 
-static void keep_frame(struct socket *s, bool binary, const char *data, size_t n)
+static void keep_frame(struct socket *s, bool binary, const char *data, size_t n, int64_t due_ms)
 {
     if (!hold(s, n)) {
         return;
     }
     struct waiting_frame *frame = must_calloc(1, sizeof *frame);
     frame->binary = binary;
+    frame->due_ms = due_ms;
     buf_add(&frame->data, data, n);
     struct waiting_frame **tail = &s->frames;
     while (*tail != NULL) {
@@ -319,8 +320,9 @@ static void hear(struct socket *s, bool binary, const char *data, size_t n, int6
     if (s->ended) {
         return;
     }
-    if (s->joining) {
-        keep_frame(s, binary, data, n);
+    int64_t slow_ms = s->config.faults->slow_ms;
+    if (s->joining || s->frames != NULL || slow_ms > 0) {
+        keep_frame(s, binary, data, n, now_ms + slow_ms);
     } else {
         on_frame(s, binary, data, n);
     }
@@ -386,6 +388,8 @@ static void run_task(struct socket *s, struct task *t)
     }
     if (t->kind == TASK_IN) {
         run_message(ch, &t->msg);
+    } else if (t->kind == TASK_SELF) {
+        ch->app->handle_info(ch);
     } else {
         socket_send_frame(s, &t->frame);
     }
@@ -410,7 +414,7 @@ static void run_waiting_frames(struct socket *s)
     if (s->joining && s->join_done_ms <= s->now_ms) {
         finish_join(s);
     }
-    while (!s->joining && s->frames != NULL && !s->ended) {
+    while (!s->joining && s->frames != NULL && s->frames->due_ms <= s->now_ms && !s->ended) {
         on_frame(s, s->frames->binary, s->frames->data.data, s->frames->data.len);
         free_first_frame(s);
     }
@@ -438,7 +442,7 @@ int64_t socket_deadline(const struct socket *s)
     if (s->joining) {
         return s->join_done_ms;
     }
-    int64_t first = -1;
+    int64_t first = s->frames != NULL ? s->frames->due_ms : -1;
     for (const struct task *t = s->tasks; t != NULL; t = t->next) {
         int64_t due = task_due(s, t);
         if (first < 0 || due < first) {
@@ -493,6 +497,7 @@ struct socket *socket_open(const struct socket_config *config)
 
 void socket_free(struct socket *s)
 {
+    s->ended = true;
     while (s->channels != NULL) {
         channel_remove(s, s->channels);
     }
@@ -506,6 +511,17 @@ void socket_free(struct socket *s)
     }
     buf_deinit(&s->join_reply);
     free(s);
+}
+
+bool socket_crash(struct socket *s, struct slice topic)
+{
+    struct channel *ch = s->ended ? NULL : channel_find(s, topic);
+    if (ch == NULL || ch->joining) {
+        return false;
+    }
+    channel_stop(ch, STOP_CRASH);
+    end_channel(ch);
+    return true;
 }
 
 bool socket_is_joined(const struct socket *s, struct slice topic)

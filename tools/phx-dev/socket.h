@@ -39,6 +39,10 @@ struct channel_app {
     /* A broadcast to this channel's topic that the channel wants to see first: true when it was
      * handled (with channel_push), false when it goes out as it is. May be NULL; not for bytes. */
     bool (*handle_out)(struct channel *ch, const char *event, struct slice payload);
+    /* After channel_send_self. May be NULL. */
+    void (*handle_info)(struct channel *ch);
+    /* The channel ends, whatever the reason; it is not to speak any more. May be NULL. */
+    void (*terminate)(struct channel *ch);
 };
 
 /* To all channels joined to a topic. */
@@ -63,6 +67,7 @@ struct socket_io {
 
 struct socket_faults {
     bool hold_heartbeat; /* no heartbeat replies */
+    long slow_ms;        /* each message from a client is handled so much later */
 };
 
 struct socket_config {
@@ -105,6 +110,8 @@ int64_t socket_deadline(const struct socket *s);
  * Returns whether it did. */
 bool socket_deliver(struct socket *s, const struct broadcast *what, const struct channel *except);
 
+/* The channel joined to topic crashes. False: there is none. */
+bool socket_crash(struct socket *s, struct slice topic);
 bool socket_is_joined(const struct socket *s, struct slice topic);
 size_t socket_channels(const struct socket *s);
 /* Appends the topics joined as a JSON array. */
@@ -134,5 +141,7 @@ void channel_kill_transport(struct channel *ch);
 struct slice channel_topic(const struct channel *ch);
 struct slice channel_info(const struct channel *ch);
 void *channel_app_ctx(const struct channel *ch);
+/* Calls app->handle_info, once the present message or join has been answered. */
+void channel_send_self(struct channel *ch);
 
 #endif

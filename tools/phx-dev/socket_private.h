@@ -10,6 +10,7 @@ enum task_kind {
     TASK_IN,   /* a message for a channel */
     TASK_PUSH, /* a push made while joining */
     TASK_LATE, /* a reply that was to come later */
+    TASK_SELF, /* a channel's message to itself */
     TASK_SEND, /* a finished frame, whether its channel lives or not */
 };
 
@@ -43,6 +44,7 @@ struct channel {
 struct waiting_frame {
     struct waiting_frame *next;
     bool binary;
+    int64_t due_ms;
     struct buf data;
 };
 

@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import readline from "node:readline";
 import { test } from "node:test";
-import { Serializer, Socket } from "phoenix";
+import { LongPoll, Presence, Serializer, Socket } from "phoenix";
 import WebSocket from "ws";
 
 const DEADLINE_MS = 20000;
@@ -248,3 +248,127 @@ named("uploads readings and receives controls as a microcontroller", async () =>
     assert.equal((await closed).code, 1001);
   }, options);
 });
+
+// Polls are held for a second here, so that a client that leaves keeps nobody waiting.
+const POLLING = ["--poll-ms", "1000"];
+
+async function withPolling(mount, run, options = {}, more = []) {
+  await withServer(async (server) => {
+    const socket = connect(server, mount, { transport: LongPoll, ...options });
+    try {
+      await run(socket, server);
+    } finally {
+      socket.disconnect();
+    }
+  }, ...POLLING, ...more);
+}
+
+named("joins and pushes by long polling", () => withPolling("/socket", async (socket, server) => {
+  const channel = socket.channel("room:js", { reply: { hello: "poll" } });
+  assert.deepEqual(await answer(channel.join()), ["ok", { hello: "poll" }]);
+  const payload = { text: "žluťoučký 🐎", list: [1, 2.5, null, true] };
+  assert.deepEqual(await answer(channel.push("ping", payload)), ["ok", payload]);
+  const heard = next(channel, "new_msg");
+  channel.push("new_msg", { body: "to all" });
+  assert.deepEqual(await heard, { body: "to all" });
+  assert.equal((await server.get("/sockets")).sockets[0].path, "/socket/longpoll");
+}));
+
+named("a poller and a WebSocket are in one room", () => withPolling("/socket", async (poller, server) => {
+  const other = connect(server, "/socket");
+  const channels = [poller.channel("room:js"), other.channel("room:js")];
+  for (const channel of channels) {
+    assert.equal((await answer(channel.join()))[0], "ok");
+  }
+  const heard = channels.map((channel) => next(channel, "shout"));
+  channels[1].push("shout", { hi: "all" });
+  assert.deepEqual(await Promise.all(heard), [{ hi: "all" }, { hi: "all" }]);
+  other.disconnect();
+}));
+
+named("many pushes at once arrive in order by long polling", () => withPolling("/socket", async (socket) => {
+  const channel = socket.channel("room:js");
+  await answer(channel.join());
+  const answers = Array.from({ length: 250 }, (_, i) => answer(channel.push("ping", { i })));
+  assert.deepEqual((await Promise.all(answers)).map(([, { i }]) => i), answers.map((_, i) => i));
+}));
+
+named("a poller that was kicked comes back with a new session and rejoins", () =>
+  withPolling("/socket", async (socket, server) => {
+    const channel = socket.channel("room:js");
+    let joins = 0;
+    const twice = new Promise((resolve) => {
+      channel.join().receive("ok", () => {
+        if (++joins === 1) {
+          server.post("/kick_id?id=user:joe", {});
+        } else {
+          resolve();
+        }
+      });
+    });
+    await twice;
+    assert.deepEqual(await answer(channel.push("ping", {})), ["ok", {}]);
+  }, { params: { user: "joe" } }, ["--lab"]));
+
+named("falls back to long polling where WebSockets are not answered", async () => {
+  await withServer(async (server) => {
+    await server.post("/fault", { silent: true, transport: "websocket" });
+    const socket = connect(server, "/socket", { longPollFallbackMs: 200 });
+    try {
+      const channel = socket.channel("room:js");
+      assert.equal((await answer(channel.join()))[0], "ok");
+      assert.equal((await server.get("/sockets")).sockets[0].path, "/socket/longpoll");
+    } finally {
+      socket.disconnect();
+    }
+  }, ...POLLING);
+});
+
+named("the token of 1.8 is seen by both transports", () => withServer(async (server) => {
+  for (const transport of [WebSocket, LongPoll]) {
+    const socket = connect(server, "/socket_auth", { transport, authToken: "s3cret" });
+    const channel = socket.channel("room:js", { info: true });
+    const [, info] = await answer(channel.join());
+    assert.equal(info.auth_token, "s3cret");
+    socket.disconnect();
+  }
+}, ...POLLING, "--lab"));
+
+function someone(socket, key, meta) {
+  const channel = socket.channel("presence:js", { key, meta });
+  const presence = new Presence(channel);
+  const seen = [];
+  presence.onJoin((id, current, joined) => seen.push(["join", id, joined.metas.length]));
+  presence.onLeave((id, current, left) => seen.push(["leave", id, current.metas.length]));
+  const synced = (wanted) => new Promise((resolve) => {
+    const look = () => {
+      const now = presence.list((id, { metas }) => `${id} ${metas.map((m) => m.at).sort()}`).sort();
+      if (JSON.stringify(now) === JSON.stringify(wanted)) {
+        resolve();
+      }
+    };
+    presence.onSync(look);
+    look();
+  });
+  channel.join();
+  return { channel, seen, synced };
+}
+
+named("Presence: who comes, goes and changes", () => withSocket("/socket", async (socket, server) => {
+  const second = connect(server, "/socket");
+  const ann = someone(socket, "ann", { at: "desk" });
+  await ann.synced(["ann desk"]);
+  const bob = someone(second, "bob", { at: "door" });
+  await Promise.all([ann, bob].map((p) => p.synced(["ann desk", "bob door"])));
+  const third = connect(server, "/socket");
+  const again = someone(third, "ann", { at: "phone" });
+  await Promise.all([ann, bob, again].map((p) => p.synced(["ann desk,phone", "bob door"])));
+  assert.equal((await answer(bob.channel.push("update", { at: "hall" })))[0], "ok");
+  await ann.synced(["ann desk,phone", "bob hall"]);
+  third.disconnect();
+  await ann.synced(["ann desk", "bob hall"]);
+  bob.channel.leave();
+  await ann.synced(["ann desk"]);
+  assert.ok(ann.seen.some(([what, id, left]) => what === "leave" && id === "bob" && left === 0));
+  second.disconnect();
+}));
