@@ -215,8 +215,9 @@ static uint32_t poll_deadman(struct mp_device *device)
 
 static void send_result(struct mp_device *device, uint16_t request, enum mp_status status)
 {
-    uint8_t body[3];
-    struct mp_result result = {.request = request, .status = (uint8_t)status};
+    uint8_t body[7];
+    struct mp_result result = {
+        .request = request, .status = (uint8_t)status, .session = device->link.peer.nonce};
     int len = mp_encode_result(body, sizeof body, &result);
     mp_link_send(&device->link, MP_PRIO_COMMAND, MP_MSG_RESULT, body, (size_t)len);
 }

@@ -54,68 +54,126 @@ uint16_t mp_fast_crc16(uint16_t crc, const uint8_t *b, size_t n)
                           after[1][b[6]] ^ after[0][b[7]];
         crc = (uint16_t)(others ^ after[7][b[0] ^ (crc & 0xff)] ^ after[6][b[1] ^ crc >> 8]);
     }
-    if (n >= 4) {
+    if (n & 4) {
         unsigned others = after[1][b[2]] ^ after[0][b[3]];
         crc = (uint16_t)(others ^ after[3][b[0] ^ (crc & 0xff)] ^ after[2][b[1] ^ crc >> 8]);
-        n -= 4;
         b += 4;
     }
-    while (n-- > 0)
-        crc = (uint16_t)(crc >> 8 ^ after[0][(crc ^ *b++) & 0xff]);
+    if (n & 2) {
+        crc = after[1][b[0] ^ (crc & 0xff)] ^ after[0][b[1] ^ crc >> 8];
+        b += 2;
+    }
+    if (n & 1)
+        crc = (uint16_t)(crc >> 8 ^ after[0][(crc ^ b[0]) & 0xff]);
     return crc;
 }
 
+/* -- Veils. */
+
+#define VEILS4(place)                                                             \
+    MP_FRAME_VEIL(place), MP_FRAME_VEIL((place) + 1), MP_FRAME_VEIL((place) + 2), \
+        MP_FRAME_VEIL((place) + 3)
+#define VEILS16(place) VEILS4(place), VEILS4((place) + 4), VEILS4((place) + 8), VEILS4((place) + 12)
+#define VEILS64(place) \
+    VEILS16(place), VEILS16((place) + 16), VEILS16((place) + 32), VEILS16((place) + 48)
+static const uint8_t veils[256] = {VEILS64(0), VEILS64(64), VEILS64(128), VEILS64(192)};
+
+/* The first byte is the lowest. */
+static uint64_t eight(const uint8_t *b)
+{
+    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
+           (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 |
+           (uint64_t)b[7] << 56;
+}
+
+static void veil_eight(uint8_t *out, const uint8_t *in, const uint8_t *veil)
+{
+    uint64_t word, mask;
+    memcpy(&word, in, sizeof word);
+    memcpy(&mask, veil, sizeof mask);
+    word ^= mask;
+    memcpy(out, &word, sizeof word);
+}
+
+/* Copies what begins at a place of a frame, veiled if it was not, and the other way about. The last
+ * eight may be done twice. */
+static void veil(uint8_t *out, const uint8_t *in, size_t place, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        veil_eight(out + i, in + i, veils + place + i);
+    if (i < n && n >= 8)
+        veil_eight(out + n - 8, in + n - 8, veils + place + n - 8);
+    else
+        for (; i < n; i++)
+            out[i] = in[i] ^ veils[place + i];
+}
+
+/* -- Sending. */
+
 #define LOW_BITS 0x7f7f7f7f7f7f7f7full
 
-/* The top bit of each byte that is zero; the first byte is the lowest. */
-static uint64_t zeros_of(const uint8_t *b)
+/* The top bit of each byte that is zero. */
+static uint64_t zeros_of(uint64_t word)
 {
-    uint64_t word = (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 |
-                    (uint64_t)b[3] << 24 | (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 |
-                    (uint64_t)b[6] << 48 | (uint64_t)b[7] << 56;
     return ~(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
 }
 
-static void put_codes(uint8_t *code, uint8_t *end)
+/* A code is wanted at `place`, the last one stands at `code`; returns where the last one stands
+ * now.
+ */
+static size_t put_code(uint8_t *frame, size_t code, size_t place)
 {
-    uint8_t *at = code + 1;
-    for (; end - at >= 8; at += 8)
-        for (uint64_t zeros = zeros_of(at); zeros != 0; zeros &= zeros - 1) {
-            uint8_t *zero = at + __builtin_ctzll(zeros) / 8;
-            *code = (uint8_t)(zero - code);
-            code = zero;
-        }
-    for (; at != end; at++)
-        if (*at == 0) {
-            *code = (uint8_t)(at - code);
-            code = at;
-        }
-    *code = (uint8_t)(end - code);
+    frame[code] = (uint8_t)(place - code);
+    return place;
+}
+
+/* For the first `len` bytes of the frame; returns where the last one stands, which is open. */
+static size_t put_codes(uint8_t *frame, size_t len)
+{
+    size_t code = 0, place = MP_FRAME_ID;
+    for (; place + 8 <= len; place += 8)
+        for (uint64_t zeros = zeros_of(eight(frame + place) ^ eight(veils + place)); zeros != 0;
+             zeros &= zeros - 1)
+            code = put_code(frame, code, place + (unsigned)__builtin_ctzll(zeros) / 8);
+    for (; place < len; place++)
+        if (frame[place] == veils[place])
+            code = put_code(frame, code, place);
+    return code;
 }
 
 void mp_fast_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool shared)
 {
-    uint8_t *tail = frame + MP_FRAME_BODY + len;
-    uint16_t crc = mp_fast_crc16(MP_CRC16_START, frame + MP_FRAME_ID, (size_t)(tail - frame) - 1);
-    tail[0] = (uint8_t)~crc;
-    tail[1] = (uint8_t)(~crc >> 8);
-    put_codes(frame, tail + MP_FRAME_TAIL);
-    framer->at = frame;
-    framer->left = (uint8_t)(len + MP_FRAME_AROUND + 1);
+    size_t tail = MP_FRAME_BODY + len;
+    uint16_t crc = mp_fast_crc16(MP_CRC16_START, frame + MP_FRAME_ID, tail - MP_FRAME_ID);
+    size_t code = put_codes(frame, tail);
+    frame[tail] = (uint8_t)~crc;
+    frame[tail + 1] = (uint8_t)(~crc >> 8);
+    for (size_t place = tail; place < tail + MP_FRAME_TAIL; place++)
+        if (frame[place] == veils[place])
+            code = put_code(frame, code, place);
+    put_code(frame, code, tail + MP_FRAME_TAIL);
+    framer->frame = frame;
+    framer->place = 0;
+    framer->end = (uint8_t)(len + MP_FRAME_AROUND + 1);
     framer->to_code = 0;
     framer->open = !shared;
 }
 
-/* Makes the codes from `at` on zeros again, up to `end`; returns how far behind that the next is.
- */
-static size_t take_codes_off(uint8_t *at, const uint8_t *end, size_t to_code)
+/* The part of the frame up to place `stop`, codes included. */
+static void read_part(struct mp_framer *framer, uint8_t *out, size_t stop)
 {
-    while (to_code < (size_t)(end - at)) {
-        at += to_code;
-        to_code = *at;
-        *at = 0;
+    uint8_t *frame = framer->frame;
+    size_t begin = framer->place, code = begin + framer->to_code;
+    veil(out, frame + begin, begin, stop - begin);
+    while (code < stop) {
+        uint8_t to_code = frame[code];
+        out[code - begin] = to_code;
+        frame[code] = veils[code];
+        code += to_code;
     }
-    return to_code - (size_t)(end - at);
+    framer->to_code = (uint8_t)(code - stop);
+    framer->place = (uint8_t)stop;
 }
 
 size_t mp_fast_read(struct mp_framer *framer, uint8_t *out, size_t cap)
@@ -123,14 +181,14 @@ size_t mp_fast_read(struct mp_framer *framer, uint8_t *out, size_t cap)
     size_t n = 0;
     if (framer->open && cap > 0)
         out[n++] = mp_framer_byte(framer);
-    size_t piece = framer->left == 0 ? 0 : framer->left - 1u;
-    if (piece > cap - n)
-        piece = cap - n;
-    memcpy(out + n, framer->at, piece);
-    framer->to_code = (uint8_t)take_codes_off(framer->at, framer->at + piece, framer->to_code);
-    framer->at += piece;
-    framer->left = (uint8_t)(framer->left - piece);
-    return n + piece + mp_framer_read(framer, out + n + piece, cap - n - piece);
+    if (mp_framer_idle(framer))
+        return n;
+    size_t begin = framer->place, stop = framer->end - 1u;
+    if (stop - begin > cap - n)
+        stop = begin + cap - n;
+    read_part(framer, out + n, stop);
+    n += stop - begin;
+    return n + mp_framer_read(framer, out + n, cap - n);
 }
 
 /* -- Receiving. */
@@ -141,9 +199,11 @@ static bool decode(struct mp_deframer *deframer, const uint8_t *bytes, size_t n)
     if (n < MP_FRAME_AROUND || n > deframer->cap)
         return false;
     uint8_t *mem = deframer->mem;
-    memcpy(mem, bytes, n);
-    if (take_codes_off(mem, mem + n, 0) != 0 ||
-        mp_fast_crc16(MP_CRC16_START, mem + 1, n - 1) != MP_CRC16_GOOD)
+    veil(mem, bytes, 0, n);
+    size_t code = 0;
+    for (; code < n; code += bytes[code])
+        mem[code] = veils[code];
+    if (code != n || mp_fast_crc16(MP_CRC16_START, mem + 1, n - 1) != MP_CRC16_GOOD)
         return false;
     deframer->body_len = (uint8_t)(n - MP_FRAME_AROUND);
     return true;

@@ -2,9 +2,10 @@
  * COBS framing with the CRC inside, one byte or many at a time. What the head means and what to do
  * about a bad frame is the link's; mp_fast.c does the same faster for those with room for tables.
  *
- * A code of COBS takes the place of the zero before its block, and the first code a byte of its
- * own. So a frame with room for that byte is encoded where it lies, and the byte counts as one more
- * zero here: a block is a zero and what follows it.
+ * On the line each byte is veiled, and is a zero there if it equals its veil. A code of COBS takes
+ * the place of the zero before its block, and the first code a byte of its own. So a frame with
+ * room for that byte is encoded where it lies, and the byte counts as one more zero here: a block
+ * is a zero and what follows it.
  *
  * The zero of a UART break is a delimiter here, so a break resynchronises the receiver by itself.
  */
@@ -13,7 +14,7 @@
 #include "mp_crc.h"
 
 /* What the CRC has to be before the zero of the first code, to be MP_CRC16_START after it. */
-#define CRC_BEFORE_CODE 0x3078u
+#define CRC_BEFORE_CODE (0x3078u ^ MP_FRAME_VEIL(0))
 
 static void put_crc(uint8_t *at, uint8_t *tail)
 {
@@ -27,8 +28,9 @@ static void put_crc(uint8_t *at, uint8_t *tail)
 static void put_codes(uint8_t *code, const uint8_t *end)
 {
     uint8_t *at = code;
+    uint8_t place = 0;
     while (++at != end)
-        if (*at == 0) {
+        if (*at == MP_FRAME_VEIL(++place)) {
             *code = (uint8_t)(at - code);
             code = at;
         }
@@ -40,8 +42,9 @@ void mp_framer_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool 
     uint8_t *tail = frame + MP_FRAME_BODY + len;
     put_crc(frame + MP_FRAME_ID, tail);
     put_codes(frame, tail + MP_FRAME_TAIL);
-    framer->at = frame;
-    framer->left = (uint8_t)(len + MP_FRAME_AROUND + 1);
+    framer->frame = frame;
+    framer->place = 0;
+    framer->end = (uint8_t)(len + MP_FRAME_AROUND + 1);
     framer->to_code = 0;
     framer->open = !shared;
 }
@@ -52,15 +55,17 @@ uint8_t mp_framer_byte(struct mp_framer *framer)
         framer->open = false;
         return 0;
     }
-    if (--framer->left == 0)
+    uint8_t place = framer->place++;
+    if (framer->place == framer->end)
         return 0;
-    uint8_t byte = *framer->at;
+    uint8_t byte = framer->frame[place], veil = MP_FRAME_VEIL(place);
     if (framer->to_code == 0) {
         framer->to_code = byte;
-        *framer->at = 0;
+        framer->frame[place] = veil;
+    } else {
+        byte ^= veil;
     }
     framer->to_code--;
-    framer->at++;
     return byte;
 }
 
@@ -107,6 +112,7 @@ enum mp_deframed mp_deframer_byte(struct mp_deframer *deframer, uint8_t byte)
         byte = 0;
     }
     deframer->to_code--;
+    byte ^= MP_FRAME_VEIL(deframer->len);
     deframer->crc = mp_crc16_update(deframer->crc, byte);
     if (deframer->len < deframer->cap)
         deframer->mem[deframer->len++] = byte;

@@ -24,18 +24,23 @@ enum mp_frame_field { MP_FRAME_CODE, MP_FRAME_ID, MP_FRAME_TAG, MP_FRAME_NUMBER,
 #define MP_FRAME_OVERHEAD 8 /* bytes on the line beside the body; 7 if a delimiter is shared */
 #define MP_FRAME_RELIABLE 0x80u
 
+/* On the line each byte but the codes is XORed with the veil of its place in the frame's memory: so
+ * no payload that anyone would send makes many codes. Why, and what it costs: PROTOCOL.md. */
+#define MP_FRAME_VEIL(place) ((uint8_t)((place) ^ 0x5au))
+
 struct mp_framer {
-    uint8_t *at;     /* next byte of the frame to leave */
-    uint8_t left;    /* bytes still to leave with the closing delimiter; 0: idle */
+    uint8_t *frame;
+    uint8_t place;   /* of the next byte to leave */
+    uint8_t end;     /* of the closing delimiter, and one more; the place when idle */
     uint8_t to_code; /* bytes before the next code */
     bool open;       /* the opening delimiter has to leave first */
 };
 
 /* Begins a frame; `framer` may be all zero or idle. `frame` has its head and a body of `len` bytes,
- * at most MP_BODY_MAX; the rest is filled in here. Zeros in it are codes until they have left and
- * are zeros again then, so it is whole again when the framer is idle. `shared`: the last byte on
- * the line was a delimiter and nothing came since, so it opens this frame too. Takes time for each
- * byte of the frame: not for an interrupt. */
+ * at most MP_BODY_MAX; the rest is filled in here. Bytes that equal their veil are codes until they
+ * have left, and themselves again then, so it is whole again when the framer is idle. `shared`: the
+ * last byte on the line was a delimiter and nothing came since, so it opens this frame too. Takes
+ * time for each byte of the frame: not for an interrupt. */
 void mp_framer_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool shared);
 
 /* The next byte for the line; the framer is not idle. */
@@ -46,13 +51,13 @@ size_t mp_framer_read(struct mp_framer *framer, uint8_t *out, size_t cap);
 
 static inline bool mp_framer_idle(const struct mp_framer *framer)
 {
-    return framer->left == 0;
+    return framer->place == framer->end;
 }
 
 /* The frame was moved down by `bytes` in memory while it leaves. */
 static inline void mp_framer_moved(struct mp_framer *framer, size_t bytes)
 {
-    framer->at -= bytes;
+    framer->frame -= bytes;
 }
 
 enum mp_deframed {

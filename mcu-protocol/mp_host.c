@@ -13,8 +13,6 @@
 
 /* Time questions: a few at once for a first estimate, then as often as the line bears until the
  * estimate is good, then when the keep-alive wants them. */
-#define REQUESTS_KEPT   0x4000      /* results of older requests are late beyond belief */
-#define REQUEST_SPREAD  0x9e3779b1u /* seeds close together begin far apart */
 #define QUICK_ASKS      5
 #define QUICK_ASK_US    20000u
 #define LEARNING_ASKS   200
@@ -308,18 +306,12 @@ static void on_reading_now(struct mp_host *host, const struct mp_message *messag
 }
 
 /* A device answers what an earlier session asked too, when its answer had waited for the next. */
-static bool asked_in_session(const struct mp_host *host, uint16_t request)
-{
-    return (uint16_t)(request - host->first_request) <
-           (uint16_t)(host->next_request - host->first_request);
-}
-
 static void on_result(struct mp_host *host, const struct mp_message *message)
 {
     struct mp_result m;
     if (mp_decode_result(message->body, message->len, &m) != 0 || m.status >= MP_STATUS_COUNT)
         nonsense(host, "a result that cannot be decoded");
-    else if (host->io.result != NULL && asked_in_session(host, m.request))
+    else if (host->io.result != NULL && m.session == host->link.peer.nonce)
         host->io.result(host->io.user, m.request, (enum mp_status)m.status);
 }
 
@@ -411,7 +403,6 @@ static void on_up(void *user, const struct mp_peer *peer, bool fresh)
     host->fresh = fresh;
     host->have = 0;
     host->asks = 0;
-    host->first_request = host->next_request;
     if (fresh) {
         mp_clock_reset(&host->clock);
         host->clock_poor = true;
@@ -450,7 +441,6 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
     host->io = *io;
     host->now_us = now_us;
     host->random = config->seed | 1;
-    host->next_request = (uint16_t)((config->seed * REQUEST_SPREAD) >> 16);
     host->clock_poor = true;
     mp_clock_reset(&host->clock);
     if (config->keepalive_ms == 0 || config->credit == 0)
@@ -546,8 +536,6 @@ static int send_request(struct mp_host *host, uint8_t id, const uint8_t *body, i
     if (request != NULL)
         *request = host->next_request;
     host->next_request++;
-    if ((uint16_t)(host->next_request - host->first_request) > REQUESTS_KEPT)
-        host->first_request++;
     return MP_OK;
 }
 

@@ -107,8 +107,7 @@ struct mp_host {
     uint64_t newest_ticks; /* latest time known of the device's clock, unwrapped */
     uint32_t schema;       /* of the description held; 0: none */
     uint16_t next_request;
-    uint16_t first_request; /* of this session, or the oldest whose result may still come */
-    uint16_t total, have;   /* bytes of the description */
+    uint16_t total, have; /* bytes of the description */
     uint8_t time_ref;
     uint8_t asks; /* time questions of this session, counted until the clock is learnt */
     bool fresh, ticks_known, clock_poor;

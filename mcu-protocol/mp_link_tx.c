@@ -421,7 +421,7 @@ static bool take_report(struct mp_link *link, uint8_t ahead, uint8_t safe, const
     bool news = false, lost = false;
     uint8_t *r = tx->queue.mem;
     while (r != tx->queue.end) {
-        /* In a frame that is leaving, a number of 0 is a code. */
+        /* In a frame that is leaving, a number that is its veil is a code. */
         uint8_t low = r == tx->sending ? tx->sending_number : number_of(r);
         uint8_t number = (uint8_t)(low - tx->safe);
         bool numbered = (r[TX_FLAGS] & NUMBERED) != 0;

@@ -161,7 +161,8 @@
 
 #define MP_RESULT(F)                                    \
     F(U16, request, "of the host's message it answers") \
-    F(U8, status, "MP_STATUSES")
+    F(U8, status, "MP_STATUSES")                        \
+    F(U32, session, "nonce of the session in which it was asked")
 
 #define MP_CONTROL_STATE(F)   \
     F(U8, control, "which")   \

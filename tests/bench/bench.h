@@ -37,6 +37,17 @@ static inline double bench_ns(void (*work)(void *state), void *state, unsigned c
     return best;
 }
 
+/* The same of two in turns, so that what disturbs one disturbs the other; each has a state. */
+static inline void bench_both(void (*const work[2])(void *), void *const state[2], unsigned calls,
+                              unsigned rounds, double best[2])
+{
+    best[0] = best[1] = 1e300;
+    for (unsigned r = 0; r < 2 * rounds; r++) {
+        double took = bench_ns(work[r % 2], state[r % 2], calls, 1);
+        best[r % 2] = took < best[r % 2] ? took : best[r % 2];
+    }
+}
+
 /* `ratio`: how many times as fast as the baseline of the same run; `goal`: at least so many. */
 static inline void bench_faster(const char *name, double ns, double ratio, double goal)
 {

@@ -262,7 +262,7 @@ class Host(End):
         self.last_tag, self.known, self.description, self.sessions = 0, None, b"", []
         self.about = self.hello_ack = self.offset_us = self.bound_us = None
         self.readings, self.results, self.states, self.logs, self.printed = [], {}, [], [], b""
-        self.request = self.first_request = self.random.getrandbits(16)
+        self.request = 0
         self.asked_at, self.ref, self.described_at = {}, 0, 0.0
         self.next_time = 0.0
         self.ask_session(time.monotonic())
@@ -324,7 +324,6 @@ class Host(End):
         self.known, self.tag, self.hello_ack = run, tag, values
         self.sender, self.effort_seen, self.asked_at, self.ref = Sender(), None, {}, 0
         self.sender.credit, self.described_at, self.next_time = values["credit"], now, now
-        self.first_request = self.request
         self.sessions.append(values)
         self.try_description()
 
@@ -349,7 +348,7 @@ class Host(End):
             self.on_time(values)
         elif name == "readings":
             self.readings += wire.decode_entries(self.types, values["base"], values["entries"])
-        elif name == "result" and 0 < (values["request"] - self.first_request & 0xFFFF) <= self.asked():
+        elif name == "result" and values["session"] == self.nonce:
             self.results.setdefault(values["request"], []).append(wire.STATUSES[values["status"]])
         elif name == "control_state":
             self.states.append((values["control"], wire.CAUSES[values["cause"]], values["value"]))
@@ -366,9 +365,6 @@ class Host(End):
         if span >= 0 and (self.bound_us is None or span / 2 < self.bound_us):
             self.bound_us, self.offset_us = span / 2, asked * 1e6 + span / 2 - values["device_us"]
         self.open_credit()
-
-    def asked(self):
-        return self.request - self.first_request & 0xFFFF
 
     def deadline(self, ttl_s):
         device_us = time.monotonic() * 1e6 + ttl_s * 1e6 - self.offset_us - self.bound_us
@@ -481,11 +477,11 @@ class Device(End):
             chunk = self.description[values["offset"]:values["offset"] + 100]
             self.say("description_chunk", offset=values["offset"], total=len(self.description), bytes=chunk)
         elif name == "command":
-            self.give("result", request=values["request"], status=self.command(values))
+            self.give("result", request=values["request"], status=self.command(values), session=self.nonce)
         elif name == "console":
             self.give("console", bytes=values["bytes"].upper())
         elif name in ("reset", "identify", "set_id"):
-            self.give("result", request=values["request"], status=5)
+            self.give("result", request=values["request"], status=5, session=self.nonce)
 
     def command(self, values):
         crc = wire.command_crc(self.nonce, *(values[f] for f in ("request", "control", "value", "deadline")))

@@ -10,7 +10,7 @@ import zlib
 
 TEXT = (pathlib.Path(__file__).resolve().parents[2] / "mcu-protocol" / "PROTOCOL.md").read_text()
 VERSION = int(re.search(r"The version described here is \*\*(\d+)\*\*", TEXT)[1])
-RELIABLE, MAX_BODY = 0x80, 240
+RELIABLE, MAX_BODY, VEIL = 0x80, 240, 0x5A
 
 
 class Bad(Exception):
@@ -28,10 +28,15 @@ def crc16(data):
     return crc ^ 0xFFFF
 
 
+def veil(content):
+    """And off again."""
+    return bytes(byte ^ place ^ VEIL for place, byte in enumerate(content, 1))
+
+
 def encode_frame(ident, tag, number, body=b""):
     """With both of its delimiters; `ident` includes the reliable bit."""
     content = bytes([ident, tag, number & 0xFF]) + body
-    content += struct.pack("<H", crc16(content))
+    content = veil(content + struct.pack("<H", crc16(content)))
     return b"\0" + b"".join(bytes([len(piece) + 1]) + piece for piece in content.split(b"\0")) + b"\0"
 
 
@@ -44,7 +49,7 @@ def decode_content(stuffed):
             raise Bad("not COBS")
         pieces.append(stuffed[at + 1:at + code])
         at += code
-    content = b"\0".join(pieces)
+    content = veil(b"\0".join(pieces))
     if not 5 <= len(content) <= MAX_BODY + 5:
         raise Bad("length")
     if crc16(content[:-2]) != int.from_bytes(content[-2:], "little"):

@@ -76,8 +76,8 @@ static size_t fill_command(struct noise *n, uint8_t *body, uint16_t request)
     return (size_t)mp_encode_command(body, MP_BODY_MAX, &m);
 }
 
-/* The content ends in a zero when the CRC's high byte is one. That byte depends on the last byte of
- * the body one to one. */
+/* The content ends in a zero on the line when the CRC's high byte is its veil. That byte depends on
+ * the last byte of the body one to one. */
 static uint8_t last_for_trailing_zero(const uint8_t *frame, const uint8_t *body, size_t len)
 {
     uint16_t crc = MP_CRC16_START;
@@ -86,22 +86,43 @@ static uint8_t last_for_trailing_zero(const uint8_t *frame, const uint8_t *body,
         crc = mp_crc16_update(crc, frame[i]);
     for (size_t i = 0; i + 1 < len; i++)
         crc = mp_crc16_update(crc, body[i]);
-    while (mp_crc16_update(crc, (uint8_t)x) >> 8 != 0xff)
+    unsigned high = 0xff ^ MP_FRAME_VEIL(MP_FRAME_BODY + len + 1);
+    while (mp_crc16_update(crc, (uint8_t)x) >> 8 != high)
         x++;
     return (uint8_t)x;
+}
+
+static uint8_t content_byte(struct noise *n, size_t at, uint8_t first)
+{
+    switch (n->c->payload) {
+    case NOISE_ZEROS:
+        return at + 8 >= BODY || below(n, 2) == 0 ? 0 : (uint8_t)draw(n);
+    case NOISE_SAME:
+        return first;
+    case NOISE_COUNTING:
+        return (uint8_t)(first + at);
+    case NOISE_INTEGERS:
+        return at % 2 == 0 ? (uint8_t)draw(n) : (uint8_t)(0 - below(n, 2));
+    case NOISE_TEXT:
+        return below(n, 6) == 0 ? ' ' : (uint8_t)('a' + below(n, 26));
+    case NOISE_VEILS:
+        return below(n, 2) == 0 ? MP_FRAME_VEIL(MP_FRAME_BODY + at) : (uint8_t)draw(n);
+    case NOISE_RANDOM:
+    case NOISE_TRAILING:
+    case NOISE_COMMAND:
+        break;
+    }
+    return (uint8_t)draw(n);
 }
 
 static size_t fill(struct noise *n, uint8_t *frame)
 {
     uint8_t *body = frame + MP_FRAME_BODY;
+    uint8_t first = (uint8_t)draw(n);
     if (n->c->payload == NOISE_COMMAND)
         return fill_command(n, body, (uint16_t)draw(n));
-    for (size_t b = 0; b < BODY; b++)
-        body[b] = (uint8_t)draw(n);
-    if (n->c->payload == NOISE_ZEROS)
-        for (size_t b = 0; b < BODY; b++)
-            if (b + 8 >= BODY || below(n, 2) == 0)
-                body[b] = 0;
+    for (size_t at = 0; at < BODY; at++)
+        body[at] = content_byte(n, at, first);
     if (n->c->payload == NOISE_TRAILING)
         body[BODY - 1] = last_for_trailing_zero(frame, body, BODY);
     return BODY;
@@ -377,7 +398,7 @@ static bool locks_in(const uint8_t *stream, size_t period, size_t start)
     return true;
 }
 
-uint64_t noise_lock_in(uint8_t filling, uint64_t seed, uint64_t starts)
+uint64_t noise_lock_in(uint8_t filling, bool on_line, uint64_t seed, uint64_t starts)
 {
     struct noise n = {.random = seed};
     struct mp_framer framer = {0};
@@ -385,7 +406,8 @@ uint64_t noise_lock_in(uint8_t filling, uint64_t seed, uint64_t starts)
                                                   filling};
     uint8_t wire[WIRE_MAX];
     uint64_t locked = 0;
-    memset(frame + MP_FRAME_BODY, filling, LOCK_BODY);
+    for (size_t at = MP_FRAME_BODY; at < MP_FRAME_BODY + LOCK_BODY; at++)
+        frame[at] = (uint8_t)(filling ^ (on_line ? MP_FRAME_VEIL(at) : 0));
     mp_framer_begin(&framer, frame, LOCK_BODY, true);
     size_t period = mp_framer_read(&framer, wire, sizeof wire);
     for (uint64_t i = 0; i < starts; i++)

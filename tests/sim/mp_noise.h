@@ -11,7 +11,12 @@
 enum noise_payload {
     NOISE_RANDOM,
     NOISE_ZEROS,    /* half of the bytes zero, the last eight of them always */
-    NOISE_TRAILING, /* random, chosen so that the frame ends in a zero before COBS */
+    NOISE_SAME,     /* one byte, another in each frame */
+    NOISE_COUNTING, /* from any byte up by one */
+    NOISE_INTEGERS, /* small 16-bit integers of either sign, as from a sensor at rest */
+    NOISE_TEXT,     /* lower-case letters and spaces */
+    NOISE_VEILS,    /* half of the bytes zeros on the line: the worst, which nobody sends */
+    NOISE_TRAILING, /* random, chosen so that the frame ends in a zero on the line, before COBS */
     NOISE_COMMAND,  /* whole COMMAND messages with their CRC-32 */
 };
 
@@ -60,7 +65,8 @@ struct noise_tally {
 void noise_run(const struct noise_case *c, uint64_t seed, uint64_t hits, struct noise_tally *tally);
 
 /* Starts `starts` receivers, each at a random byte of a stream of equal frames whose 200 bytes all
- * are `filling`. Returns how many had delivered nothing after two whole frames. */
-uint64_t noise_lock_in(uint8_t filling, uint64_t seed, uint64_t starts);
+ * are `filling`, in the body or `on_line`. Returns how many had delivered nothing after two whole
+ * frames. */
+uint64_t noise_lock_in(uint8_t filling, bool on_line, uint64_t seed, uint64_t starts);
 
 #endif

@@ -19,7 +19,7 @@
 
 #define SEED           20260105
 #define SHARES         64
-#define SHORT_HITS     50000u
+#define SHORT_HITS     25000u
 #define LONG_HITS      150000000u
 #define GOAL           0.1           /* undetected per million */
 #define CHANCE         (1e6 / 65536) /* what any 16-bit check lets pass of what is not a burst */
@@ -33,12 +33,18 @@ static const struct noise_case cases[] = {
     {"commands", NOISE_DEVICE, NOISE_MIXED, NOISE_COMMAND, NOISE_BIT_ERRORS, 1e-3, GOAL},
     {"host-bit-errors", NOISE_HOST, NOISE_MIXED, NOISE_RANDOM, NOISE_BIT_ERRORS, 1e-3, GOAL},
     {"host-trailing", NOISE_HOST, NOISE_MIXED, NOISE_TRAILING, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"zeros", NOISE_DEVICE, NOISE_MIXED, NOISE_ZEROS, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"host-zeros", NOISE_HOST, NOISE_MIXED, NOISE_ZEROS, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"same", NOISE_DEVICE, NOISE_MIXED, NOISE_SAME, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"counting", NOISE_DEVICE, NOISE_MIXED, NOISE_COUNTING, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"integers", NOISE_DEVICE, NOISE_MIXED, NOISE_INTEGERS, NOISE_BIT_ERRORS, 1e-3, GOAL},
+    {"text", NOISE_DEVICE, NOISE_MIXED, NOISE_TEXT, NOISE_BIT_ERRORS, 1e-3, GOAL},
     {"host-one-flip", NOISE_HOST, NOISE_SHARED, NOISE_RANDOM, NOISE_ONE_FLIP, 0, CHANCE},
     {"host-one-drop", NOISE_HOST, NOISE_SHARED, NOISE_RANDOM, NOISE_ONE_DROP, 0, CHANCE},
     {"commands-slips", NOISE_DEVICE, NOISE_MIXED, NOISE_COMMAND, NOISE_BYTES_TOO, 1e-3, CHANCE},
     {"slips", NOISE_DEVICE, NOISE_MIXED, NOISE_RANDOM, NOISE_BYTES_TOO, 1e-3, CHANCE},
-    {"zeros", NOISE_DEVICE, NOISE_MIXED, NOISE_ZEROS, NOISE_BIT_ERRORS, 1e-3, CHANCE},
     {"zeros-slips", NOISE_DEVICE, NOISE_MIXED, NOISE_ZEROS, NOISE_BYTES_TOO, 1e-3, CHANCE},
+    {"veils", NOISE_DEVICE, NOISE_MIXED, NOISE_VEILS, NOISE_BIT_ERRORS, 1e-3, CHANCE},
     {"one-flip", NOISE_DEVICE, NOISE_APART, NOISE_ZEROS, NOISE_ONE_FLIP, 0, CHANCE},
     {"one-flip-shared", NOISE_DEVICE, NOISE_SHARED, NOISE_ZEROS, NOISE_ONE_FLIP, 0, CHANCE},
     {"one-drop", NOISE_DEVICE, NOISE_APART, NOISE_ZEROS, NOISE_ONE_DROP, 0, CHANCE},
@@ -178,8 +184,9 @@ static bool run_lock_in(uint64_t seed)
     static const uint8_t fillings[] = {0x00, 0x01, 0x02, 0x7e, 0xaa, 0xff};
     uint64_t locked = 0, starts = 0;
     for (size_t i = 0; i < sizeof fillings; i++) {
-        locked += noise_lock_in(fillings[i], seed + i, LOCK_IN_STARTS);
-        starts += LOCK_IN_STARTS;
+        locked += noise_lock_in(fillings[i], false, seed + i, LOCK_IN_STARTS);
+        locked += noise_lock_in(fillings[i], true, seed + i, LOCK_IN_STARTS);
+        starts += 2 * LOCK_IN_STARTS;
     }
     printf("lock-in           %llu of %llu\n", (unsigned long long)locked,
            (unsigned long long)starts);

@@ -274,6 +274,27 @@ static void a_queue_of_readings_that_are_not_safe_stops_no_command(void **state)
     assert_int_equal(world->applied[0].i, 7);
 }
 
+/* A host that starts anew counts its requests from the beginning again. */
+static void a_result_of_an_earlier_session_is_no_answer_in_this_one(void **state)
+{
+    uint16_t before, now;
+    (void)state;
+    get_ready();
+    world->sim.line[WORLD_DEVICE].cut = true;
+    send(7, 500, &before);
+    sim_run(&world->sim, 10000);
+    assert_int_equal(world->applied[0].i, 7);
+    world_restart_host(world);
+    world->sim.line[WORLD_DEVICE].cut = false;
+    get_ready();
+    send(9, 500, &now);
+    assert_int_equal(now, before);
+    sim_run(&world->sim, 100000);
+    assert_int_equal(world->applied[0].i, 9);
+    assert_int_equal(world->results, 1);
+    assert_int_equal(world->host.nonsense, 0);
+}
+
 static void best_effort_readings_lost_on_the_line_are_counted(void **state)
 {
     (void)state;
@@ -337,8 +358,6 @@ static enum mp_status raw_command(struct mp_command m, uint32_t nonce_off)
 {
     uint8_t body[32];
     unsigned results = world->results;
-    world->host.first_request = m.request; /* as if it had asked */
-    world->host.next_request = (uint16_t)(m.request + 1);
     mp_encode_command(body, sizeof body, &m);
     m.crc = mp_seal(world->host.link.peer.nonce + nonce_off, MP_MSG_COMMAND, body, 11);
     int len = mp_encode_command(body, sizeof body, &m);
@@ -628,6 +647,7 @@ int main(void)
         TEST(a_host_that_restarts_gets_what_was_not_safe_with_the_same_numbers),
         TEST(a_device_keeps_the_oldest_readings_when_full_and_counts_the_rest),
         TEST(a_queue_of_readings_that_are_not_safe_stops_no_command),
+        TEST(a_result_of_an_earlier_session_is_no_answer_in_this_one),
         TEST(best_effort_readings_lost_on_the_line_are_counted),
         TEST(a_reading_that_is_no_number_is_refused),
         TEST(a_command_past_its_deadline_is_never_applied),
