@@ -2,7 +2,7 @@
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 
 add_library(bridge_log STATIC log.c)
-target_include_directories(bridge_log PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(bridge_log PUBLIC bridge_utf8)
 
 add_library(bridge_config STATIC config.c config_check.c config_secret.c config_table.c config_value.c
                                  config_yaml.c)

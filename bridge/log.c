@@ -5,6 +5,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "log.h"
 
+#include "utf8.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -99,34 +101,6 @@ void log_line(enum log_level level, const char *who, const char *format, ...)
     write_all(line, n);
 }
 
-/* The shortest and longest code point that a sequence of each length may say (RFC 3629). */
-static bool code_point_fits(uint32_t code, size_t length)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    return code >= least[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
-}
-
-size_t log_utf8(const unsigned char *bytes, size_t n)
-{
-    if (n == 0)
-        return 0;
-    if (bytes[0] < 0x80)
-        return 1;
-    size_t length = (bytes[0] & 0xE0) == 0xC0   ? 2
-                    : (bytes[0] & 0xF0) == 0xE0 ? 3
-                    : (bytes[0] & 0xF8) == 0xF0 ? 4
-                                                : 0;
-    if (length == 0 || length > n)
-        return 0;
-    uint32_t code = bytes[0] & (0xFFu >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if ((bytes[i] & 0xC0) != 0x80)
-            return 0;
-        code = code << 6 | (bytes[i] & 0x3Fu);
-    }
-    return code_point_fits(code, length) ? length : 0;
-}
-
 /* U+0080 to U+009F move cursors on some terminals as the C0 controls do. */
 static bool is_control(const unsigned char *bytes, size_t length)
 {
@@ -169,7 +143,7 @@ static const char *quote(char *out, size_t cap, const void *bytes, size_t n, boo
     struct piecewise p = {.out = out, .room = cap, .tail = ""};
     const unsigned char *at = bytes;
     for (size_t i = 0; i < n;) {
-        size_t length = log_utf8(at + i, n - i);
+        size_t length = utf8_sequence(at + i, n - i);
         if (length == 1 && at[i] == '\\' && double_backslash) {
             add_piece(&p, "\\\\", 2);
         } else if (length && !is_control(at + i, length)) {
@@ -197,7 +171,7 @@ const char *log_json_string(char *out, size_t cap, const void *bytes, size_t n)
     const unsigned char *at = bytes;
     add_piece(&p, "\"", 1);
     for (size_t i = 0; i < n;) {
-        size_t length = log_utf8(at + i, n - i);
+        size_t length = utf8_sequence(at + i, n - i);
         char escape[8];
         if (length == 0) {
             add_piece(&p, "\xEF\xBF\xBD", 3);

@@ -41,7 +41,4 @@ const char *log_quote(char *out, size_t cap, const void *bytes, size_t n);
  * with "..." to fit `out` of `cap` bytes (at least 16), NUL-terminated. Returns `out`. */
 const char *log_json_string(char *out, size_t cap, const void *bytes, size_t n);
 
-/* Length of the valid UTF-8 sequence at `bytes` (1 to 4), 0 when there is none within `n` bytes. */
-size_t log_utf8(const unsigned char *bytes, size_t n);
-
 #endif

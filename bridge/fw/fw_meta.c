@@ -4,6 +4,8 @@
  */
 #include "fw_meta.h"
 
+#include "utf8.h"
+
 #include <confuse.h>
 #include <sodium.h>
 #include <stdbool.h>
@@ -35,30 +37,14 @@ void fw_uuid(const char *conf, size_t length, char uuid[static FW_UUID_TEXT])
 
 /* -- Text. */
 
-/* Bytes of the UTF-8 character at `s`, 0 for what is none, and for a control character. */
-static size_t character(const uint8_t *s)
+static bool is_text(const char *text, size_t length)
 {
-    if (s[0] < 0x80)
-        return s[0] >= 0x20 && s[0] != 0x7f;
-    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool beyond = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f);
-    return overlong || beyond ? 0 : n;
-}
-
-static bool is_text(const char *text)
-{
-    const uint8_t *s = (const uint8_t *)text;
-    while (*s != 0) {
-        size_t n = character(s);
-        if (n == 0)
+    for (size_t i = 0; i < length;) {
+        unsigned char c = (unsigned char)text[i];
+        size_t n = utf8_sequence((const unsigned char *)text + i, length - i);
+        if (n == 0 || c < 0x20 || c == 0x7f)
             return false;
-        s += n;
+        i += n;
     }
     return true;
 }
@@ -69,7 +55,7 @@ static int copy_text(const char *what, const char *text, char *out, size_t cap, 
     if (text == NULL)
         return 0;
     size_t length = strlen(text);
-    if (length >= cap || !is_text(text)) {
+    if (length >= cap || !is_text(text, length)) {
         snprintf(why, FW_WHY_MAX, "meta.conf: %s is %s", what,
                  length >= cap ? "too long" : "not UTF-8 text of one line");
         return -1;

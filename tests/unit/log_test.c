@@ -3,6 +3,7 @@
  */
 #define _DEFAULT_SOURCE
 #include "log.h"
+#include "utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,7 +198,7 @@ static void fits_every_room(void **state)
         size_t n = strlen(out);
         assert_true(n < cap && out[0] == '"' && out[n - 1] == '"');
         for (size_t i = 0; i < n;) {
-            size_t length = log_utf8((const unsigned char *)out + i, n - i);
+            size_t length = utf8_sequence((const unsigned char *)out + i, n - i);
             assert_true(length > 0);
             i += length;
         }

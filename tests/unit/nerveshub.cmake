@@ -1,2 +1,3 @@
 # What NervesHub asks of a device.
 mcu_unit_test(nh_auth_test LIBS bridge_nerveshub)
+mcu_unit_test(nh_message_test LIBS bridge_nerveshub)
