@@ -32,13 +32,29 @@ bool phx_channel_is_joined(const struct phx_channel *channel)
     return phx_machine_is_joined(channel);
 }
 
-int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
-             uint32_t timeout_ms, void *token)
+int phx_channel_set_payload(struct phx_channel *channel, const char *join_payload)
+{
+    return phx_machine_set_payload(channel, join_payload);
+}
+
+static int push(struct phx_channel *channel, const struct phx_push_order *order)
 {
     struct phx_socket *socket = socket_of(channel);
     uint64_t now = phx_socket_enter(socket);
-    int error = phx_machine_push(channel, event, payload, timeout_ms, token, now);
+    int error = phx_machine_push(channel, order, now);
 
     phx_socket_leave(socket);
     return error;
+}
+
+int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
+             uint32_t timeout_ms, void *token)
+{
+    return push(channel, &(struct phx_push_order){event, payload, false, timeout_ms, token});
+}
+
+int phx_push_binary(struct phx_channel *channel, const char *event, struct phx_text bytes,
+                    uint32_t timeout_ms, void *token)
+{
+    return push(channel, &(struct phx_push_order){event, bytes, true, timeout_ms, token});
 }

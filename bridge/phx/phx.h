@@ -4,13 +4,16 @@
  * A context sits on the caller's libuv loop. A socket is one connection to one Phoenix socket
  * endpoint, kept up until told otherwise; a channel is one topic on it, rejoined by itself. All
  * calls and all callbacks happen on the loop's thread. JSON goes in and comes out as text: a
- * payload given must be one valid JSON value, a payload received is one. Any function may be called
+ * payload given must be one valid JSON value, a payload received is one. Binary payloads, of V2
+ * only, go in and come out as they are. Any function may be called
  * from inside any callback, those that free included.
  *
  * Waits between attempts double from a least to a most, with jitter: with d the doubled value, from
- * 2/3 d to 4/3 d, never below the least nor above the most. A server's Retry-After in seconds, up
- * to an hour, makes the wait at least so long and at most a quarter longer. Attempts go on for
- * ever, after every end that was not asked for, close code 1000 included.
+ * 2/3 d to 4/3 d, never below the least nor above the most. Only a connection that lived for
+ * stable_ms starts over at the least; those that die young go on doubling. A server's Retry-After,
+ * seconds or a date, up to an hour, makes the wait at least so long and at most a quarter longer.
+ * Attempts go on for ever, after every end that was not asked for, close code 1000 included, unless
+ * the caller decides otherwise.
  *
  * TLS is always verified. Redirects are not followed, extensions not offered, and proxies of the
  * environment not used.
@@ -48,6 +51,8 @@ enum phx_error {
     PHX_ERR_BAD_JSON = -5,       /* the payload is not one valid JSON value */
     PHX_ERR_BAD_OPTION = -6,     /* an option is missing or malformed; see phx_socket_error */
     PHX_ERR_MEMORY = -7,
+    PHX_ERR_BINARY =
+        -8, /* no binary message can carry it: V1, or a topic or event over 255 bytes */
 };
 const char *phx_error_text(enum phx_error error);
 
@@ -127,6 +132,7 @@ struct phx_message {
     struct phx_text topic; /* unescaped */
     struct phx_text event; /* unescaped */
     struct phx_text payload;
+    bool binary; /* the payload is bytes, not JSON */
 };
 
 struct phx_socket_events {
@@ -136,6 +142,10 @@ struct phx_socket_events {
     bool (*credentials)(void *user, struct phx_credentials *credentials);
     void (*connected)(void *user);
     void (*disconnected)(void *user, const struct phx_disconnect *why);
+    /* Decides, before disconnected(), about an end that was not asked for; `why` is what that will
+     * be told if all stays as it is. Return true: the next attempt follows in *wait_ms, which may
+     * be changed. False: none does until phx_socket_connect. NULL: true. */
+    bool (*retry)(void *user, const struct phx_disconnect *why, uint32_t *wait_ms);
     void (*message)(void *user, const struct phx_message *message);
     void (*heartbeat)(void *user); /* a heartbeat's reply came: what follows is fresh */
 };
@@ -148,6 +158,14 @@ struct phx_socket *phx_socket_new(struct phx_context *context,
 /* Starts connecting, from the loop, and keeps at it. Returns PHX_OK or PHX_ERR_BAD_OPTION. Harmless
  * when started. */
 int phx_socket_connect(struct phx_socket *socket);
+/* Ends a wait between two attempts: the next one starts now. Nothing otherwise. */
+void phx_socket_hurry(struct phx_socket *socket);
+/* For the attempts that start from now on; what is connected stays so. Return PHX_OK,
+ * PHX_ERR_MEMORY or PHX_ERR_BAD_OPTION, and then all is as it was. Parameters and headers are asked
+ * for at every attempt anyway: see phx_socket_events. */
+int phx_socket_set_url(struct phx_socket *socket, const char *url);
+int phx_socket_set_tls(struct phx_socket *socket, const char *ca_file, const char *cert_file,
+                       const char *key_file);
 /* Closes with code 1000 after what is queued has left (at most linger_ms), and stays down until
  * phx_socket_connect; disconnected() with PHX_CAUSE_ASKED follows, later, unless it was down. */
 void phx_socket_disconnect(struct phx_socket *socket, uint32_t linger_ms);
@@ -165,15 +183,17 @@ const char *phx_socket_error(const struct phx_socket *socket); /* text of the la
 
 enum phx_push_end {
     PHX_PUSH_REPLY,   /* a reply came: `status` is "ok", "error" or the application's own */
-    PHX_PUSH_TIMEOUT, /* none in time; a later one is ignored */
+    PHX_PUSH_TIMEOUT, /* none in time; a later one is ignored, and what was held is never sent */
     PHX_PUSH_LOST,    /* the channel or connection ended first: it may or may not have arrived */
 };
 
 struct phx_push_result {
     enum phx_push_end end;
-    bool ok; /* a reply with status "ok" */
+    bool ok;      /* a reply with status "ok" */
+    bool binary;  /* the response is bytes, not JSON */
+    uint64_t ref; /* of the push, as it went over the wire; 0: it was never sent */
     struct phx_text status;
-    struct phx_text response; /* JSON */
+    struct phx_text response;
 };
 
 struct phx_channel_events {
@@ -187,6 +207,7 @@ struct phx_channel_events {
      * LOST first. */
     void (*ended)(void *user, bool crashed, uint32_t retry_ms);
     void (*message)(void *user, struct phx_text event, struct phx_text payload);
+    void (*binary)(void *user, struct phx_text event, struct phx_text bytes);
     /* Ends each phx_push that was given a token, exactly once. */
     void (*push_end)(void *user, void *token, const struct phx_push_result *result);
 };
@@ -197,25 +218,37 @@ struct phx_channel_options {
     uint32_t timeout_ms;      /* of joins, and of pushes that name none; 0: 10000 */
     uint32_t rejoin_min_ms;   /* 0: 1000; doubling with jitter to... */
     uint32_t rejoin_max_ms;   /* 0: 10000 */
+    /* Pushes kept while the channel is not joined, over any number of connections, and sent in
+     * their order once it is. When full the new one is refused with PHX_ERR_FULL; their bytes count
+     * for max_queue of the socket. 0: none is kept. */
+    unsigned max_held;
 };
 
 /* Joins now or as soon as the socket is connected, and again after every reconnect, until
- * phx_leave. *channel belongs to the socket. Returns PHX_OK, PHX_ERR_ALREADY_JOINED,
- * PHX_ERR_BAD_JSON, PHX_ERR_BAD_OPTION (topic empty, not UTF-8, or "phoenix") or PHX_ERR_MEMORY. */
+ * phx_leave. A join that is not answered in time is repeated only after the server showed, by the
+ * reply to a later heartbeat, that it is not still at it. *channel belongs to the socket. Returns
+ * PHX_OK, PHX_ERR_ALREADY_JOINED, PHX_ERR_BAD_JSON, PHX_ERR_BAD_OPTION (topic empty, not UTF-8, or
+ * "phoenix") or PHX_ERR_MEMORY. */
 int phx_join(struct phx_socket *socket, const struct phx_channel_options *options,
              const struct phx_channel_events *events, struct phx_channel **channel);
 /* Leaves and frees the channel; pushes under way end LOST, then no callback follows. */
 void phx_leave(struct phx_channel *channel);
 bool phx_channel_is_joined(const struct phx_channel *channel);
+/* What the next join carries. Returns PHX_OK, PHX_ERR_BAD_JSON or PHX_ERR_MEMORY; copied. */
+int phx_channel_set_payload(struct phx_channel *channel, const char *join_payload);
 
 #define PHX_PUSHES_MAX 1024
 
-/* Sends an event on a joined channel. `payload` is copied. With a token other than NULL, push_end
- * is called once with it, and at most PHX_PUSHES_MAX such pushes of a socket wait at a time;
- * without one, nobody waits for a reply. Returns PHX_OK, PHX_ERR_DISCONNECTED, PHX_ERR_NOT_JOINED,
+/* Sends an event on a joined channel, or holds it if the channel does that. `payload` is copied.
+ * With a token other than NULL, push_end is called once with it, and at most PHX_PUSHES_MAX such
+ * pushes of a socket wait at a time; without one, nobody waits for a reply. The time-out, 0 for the
+ * channel's, counts from this call. Returns PHX_OK, PHX_ERR_DISCONNECTED, PHX_ERR_NOT_JOINED,
  * PHX_ERR_FULL, PHX_ERR_BAD_JSON, PHX_ERR_BAD_OPTION (event empty, not UTF-8, or one of the
  * protocol's own phx_...) or PHX_ERR_MEMORY. */
 int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
              uint32_t timeout_ms, void *token);
+/* The same with any bytes; PHX_ERR_BINARY instead of PHX_ERR_BAD_JSON. */
+int phx_push_binary(struct phx_channel *channel, const char *event, struct phx_text bytes,
+                    uint32_t timeout_ms, void *token);
 
 #endif

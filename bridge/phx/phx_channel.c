@@ -1,6 +1,6 @@
 /*
- * phx_channel.c - the life of one channel: join, rejoin, pushes and their ends. When its socket has
- * a connection is told by phx_machine.c.
+ * phx_channel.c - the life of one channel: join, rejoin, and what the server says to it. Its pushes
+ * are in phx_push.c; when its socket has a connection is told by phx_machine.c.
  */
 #include "phx_core.h"
 
@@ -39,118 +39,6 @@ bool phx_machine_is_joined(const struct phx_channel *ch)
     return ch->state == PHX_CH_JOINED && ch->machine->state == PHX_UP;
 }
 
-/* ---- pushes ---- */
-
-static void end_push(struct phx_channel *ch, struct phx_push *push,
-                     const struct phx_push_result *result)
-{
-    void *token = push->token;
-
-    ch->machine->pushes--;
-    free(push);
-    if (token && ch->events.push_end)
-        ch->events.push_end(ch->events.user, token, result);
-}
-
-static struct phx_push *unlink_push(struct phx_channel *ch, struct phx_push **at)
-{
-    struct phx_push *push = *at;
-
-    *at = push->next;
-    if (!*at)
-        ch->pushes_end = at;
-    return push;
-}
-
-static struct phx_push *take_push(struct phx_channel *ch, uint64_t ref)
-{
-    for (struct phx_push **at = &ch->pushes; *at; at = &(*at)->next)
-        if ((*at)->ref == ref)
-            return unlink_push(ch, at);
-    return NULL;
-}
-
-static void lose_pushes(struct phx_channel *ch)
-{
-    struct phx_push_result lost = {.end = PHX_PUSH_LOST};
-
-    while (ch->pushes)
-        end_push(ch, unlink_push(ch, &ch->pushes), &lost);
-}
-
-static struct phx_push *overdue_push(struct phx_channel *ch, uint64_t now)
-{
-    for (struct phx_push **at = &ch->pushes; *at; at = &(*at)->next)
-        if ((*at)->due <= now)
-            return unlink_push(ch, at);
-    return NULL;
-}
-
-static void expire_pushes(struct phx_channel *ch, uint64_t now)
-{
-    struct phx_push_result late = {.end = PHX_PUSH_TIMEOUT};
-    struct phx_push *push;
-
-    while ((push = overdue_push(ch, now)) != NULL)
-        end_push(ch, push, &late);
-}
-
-static bool may_push(const char *event)
-{
-    struct phx_text name = phx_text_of(event);
-
-    return name.len > 0 && phx_utf8_valid(name) && strncmp(event, "phx_", 4) != 0;
-}
-
-/* A push without a token is not waited for: whatever its reply says, nobody asked. */
-static int send_push(struct phx_channel *ch, const struct phx_frame_out *frame, uint64_t due,
-                     void *token)
-{
-    struct phx_push *push = NULL;
-    int error;
-
-    if (token && ch->machine->pushes >= PHX_PUSHES_MAX)
-        return PHX_ERR_FULL;
-    if (token && !(push = malloc(sizeof *push)))
-        return PHX_ERR_MEMORY;
-    error = phx_machine_send(ch->machine, frame, true);
-    if (error) {
-        free(push);
-        return error;
-    }
-    ch->machine->last_ref = frame->ref;
-    if (push) {
-        *push = (struct phx_push){.ref = frame->ref, .due = due, .token = token};
-        *ch->pushes_end = push;
-        ch->pushes_end = &push->next;
-        ch->machine->pushes++;
-        phx_machine_wake(ch->machine, due);
-    }
-    return PHX_OK;
-}
-
-int phx_machine_push(struct phx_channel *ch, const char *event, struct phx_text payload,
-                     uint32_t timeout_ms, void *token, uint64_t now)
-{
-    struct phx_frame_out frame = {
-        .join_ref = ch->join_ref,
-        .ref = ch->machine->last_ref + 1,
-        .topic = ch->topic,
-        .event = phx_text_of(event),
-        .payload = payload,
-    };
-
-    if (!may_push(event))
-        return PHX_ERR_BAD_OPTION;
-    if (ch->machine->state != PHX_UP)
-        return PHX_ERR_DISCONNECTED;
-    if (ch->state != PHX_CH_JOINED)
-        return PHX_ERR_NOT_JOINED;
-    if (!phx_json_valid(payload))
-        return PHX_ERR_BAD_JSON;
-    return send_push(ch, &frame, now + (timeout_ms ? timeout_ms : ch->timeout_ms), token);
-}
-
 /* ---- joining ---- */
 
 static uint32_t pause_channel(struct phx_channel *ch, uint64_t now)
@@ -169,7 +57,7 @@ static void send_join(struct phx_channel *ch, uint64_t now)
         .ref = ref,
         .topic = ch->topic,
         .event = phx_text_of("phx_join"),
-        .payload = ch->join_payload,
+        .payload = phx_text_of(ch->join_payload),
     };
 
     if (phx_machine_send(ch->machine, &frame, false)) {
@@ -180,31 +68,34 @@ static void send_join(struct phx_channel *ch, uint64_t now)
     set_state(ch, PHX_CH_JOINING, now + ch->timeout_ms);
 }
 
-static void copy_options(struct phx_channel *ch, const struct phx_channel_options *options,
-                         struct phx_text topic, struct phx_text payload)
+static void copy_options(struct phx_channel *ch, const struct phx_channel_options *options)
 {
     uint32_t min_ms = options->rejoin_min_ms ? options->rejoin_min_ms : DEFAULT_REJOIN_MIN_MS;
     uint32_t max_ms = options->rejoin_max_ms ? options->rejoin_max_ms : DEFAULT_REJOIN_MAX_MS;
 
-    memcpy(ch->text, topic.at, topic.len);
-    memcpy(ch->text + topic.len, payload.at, payload.len);
-    ch->topic = (struct phx_text){ch->text, topic.len};
-    ch->join_payload = (struct phx_text){ch->text + topic.len, payload.len};
     ch->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+    ch->max_held = options->max_held;
     phx_backoff_init(&ch->backoff, min_ms, max_ms);
 }
 
 static struct phx_channel *new_channel(const struct phx_channel_options *options,
-                                       struct phx_text topic, struct phx_text payload)
+                                       struct phx_text topic, const char *payload)
 {
-    struct phx_channel *ch = calloc(1, sizeof *ch + topic.len + payload.len);
+    struct phx_channel *ch = calloc(1, sizeof *ch + topic.len);
+    char *copy = strdup(payload);
 
-    if (ch) {
-        copy_options(ch, options, topic, payload);
-        ch->state = PHX_CH_OFFLINE;
-        ch->due = PHX_NEVER;
-        ch->pushes_end = &ch->pushes;
+    if (!ch || !copy) {
+        free(ch);
+        free(copy);
+        return NULL;
     }
+    copy_options(ch, options);
+    memcpy(ch->text, topic.at, topic.len);
+    ch->topic = (struct phx_text){ch->text, topic.len};
+    ch->join_payload = copy;
+    ch->state = PHX_CH_OFFLINE;
+    ch->due = PHX_NEVER;
+    phx_pushes_init(ch);
     return ch;
 }
 
@@ -223,13 +114,12 @@ int phx_machine_join(struct phx_machine *machine, const struct phx_channel_optio
                      struct phx_channel **channel)
 {
     struct phx_text topic = phx_text_of(options->topic ? options->topic : "");
-    struct phx_text payload =
-        options->join_payload ? phx_text_of(options->join_payload) : empty_payload;
+    const char *payload = options->join_payload ? options->join_payload : "{}";
     struct phx_channel *ch;
 
     if (topic.len == 0 || !phx_utf8_valid(topic) || phx_text_equal(topic, phx_text_of("phoenix")))
         return PHX_ERR_BAD_OPTION;
-    if (!phx_json_valid(payload))
+    if (!phx_json_valid(phx_text_of(payload)))
         return PHX_ERR_BAD_JSON;
     if (phx_channel_find(machine, topic))
         return PHX_ERR_ALREADY_JOINED;
@@ -241,6 +131,20 @@ int phx_machine_join(struct phx_machine *machine, const struct phx_channel_optio
     append_channel(machine, ch);
     phx_channel_online(ch, now);
     *channel = ch;
+    return PHX_OK;
+}
+
+int phx_machine_set_payload(struct phx_channel *ch, const char *join_payload)
+{
+    char *copy;
+
+    if (!phx_json_valid(phx_text_of(join_payload)))
+        return PHX_ERR_BAD_JSON;
+    copy = strdup(join_payload);
+    if (!copy)
+        return PHX_ERR_MEMORY;
+    free(ch->join_payload);
+    ch->join_payload = copy;
     return PHX_OK;
 }
 
@@ -263,7 +167,8 @@ void phx_machine_leave(struct phx_channel *ch, uint64_t now)
         machine->last_ref = frame.ref;
     ch->state = PHX_CH_GONE;
     ch->due = PHX_NEVER;
-    lose_pushes(ch);
+    phx_pushes_lose(ch);
+    phx_pushes_lose_held(ch);
     phx_machine_exit(machine);
 }
 
@@ -282,7 +187,7 @@ void phx_channel_offline(struct phx_channel *ch)
     ch->join_ref = 0;
     ch->state = PHX_CH_OFFLINE;
     ch->due = PHX_NEVER;
-    lose_pushes(ch);
+    phx_pushes_lose(ch);
 }
 
 /* ---- what the server says ---- */
@@ -291,6 +196,9 @@ static void on_joined(struct phx_channel *ch, struct phx_text response, uint64_t
 {
     ch->joined_at = now;
     set_state(ch, PHX_CH_JOINED, PHX_NEVER);
+    phx_pushes_flush(ch);
+    if (ch->state != PHX_CH_JOINED)
+        return;
     if (ch->events.joined)
         ch->events.joined(ch->events.user, response);
 }
@@ -313,9 +221,29 @@ static void on_ended(struct phx_channel *ch, bool crashed, uint64_t now)
         phx_backoff_reset(&ch->backoff);
     ch->join_ref = 0;
     wait = pause_channel(ch, now);
-    lose_pushes(ch);
+    phx_pushes_lose(ch);
     if (ch->state == PHX_CH_PAUSED && ch->events.ended)
         ch->events.ended(ch->events.user, crashed, wait);
+}
+
+bool phx_channel_is_asking(const struct phx_channel *ch)
+{
+    return ch->state == PHX_CH_JOINING ||
+           (ch->state == PHX_CH_PAUSED && ch->join_ref > ch->machine->heard_ref);
+}
+
+/* A join that was given up for late is over: nothing holds back the next one any more. */
+static void on_late_join_over(struct phx_channel *ch, uint64_t now)
+{
+    ch->join_ref = 0;
+    if (ch->due == PHX_NEVER)
+        pause_channel(ch, now);
+}
+
+void phx_channel_heard(struct phx_channel *ch, uint64_t now)
+{
+    if (ch->state == PHX_CH_PAUSED && ch->due == PHX_NEVER && !phx_channel_is_asking(ch))
+        set_state(ch, PHX_CH_PAUSED, now);
 }
 
 static void on_join_reply(struct phx_channel *ch, bool ok, struct phx_text response, uint64_t now)
@@ -327,9 +255,12 @@ static void on_join_reply(struct phx_channel *ch, bool ok, struct phx_text respo
             on_joined(ch, response, now);
             break;
         }
+        if (ch->state == PHX_CH_PAUSED) {
+            on_late_join_over(ch, now);
+            break;
+        }
         ch->join_ref = 0;
-        if (ch->state == PHX_CH_JOINING)
-            on_refused(ch, response, now);
+        on_refused(ch, response, now);
         break;
     case PHX_CH_OFFLINE:
     case PHX_CH_JOINED:
@@ -341,29 +272,43 @@ static void on_join_reply(struct phx_channel *ch, bool ok, struct phx_text respo
 static void on_push_reply(struct phx_channel *ch, uint64_t ref,
                           const struct phx_push_result *result, uint64_t now)
 {
-    bool unmatched = !result->ok && phx_frame_is_unmatched(result->response);
+    bool unmatched = !result->ok && !result->binary && phx_frame_is_unmatched(result->response);
     bool current = ch->join_ref && ref > ch->join_ref;
     uint64_t join_ref = ch->join_ref;
-    struct phx_push *push = take_push(ch, ref);
+    struct phx_push *push = phx_push_take(ch, ref);
 
     /* A channel that answers is well: its next crash is not one more of an earlier row. */
     if (result->ok && current && ch->state == PHX_CH_JOINED)
         phx_backoff_reset(&ch->backoff);
     if (push)
-        end_push(ch, push, result);
+        phx_push_end(ch, push, result);
     if (unmatched && current && ch->state == PHX_CH_JOINED && ch->join_ref == join_ref)
         on_ended(ch, false, now);
 }
 
+static bool read_reply(const struct phx_frame *frame, struct phx_push_result *result)
+{
+    *result = (struct phx_push_result){.end = PHX_PUSH_REPLY, .binary = frame->binary};
+    if (frame->binary) {
+        result->status = frame->status;
+        result->response = frame->payload;
+    } else if (!phx_frame_reply(frame->payload, &result->status, &result->response)) {
+        return false;
+    }
+    result->ref = frame->ref;
+    result->ok = phx_text_equal(result->status, phx_text_of("ok"));
+    return frame->ref != 0;
+}
+
+/* A binary answer to a join has no response that is JSON. */
 static void on_reply(struct phx_channel *ch, const struct phx_frame *frame, uint64_t now)
 {
-    struct phx_push_result result = {.end = PHX_PUSH_REPLY};
+    struct phx_push_result result;
 
-    if (frame->ref == 0 || !phx_frame_reply(frame->payload, &result.status, &result.response))
+    if (!read_reply(frame, &result))
         return;
-    result.ok = phx_text_equal(result.status, phx_text_of("ok"));
     if (frame->ref == ch->join_ref)
-        on_join_reply(ch, result.ok, result.response, now);
+        on_join_reply(ch, result.ok, result.binary ? empty_payload : result.response, now);
     else
         on_push_reply(ch, frame->ref, &result, now);
 }
@@ -376,9 +321,18 @@ static void on_close(struct phx_channel *ch, const struct phx_frame *frame, bool
     if (ch->join_ref == 0 || whose != ch->join_ref)
         return;
     if (ch->state == PHX_CH_PAUSED)
-        ch->join_ref = 0;
+        on_late_join_over(ch, now);
     else
         on_ended(ch, crashed, now);
+}
+
+static void on_message(struct phx_channel *ch, const struct phx_frame *frame)
+{
+    void (*tell)(void *user, struct phx_text event, struct phx_text payload) =
+        frame->binary ? ch->events.binary : ch->events.message;
+
+    if (ch->state == PHX_CH_JOINED && tell)
+        tell(ch->events.user, frame->event, frame->payload);
 }
 
 void phx_channel_frame(struct phx_channel *ch, const struct phx_frame *frame, uint64_t now)
@@ -391,28 +345,41 @@ void phx_channel_frame(struct phx_channel *ch, const struct phx_frame *frame, ui
         on_close(ch, frame, true, now);
     else if (frame->has_join_ref && frame->join_ref != ch->join_ref)
         return;
-    else if (ch->state == PHX_CH_JOINED && ch->events.message)
-        ch->events.message(ch->events.user, frame->event, frame->payload);
+    else
+        on_message(ch, frame);
 }
 
 /* ---- time ---- */
 
+static void join_late(struct phx_channel *ch, uint64_t now)
+{
+    on_refused(ch, timeout_response, now);
+    if (ch->state != PHX_CH_GONE)
+        phx_machine_ask(ch->machine, now);
+}
+
+static void pause_over(struct phx_channel *ch, uint64_t now)
+{
+    if (ch->machine->state != PHX_UP || phx_channel_is_asking(ch))
+        ch->due = PHX_NEVER;
+    else
+        send_join(ch, now);
+}
+
 void phx_channel_tick(struct phx_channel *ch, uint64_t now)
 {
+    if (ch->state != PHX_CH_GONE)
+        phx_pushes_expire(ch, now);
     switch (ch->state) {
     case PHX_CH_JOINING:
         if (now >= ch->due)
-            on_refused(ch, timeout_response, now);
+            join_late(ch, now);
         break;
     case PHX_CH_PAUSED:
-        if (now >= ch->due && ch->machine->state == PHX_UP)
-            send_join(ch, now);
-        else if (now >= ch->due)
-            ch->due = PHX_NEVER;
+        if (now >= ch->due)
+            pause_over(ch, now);
         break;
     case PHX_CH_JOINED:
-        expire_pushes(ch, now);
-        break;
     case PHX_CH_OFFLINE:
     case PHX_CH_GONE:
         break;
@@ -421,22 +388,16 @@ void phx_channel_tick(struct phx_channel *ch, uint64_t now)
 
 uint64_t phx_channel_deadline(const struct phx_channel *ch)
 {
-    uint64_t at = ch->due;
+    uint64_t pushes = phx_pushes_deadline(ch);
 
     if (ch->state == PHX_CH_GONE)
         return PHX_NEVER;
-    for (const struct phx_push *push = ch->pushes; push; push = push->next)
-        at = push->due < at ? push->due : at;
-    return at;
+    return pushes < ch->due ? pushes : ch->due;
 }
 
 void phx_channel_free(struct phx_channel *ch)
 {
-    struct phx_push *push;
-
-    while ((push = ch->pushes) != NULL) {
-        ch->pushes = push->next;
-        free(push);
-    }
+    phx_pushes_free(ch);
+    free(ch->join_payload);
     free(ch);
 }

@@ -1,6 +1,6 @@
 /*
- * phx_core.h - what phx_machine.c (the socket) and phx_channel.c (its channels) share, and nobody
- * else.
+ * phx_core.h - what phx_machine.c (the socket), phx_channel.c (its channels) and phx_push.c (their
+ * pushes) share, and nobody else.
  */
 #ifndef PHX_CORE_H
 #define PHX_CORE_H
@@ -30,6 +30,9 @@ enum phx_state {
 };
 
 /*
+ * PAUSED holds, past its due time, while the server may still be at an unanswered join: two of one
+ * topic would have it close the first for the second, and so on without end.
+ *
  *            socket up            ok
  *  OFFLINE -----------> JOINING ------> JOINED
  *     ^                  ^  |             |
@@ -49,11 +52,19 @@ enum phx_channel_state {
     PHX_CH_GONE,
 };
 
-/* A push waiting for its reply. */
+/* A push waiting for its reply, or held: then with what is to be sent, an encoded message's worth
+ * of the queue promised to it. */
 struct phx_push {
     struct phx_push *next;
     uint64_t ref, due;
     void *token;
+    bool binary;
+    size_t event_len, payload_len; /* of `text`, when held */
+    char text[];
+};
+
+struct phx_pushes { /* oldest first */
+    struct phx_push *first, **end;
 };
 
 struct phx_channel {
@@ -63,11 +74,13 @@ struct phx_channel {
     struct phx_channel_events events;
     struct phx_backoff backoff;
     uint64_t join_ref; /* of the latest join; 0: the server knows of none */
-    uint64_t due;      /* JOINING: the join is lost; PAUSED: join again; else PHX_NEVER */
+    uint64_t due;      /* JOINING: the join is late; PAUSED: join again; else PHX_NEVER */
     uint64_t joined_at;
     uint32_t timeout_ms;
-    struct phx_push *pushes, **pushes_end; /* oldest first */
-    struct phx_text topic, join_payload;   /* in `text` */
+    unsigned max_held, held_count;
+    struct phx_pushes pushes, held;
+    struct phx_text topic; /* in `text` */
+    char *join_payload;
     char text[];
 };
 
@@ -78,7 +91,7 @@ struct phx_machine {
     bool late;      /* the tick before this one came late and was let pass */
     unsigned depth; /* inputs under way, one inside the other */
     unsigned misshaped;
-    unsigned pushes; /* waiting for replies, over all channels */
+    unsigned pushes; /* held or waiting for replies, and with a token, over all channels */
     struct phx_machine_settings settings;
     struct phx_machine_io io;
     struct phx_socket_events events;
@@ -90,6 +103,10 @@ struct phx_machine {
     uint64_t up_since;
     uint64_t heartbeat_ref; /* 0: none under way */
     uint64_t heartbeat_sent;
+    uint64_t heartbeat_limit;  /* its reply is late; see patience_ms */
+    uint64_t heartbeat_covers; /* its reply says that the server had read all up to this ref */
+    uint64_t heard_ref;        /* of this connection, the server has read all up to this ref */
+    uint32_t patience_ms; /* how much later a reply may be while the server is at a slow join */
     struct phx_queue queue;
     struct phx_channel *channels;
 };
@@ -98,6 +115,8 @@ struct phx_machine {
 void phx_machine_enter(struct phx_machine *machine);
 void phx_machine_exit(struct phx_machine *machine); /* frees what is GONE when the outermost */
 void phx_machine_wake(struct phx_machine *machine, uint64_t at);
+/* Asks for a proof of what the server has read, at no cost for its time to answer. */
+void phx_machine_ask(struct phx_machine *machine, uint64_t now);
 /* Encodes and queues. Returns PHX_OK, PHX_ERR_FULL (only if `limited`) or PHX_ERR_MEMORY. */
 int phx_machine_send(struct phx_machine *machine, const struct phx_frame_out *frame, bool limited);
 
@@ -105,9 +124,26 @@ int phx_machine_send(struct phx_machine *machine, const struct phx_frame_out *fr
 struct phx_channel *phx_channel_find(struct phx_machine *machine, struct phx_text topic);
 void phx_channel_online(struct phx_channel *channel, uint64_t now);
 void phx_channel_offline(struct phx_channel *channel);
+/* A heartbeat's reply moved heard_ref on. */
+void phx_channel_heard(struct phx_channel *channel, uint64_t now);
+/* Has a join been sent on this connection that may still be answered? */
+bool phx_channel_is_asking(const struct phx_channel *channel);
 void phx_channel_frame(struct phx_channel *channel, const struct phx_frame *frame, uint64_t now);
 void phx_channel_tick(struct phx_channel *channel, uint64_t now);
 uint64_t phx_channel_deadline(const struct phx_channel *channel);
 void phx_channel_free(struct phx_channel *channel);
+
+/* phx_push.c, for phx_channel.c */
+void phx_pushes_init(struct phx_channel *channel);
+/* The push of this ref, now the caller's for phx_push_end; NULL: none waits. */
+struct phx_push *phx_push_take(struct phx_channel *channel, uint64_t ref);
+void phx_push_end(struct phx_channel *channel, struct phx_push *push,
+                  const struct phx_push_result *result);
+void phx_pushes_lose(struct phx_channel *channel);      /* those that were sent */
+void phx_pushes_lose_held(struct phx_channel *channel); /* the others */
+void phx_pushes_flush(struct phx_channel *channel);     /* sends what is held */
+void phx_pushes_expire(struct phx_channel *channel, uint64_t now);
+uint64_t phx_pushes_deadline(const struct phx_channel *channel);
+void phx_pushes_free(struct phx_channel *channel); /* without callbacks */
 
 #endif

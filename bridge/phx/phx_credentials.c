@@ -64,6 +64,8 @@ const char *phx_error_text(enum phx_error error)
         return "missing or malformed option";
     case PHX_ERR_MEMORY:
         return "out of memory";
+    case PHX_ERR_BINARY:
+        return "cannot be sent as a binary message: V1, or a name over 255 bytes";
     }
     return "unknown error";
 }

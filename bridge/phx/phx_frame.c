@@ -8,25 +8,36 @@
 
 static const struct phx_text null = {"null", 4}, empty = {"{}", 2};
 
+enum { BINARY_PUSH, BINARY_REPLY, BINARY_BROADCAST };
+
 static void put(struct phx_json_out *out, const char *text)
 {
     phx_json_put(out, phx_text_of(text));
 }
 
+struct ref_text {
+    char digits[20];
+};
+
+/* Empty for 0. */
+static struct phx_text ref_digits(uint64_t ref, struct ref_text *room)
+{
+    size_t at = sizeof room->digits;
+
+    for (; ref; ref /= 10)
+        room->digits[--at] = (char)('0' + ref % 10);
+    return (struct phx_text){room->digits + at, sizeof room->digits - at};
+}
+
 static void put_ref(struct phx_json_out *out, uint64_t ref)
 {
-    char digits[22];
-    size_t at = sizeof digits;
+    struct ref_text room;
 
     if (ref == 0) {
         phx_json_put(out, null);
         return;
     }
-    digits[--at] = '"';
-    for (; ref; ref /= 10)
-        digits[--at] = (char)('0' + ref % 10);
-    digits[--at] = '"';
-    phx_json_put(out, (struct phx_text){digits + at, sizeof digits - at});
+    phx_json_put_string(out, ref_digits(ref, &room));
 }
 
 static void put_array(struct phx_json_out *out, const struct phx_frame_out *frame)
@@ -59,10 +70,34 @@ static void put_object(struct phx_json_out *out, const struct phx_frame_out *fra
     put(out, "}");
 }
 
+bool phx_frame_fits_binary(enum phx_vsn vsn, struct phx_text topic, struct phx_text event)
+{
+    return vsn == PHX_V2 && topic.len <= PHX_BINARY_NAME_MAX && event.len <= PHX_BINARY_NAME_MAX;
+}
+
+static void put_binary(struct phx_json_out *out, const struct phx_frame_out *frame)
+{
+    struct ref_text join_ref, ref;
+    struct phx_text names[] = {ref_digits(frame->join_ref, &join_ref), ref_digits(frame->ref, &ref),
+                               frame->topic, frame->event};
+    char head[1 + sizeof names / sizeof names[0]] = {BINARY_PUSH};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        head[1 + i] = (char)names[i].len;
+    phx_json_put(out, (struct phx_text){head, sizeof head});
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        phx_json_put(out, names[i]);
+    phx_json_put(out, frame->payload);
+}
+
 size_t phx_frame_encode(enum phx_vsn vsn, const struct phx_frame_out *frame, char *out, size_t cap)
 {
     struct phx_json_out to = {out, cap, 0};
 
+    if (frame->binary) {
+        put_binary(&to, frame);
+        return to.len;
+    }
     switch (vsn) {
     case PHX_V1:
         put_object(&to, frame);
@@ -74,19 +109,27 @@ size_t phx_frame_encode(enum phx_vsn vsn, const struct phx_frame_out *frame, cha
     return to.len;
 }
 
-/* A ref as we write them, a string of digits without leading zeros; 0: anything else. */
-static uint64_t own_ref(struct phx_text value)
+/* Digits without leading zeros, as we write refs; 0: anything else. */
+static uint64_t read_digits(struct phx_text text)
 {
     uint64_t ref = 0;
 
-    if (!value.at || !phx_json_is_string(value) || value.at[1] == '0' || value.len > 2 + 19)
+    if (text.len == 0 || text.len > 19 || text.at[0] == '0')
         return 0;
-    for (size_t i = 1; i < value.len - 1; i++) {
-        if (value.at[i] < '0' || value.at[i] > '9')
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9')
             return 0;
-        ref = ref * 10 + (uint64_t)(value.at[i] - '0');
+        ref = ref * 10 + (uint64_t)(text.at[i] - '0');
     }
     return ref;
+}
+
+/* Of a string only: servers drop what has a ref of another JSON type, so that is none of ours. */
+static uint64_t own_ref(struct phx_text value)
+{
+    if (!value.at || !phx_json_is_string(value))
+        return 0;
+    return read_digits((struct phx_text){value.at + 1, value.len - 2});
 }
 
 struct parts {
@@ -167,6 +210,73 @@ bool phx_frame_decode(char *text, size_t len, struct phx_frame *frame)
         .payload = parts.payload.at ? parts.payload : empty,
     };
     return true;
+}
+
+/* The lengths that follow the kind, then the names, into `names`; *rest is what is left. */
+static bool split_names(struct phx_text bytes, struct phx_text *names, size_t count,
+                        struct phx_text *rest)
+{
+    size_t at = 1 + count;
+
+    if (bytes.len < at)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = (unsigned char)bytes.at[1 + i];
+        if (bytes.len - at < len)
+            return false;
+        names[i] = (struct phx_text){bytes.at + at, len};
+        at += len;
+    }
+    *rest = (struct phx_text){bytes.at + at, bytes.len - at};
+    return true;
+}
+
+static void set_refs(struct phx_frame *frame, struct phx_text join_ref, struct phx_text ref)
+{
+    frame->has_join_ref = join_ref.len > 0;
+    frame->join_ref = read_digits(join_ref);
+    frame->ref = read_digits(ref);
+}
+
+static bool decode_kind(struct phx_text bytes, struct phx_frame *frame)
+{
+    struct phx_text none = {NULL, 0}, names[4];
+
+    switch (bytes.at[0]) {
+    case BINARY_PUSH:
+        if (!split_names(bytes, names, 3, &frame->payload))
+            return false;
+        set_refs(frame, names[0], none);
+        frame->topic = names[1];
+        frame->event = names[2];
+        return true;
+    case BINARY_REPLY:
+        if (!split_names(bytes, names, 4, &frame->payload))
+            return false;
+        set_refs(frame, names[0], names[1]);
+        frame->topic = names[2];
+        frame->status = names[3];
+        frame->event = phx_text_of("phx_reply");
+        return true;
+    case BINARY_BROADCAST:
+        if (!split_names(bytes, names, 2, &frame->payload))
+            return false;
+        frame->topic = names[0];
+        frame->event = names[1];
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool phx_frame_decode_binary(char *bytes, size_t len, struct phx_frame *frame)
+{
+    if (len > 0 && (unsigned char)bytes[0] > BINARY_BROADCAST)
+        return phx_frame_decode(bytes, len, frame);
+    *frame = (struct phx_frame){.binary = true};
+    return len > 0 && decode_kind((struct phx_text){bytes, len}, frame) &&
+           phx_utf8_valid(frame->topic) && phx_utf8_valid(frame->event) &&
+           phx_utf8_valid(frame->status);
 }
 
 bool phx_frame_reply(struct phx_text payload, struct phx_text *status, struct phx_text *response)

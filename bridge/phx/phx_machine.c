@@ -110,8 +110,11 @@ static struct phx_send *encode(const struct phx_machine *m, const struct phx_fra
     size_t len = phx_frame_encode(m->settings.vsn, frame, NULL, 0);
     struct phx_send *send = phx_send_new(len);
 
-    if (send)
+    if (send) {
         phx_frame_encode(m->settings.vsn, frame, phx_send_text(send), len);
+        send->binary = frame->binary;
+        send->ref = frame->ref;
+    }
     return send;
 }
 
@@ -155,6 +158,7 @@ struct phx_send *phx_machine_next(struct phx_machine *m, uint64_t now)
     return send;
 }
 
+/* It overtakes what is queued, and so says nothing about that. */
 static bool send_heartbeat(struct phx_machine *m, uint64_t now)
 {
     struct phx_frame_out frame = {
@@ -164,9 +168,11 @@ static bool send_heartbeat(struct phx_machine *m, uint64_t now)
         .payload = empty_payload,
     };
     struct phx_send *send = encode(m, &frame);
+    uint64_t unsent = phx_queue_least_ref(&m->queue);
 
     if (!send)
         return false;
+    m->heartbeat_covers = unsent <= m->last_ref ? unsent - 1 : m->last_ref;
     m->heartbeat_ref = ++m->last_ref;
     m->heartbeat_sent = now;
     phx_queue_put_first(&m->queue, send);
@@ -176,8 +182,8 @@ static bool send_heartbeat(struct phx_machine *m, uint64_t now)
 
 /* ---- the end of an attempt or a connection ---- */
 
-static void emit_disconnected(struct phx_machine *m, const struct phx_end *end, bool was_up,
-                              uint64_t now)
+static struct phx_disconnect explain(const struct phx_machine *m, const struct phx_end *end,
+                                     bool was_up, uint64_t now)
 {
     struct phx_disconnect why = {
         .cause = end->cause,
@@ -190,8 +196,53 @@ static void emit_disconnected(struct phx_machine *m, const struct phx_end *end, 
     };
 
     memcpy(why.text, end->text, sizeof why.text);
+    return why;
+}
+
+static void emit_disconnected(struct phx_machine *m, const struct phx_end *end, bool was_up,
+                              uint64_t now)
+{
+    struct phx_disconnect why = explain(m, end, was_up, now);
+
     if (m->events.disconnected)
         m->events.disconnected(m->events.user, &why);
+}
+
+/* The next attempt is set already. The caller may have taken other decisions inside its answer. */
+static void ask_caller(struct phx_machine *m, const struct phx_end *end, bool was_up, uint64_t now)
+{
+    struct phx_disconnect why = explain(m, end, was_up, now);
+    uint32_t wait_ms = why.retry_ms;
+    bool again;
+
+    if (m->state != PHX_WAITING || !m->events.retry)
+        return;
+    again = m->events.retry(m->events.user, &why, &wait_ms);
+    if (m->state != PHX_WAITING)
+        return;
+    m->wanted = again;
+    if (again)
+        set_state(m, PHX_WAITING, now + wait_ms);
+    else
+        set_state(m, PHX_DOWN, PHX_NEVER);
+}
+
+static bool is_joining(const struct phx_machine *m)
+{
+    for (const struct phx_channel *channel = m->channels; channel; channel = channel->next)
+        if (phx_channel_is_asking(channel))
+            return true;
+    return false;
+}
+
+/* A connection that held well, with nothing left to wait for, halves the patience that it took. */
+static void forgive(struct phx_machine *m, uint64_t now)
+{
+    if (now - m->up_since < m->settings.stable_ms)
+        return;
+    phx_backoff_reset(&m->backoff);
+    if (!is_joining(m))
+        m->patience_ms /= 2;
 }
 
 /* The state changes first: what the caller does inside its events meets a socket without
@@ -205,10 +256,10 @@ static void end_connection(struct phx_machine *m, const struct phx_end *end, uin
     if (m->state == PHX_LINGERING)
         was_up = true;
     m->was_up = false;
-    m->heartbeat_ref = 0;
+    m->heartbeat_ref = m->heard_ref = 0;
     phx_queue_clear(&m->queue);
-    if (was_up && now - m->up_since >= m->settings.stable_ms)
-        phx_backoff_reset(&m->backoff);
+    if (was_up)
+        forgive(m, now);
     if (!m->wanted)
         set_state(m, PHX_DOWN, PHX_NEVER);
     else if (asked)
@@ -222,6 +273,8 @@ static void end_connection(struct phx_machine *m, const struct phx_end *end, uin
     }
     for (struct phx_channel *channel = m->channels; channel; channel = channel->next)
         phx_channel_offline(channel);
+    if (!asked)
+        ask_caller(m, &told, was_up, now);
     emit_disconnected(m, &told, was_up, now);
 }
 
@@ -241,6 +294,12 @@ void phx_machine_connect(struct phx_machine *m, uint64_t now)
 {
     m->wanted = true;
     if (m->state == PHX_DOWN)
+        set_state(m, PHX_WAITING, now);
+}
+
+void phx_machine_hurry(struct phx_machine *m, uint64_t now)
+{
+    if (m->state == PHX_WAITING)
         set_state(m, PHX_WAITING, now);
 }
 
@@ -332,13 +391,16 @@ static void on_misshaped(struct phx_machine *m, uint64_t now)
         log_line(m, 4, "ignored a message from the server that is not a Phoenix message");
 }
 
-static void on_heartbeat_reply(struct phx_machine *m, const struct phx_frame *frame)
+static void on_heartbeat_reply(struct phx_machine *m, const struct phx_frame *frame, uint64_t now)
 {
     if (m->heartbeat_ref == 0 || frame->ref != m->heartbeat_ref)
         return;
     m->heartbeat_ref = 0;
+    m->heard_ref = m->heartbeat_covers;
     if (m->state == PHX_UP)
         set_state(m, PHX_UP, m->heartbeat_sent + m->settings.heartbeat_ms);
+    for (struct phx_channel *channel = m->channels; channel; channel = channel->next)
+        phx_channel_heard(channel, now);
     if (m->events.heartbeat)
         m->events.heartbeat(m->events.user);
 }
@@ -350,7 +412,7 @@ static bool is_reserved(struct phx_text event)
 
 static void on_stray(struct phx_machine *m, const struct phx_frame *frame)
 {
-    struct phx_message message = {frame->topic, frame->event, frame->payload};
+    struct phx_message message = {frame->topic, frame->event, frame->payload, frame->binary};
 
     if (!is_reserved(frame->event) && m->events.message)
         m->events.message(m->events.user, &message);
@@ -362,7 +424,7 @@ static void on_frame(struct phx_machine *m, const struct phx_frame *frame, uint6
 
     if (phx_text_equal(frame->topic, phx_text_of("phoenix"))) {
         if (phx_text_equal(frame->event, phx_text_of("phx_reply")))
-            on_heartbeat_reply(m, frame);
+            on_heartbeat_reply(m, frame, now);
         return;
     }
     channel = phx_channel_find(m, frame->topic);
@@ -372,27 +434,28 @@ static void on_frame(struct phx_machine *m, const struct phx_frame *frame, uint6
         on_stray(m, frame);
 }
 
-void phx_machine_text(struct phx_machine *m, char *text, size_t len, uint64_t now)
+static void on_bytes(struct phx_machine *m, bool binary, char *bytes, size_t len, uint64_t now)
 {
     struct phx_frame frame;
 
     if (m->state != PHX_UP && m->state != PHX_LINGERING)
         return;
     phx_machine_enter(m);
-    if (phx_frame_decode(text, len, &frame))
+    if (binary ? phx_frame_decode_binary(bytes, len, &frame) : phx_frame_decode(bytes, len, &frame))
         on_frame(m, &frame, now);
     else
         on_misshaped(m, now);
     phx_machine_exit(m);
 }
 
-void phx_machine_misshaped(struct phx_machine *m, uint64_t now)
+void phx_machine_text(struct phx_machine *m, char *text, size_t len, uint64_t now)
 {
-    if (m->state != PHX_UP && m->state != PHX_LINGERING)
-        return;
-    phx_machine_enter(m);
-    on_misshaped(m, now);
-    phx_machine_exit(m);
+    on_bytes(m, false, text, len, now);
+}
+
+void phx_machine_binary(struct phx_machine *m, char *bytes, size_t len, uint64_t now)
+{
+    on_bytes(m, true, bytes, len, now);
 }
 
 /* ---- time ---- */
@@ -406,26 +469,57 @@ static void attempt(struct phx_machine *m, uint64_t now)
         end_connection(m, &end, now);
 }
 
+static void wait_for_reply(struct phx_machine *m, uint64_t limit)
+{
+    m->heartbeat_limit = limit;
+    set_state(m, PHX_UP, limit);
+}
+
+/* A server answers nothing while an application's join runs, for however long. To give up at the
+ * usual time would end that join and start it again, for ever; so each such end makes the next one
+ * come later. */
+static void heartbeat_late(struct phx_machine *m, uint64_t now)
+{
+    uint64_t patience = m->patience_ms, more = m->settings.heartbeat_timeout_ms;
+    char text[80];
+    bool joining = is_joining(m);
+
+    if (joining && now < m->heartbeat_limit + patience) {
+        set_state(m, PHX_UP, m->heartbeat_limit + patience);
+        return;
+    }
+    if (joining) {
+        patience = patience * 2 > more ? patience * 2 : more;
+        m->patience_ms = patience < PHX_PATIENCE_MAX_MS ? (uint32_t)patience : PHX_PATIENCE_MAX_MS;
+    }
+    snprintf(text, sizeof text, "no reply to a heartbeat within %llu ms",
+             (unsigned long long)(now - m->heartbeat_sent));
+    give_up(m, PHX_CAUSE_HEARTBEAT, text, now);
+}
+
 static void heartbeat_due(struct phx_machine *m, uint64_t now)
 {
-    char text[80];
-
-    if (m->heartbeat_ref) {
-        snprintf(text, sizeof text, "no reply to a heartbeat within %u ms",
-                 (unsigned)m->settings.heartbeat_timeout_ms);
-        give_up(m, PHX_CAUSE_HEARTBEAT, text, now);
-    } else if (send_heartbeat(m, now)) {
-        set_state(m, PHX_UP, now + m->settings.heartbeat_timeout_ms);
-    } else {
+    if (m->heartbeat_ref)
+        heartbeat_late(m, now);
+    else if (send_heartbeat(m, now))
+        wait_for_reply(m, now + m->settings.heartbeat_timeout_ms);
+    else
         give_up(m, PHX_CAUSE_HEARTBEAT, "out of memory for a heartbeat", now);
-    }
 }
 
 /* One under way is given up: its reply may have been on the way for long. */
 void phx_machine_probe(struct phx_machine *m, uint64_t now)
 {
     if (m->state == PHX_UP && send_heartbeat(m, now))
-        set_state(m, PHX_UP, now + m->settings.heartbeat_timeout_ms);
+        wait_for_reply(m, now + m->settings.heartbeat_timeout_ms);
+}
+
+void phx_machine_ask(struct phx_machine *m, uint64_t now)
+{
+    uint64_t due = m->due;
+
+    if (m->state == PHX_UP && m->heartbeat_ref == 0 && send_heartbeat(m, now))
+        wait_for_reply(m, due + m->settings.heartbeat_timeout_ms);
 }
 
 static void state_due(struct phx_machine *m, uint64_t now)

@@ -12,10 +12,11 @@
 
 #include "phx.h"
 
-#define PHX_MISSHAPED_MAX 16   /* undecodable messages ignored in a connection */
-#define PHX_CLOSE_MS      2000 /* the server's share of a closing handshake */
-#define PHX_LATE_MS       500  /* a tick so late means that we slept, not that the server did */
-#define PHX_NEVER         UINT64_MAX
+#define PHX_MISSHAPED_MAX   16     /* undecodable messages ignored in a connection */
+#define PHX_CLOSE_MS        2000   /* the server's share of a closing handshake */
+#define PHX_LATE_MS         500    /* a tick so late means that we slept, not that the server did */
+#define PHX_PATIENCE_MAX_MS 600000 /* more for a heartbeat's reply during a slow join */
+#define PHX_NEVER           UINT64_MAX
 
 struct phx_machine;
 
@@ -51,6 +52,14 @@ struct phx_machine_settings {
     uint64_t seed; /* of the jitter */
 };
 
+struct phx_push_order {
+    const char *event;
+    struct phx_text payload;
+    bool binary;
+    uint32_t timeout_ms;
+    void *token;
+};
+
 /* NULL: out of memory. */
 struct phx_machine *phx_machine_new(const struct phx_machine_settings *settings,
                                     const struct phx_machine_io *io,
@@ -73,8 +82,9 @@ int phx_machine_join(struct phx_machine *machine, const struct phx_channel_optio
                      const struct phx_channel_events *events, uint64_t now,
                      struct phx_channel **channel);
 void phx_machine_leave(struct phx_channel *channel, uint64_t now);
-int phx_machine_push(struct phx_channel *channel, const char *event, struct phx_text payload,
-                     uint32_t timeout_ms, void *token, uint64_t now);
+void phx_machine_hurry(struct phx_machine *machine, uint64_t now);
+int phx_machine_set_payload(struct phx_channel *channel, const char *join_payload);
+int phx_machine_push(struct phx_channel *channel, const struct phx_push_order *order, uint64_t now);
 
 bool phx_machine_is_joined(const struct phx_channel *channel);
 
@@ -83,8 +93,7 @@ void phx_machine_progress(struct phx_machine *machine, uint64_t now); /* one ste
 void phx_machine_opened(struct phx_machine *machine, uint64_t now);
 /* A whole text message; `text` may be changed. */
 void phx_machine_text(struct phx_machine *machine, char *text, size_t len, uint64_t now);
-/* A message of a kind that is not understood. */
-void phx_machine_misshaped(struct phx_machine *machine, uint64_t now);
+void phx_machine_binary(struct phx_machine *machine, char *bytes, size_t len, uint64_t now);
 void phx_machine_closed(struct phx_machine *machine, const struct phx_end *end, uint64_t now);
 
 /* The next message to write, now the caller's to free(); NULL: none. */

@@ -14,6 +14,7 @@ struct phx_send *phx_send_new(size_t len)
         send->next = NULL;
         send->len = len;
         send->binary = false;
+        send->ref = 0;
     }
     return send;
 }
@@ -25,7 +26,7 @@ char *phx_send_text(struct phx_send *send)
 
 bool phx_queue_has_room(const struct phx_queue *queue, size_t len)
 {
-    return len <= queue->max_bytes && queue->bytes <= queue->max_bytes - len;
+    return len <= queue->max_bytes && queue->bytes + queue->promised <= queue->max_bytes - len;
 }
 
 void phx_queue_put(struct phx_queue *queue, struct phx_send *send)
@@ -59,6 +60,16 @@ struct phx_send *phx_queue_take(struct phx_queue *queue)
     queue->bytes -= send->len;
     send->next = NULL;
     return send;
+}
+
+uint64_t phx_queue_least_ref(const struct phx_queue *queue)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (const struct phx_send *send = queue->first; send; send = send->next)
+        if (send->ref && send->ref < least)
+            least = send->ref;
+    return least;
 }
 
 void phx_queue_clear(struct phx_queue *queue)

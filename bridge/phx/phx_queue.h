@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define PHX_SEND_ROOM 16 /* bytes free before each message, for the transport's header */
 
@@ -17,12 +18,14 @@ struct phx_send {
     struct phx_send *next;
     size_t len;
     bool binary;
+    uint64_t ref;          /* of the message; 0: none */
     unsigned char bytes[]; /* PHX_SEND_ROOM of room, then `len` of message */
 };
 
 struct phx_queue {
     struct phx_send *first, *last;
     size_t bytes, max_bytes;
+    size_t promised; /* bytes that count as if they were in it */
 };
 
 /* A message to be filled, of `len` bytes, of text unless made binary; NULL: out of memory. Freed
@@ -36,6 +39,8 @@ void phx_queue_put(struct phx_queue *queue, struct phx_send *send);
 void phx_queue_put_first(struct phx_queue *queue, struct phx_send *send);
 /* The oldest, now the caller's; NULL: none. */
 struct phx_send *phx_queue_take(struct phx_queue *queue);
+/* The least ref of those in it; UINT64_MAX: none. */
+uint64_t phx_queue_least_ref(const struct phx_queue *queue);
 void phx_queue_clear(struct phx_queue *queue);
 
 #endif

@@ -127,7 +127,7 @@ static void conn_frame(void *user, bool binary, char *bytes, size_t len)
     uint64_t now = phx_socket_enter(socket);
 
     if (binary)
-        phx_machine_misshaped(socket->machine, now);
+        phx_machine_binary(socket->machine, bytes, len, now);
     else
         phx_machine_text(socket->machine, bytes, len, now);
     phx_socket_leave(socket);
@@ -266,33 +266,84 @@ struct phx_socket *phx_socket_new(struct phx_context *context,
     return NULL;
 }
 
-static bool check_tls(struct phx_socket *socket)
+static bool check_tls(struct phx_socket *socket, const struct phx_tls_files *files)
 {
-    struct phx_tls_files files = {socket->ca, socket->cert, socket->key};
     SSL_CTX *tls;
 
-    if (!socket->cert != !socket->key) {
+    if (!files->cert != !files->key) {
         snprintf(socket->error, sizeof socket->error,
                  "a client certificate and its key are given both or not at all");
         return false;
     }
-    if (!socket->url.tls || (!socket->ca && !socket->cert))
+    if (!files->ca && !files->cert)
         return true;
-    tls = phx_tls_open(&files, socket->error, sizeof socket->error);
+    tls = phx_tls_open(files, socket->error, sizeof socket->error);
     SSL_CTX_free(tls);
     return tls != NULL;
 }
 
 int phx_socket_connect(struct phx_socket *socket)
 {
+    struct phx_tls_files files = {socket->ca, socket->cert, socket->key};
     uint64_t now;
 
-    if (phx_url_parse(socket->url_text, &socket->url, socket->error, sizeof socket->error) ||
-        !check_tls(socket))
+    if (phx_url_parse(socket->url_text, &socket->url, socket->error, sizeof socket->error))
+        return PHX_ERR_BAD_OPTION;
+    if (!check_tls(socket, socket->url.tls ? &files : &(struct phx_tls_files){.ca = NULL}))
         return PHX_ERR_BAD_OPTION;
     now = phx_socket_enter(socket);
     phx_machine_connect(socket->machine, now);
     phx_socket_leave(socket);
+    return PHX_OK;
+}
+
+void phx_socket_hurry(struct phx_socket *socket)
+{
+    uint64_t now = phx_socket_enter(socket);
+
+    phx_machine_hurry(socket->machine, now);
+    phx_socket_leave(socket);
+}
+
+static void replace(char **to, char *by)
+{
+    free(*to);
+    *to = by;
+}
+
+int phx_socket_set_url(struct phx_socket *socket, const char *url)
+{
+    struct phx_url parsed;
+    char *copy = strdup(url);
+
+    if (!copy)
+        return PHX_ERR_MEMORY;
+    if (phx_url_parse(copy, &parsed, socket->error, sizeof socket->error)) {
+        free(copy);
+        return PHX_ERR_BAD_OPTION;
+    }
+    replace(&socket->url_text, copy);
+    socket->url = parsed;
+    return PHX_OK;
+}
+
+int phx_socket_set_tls(struct phx_socket *socket, const char *ca_file, const char *cert_file,
+                       const char *key_file)
+{
+    struct phx_tls_files files = {ca_file, cert_file, key_file};
+    char *ca = NULL, *cert = NULL, *key = NULL;
+
+    if (!check_tls(socket, &files))
+        return PHX_ERR_BAD_OPTION;
+    if (!copy_text(&ca, ca_file) || !copy_text(&cert, cert_file) || !copy_text(&key, key_file)) {
+        free(ca);
+        free(cert);
+        free(key);
+        return PHX_ERR_MEMORY;
+    }
+    replace(&socket->ca, ca);
+    replace(&socket->cert, cert);
+    replace(&socket->key, key);
     return PHX_OK;
 }
 

@@ -15,6 +15,7 @@
 #define QUEUE_MAX 2000
 #define FRAME_MAX 300
 #define SLACK_MS  (2 * PHX_LATE_MS)
+#define HELD_MAX  5
 
 #define RULE(what)                                                              \
     do {                                                                        \
@@ -41,7 +42,7 @@ struct storm {
     struct phx_machine_settings settings;
     uint64_t now, not_before, last_ref;
     uint64_t alive, stalled; /* since then, by us */
-    bool is_open, connected;
+    bool is_open, connected, hurried;
     unsigned waiting, unlimited;
     int depth;
     struct seat *topics[TOPICS];
@@ -121,12 +122,30 @@ static void on_disconnected(void *user, const struct phx_disconnect *why)
     RULE(why->was_connected == s->connected);
     RULE(why->cause == PHX_CAUSE_ASKED || why->retry || !s->machine->wanted);
     RULE(why->retry_ms <= PHX_RETRY_AFTER_MAX_MS * 5 / 4);
-    if (why->retry && why->cause != PHX_CAUSE_ASKED)
+    if (why->retry && why->cause != PHX_CAUSE_ASKED && !s->hurried)
         RULE(why->retry_ms >= s->settings.backoff_min_ms);
-    s->connected = false;
+    s->connected = s->hurried = false;
     s->not_before = s->now + why->retry_ms;
     s->counts->ends++;
     inside(s);
+}
+
+static bool on_retry(void *user, const struct phx_disconnect *why, uint32_t *wait_ms)
+{
+    struct storm *s = user;
+
+    RULE(why->cause != PHX_CAUSE_ASKED && why->retry && *wait_ms == why->retry_ms);
+    inside(s);
+    return draw(s, 16) != 15;
+}
+
+static void on_binary(void *user, struct phx_text event, struct phx_text bytes)
+{
+    struct seat *seat = user;
+
+    (void)bytes;
+    RULE(!seat->left && phx_utf8_valid(event));
+    inside(seat->storm);
 }
 
 static void on_stray(void *user, const struct phx_message *message)
@@ -152,6 +171,7 @@ static void on_joined(void *user, struct phx_text response)
     RULE(!seat->left && seat->storm->connected);
     RULE(phx_json_valid(response));
     seat->storm->counts->joins++;
+    seat->storm->unlimited += HELD_MAX;
     inside(seat->storm);
 }
 
@@ -199,7 +219,8 @@ static void on_push_end(void *user, void *token, const struct phx_push_result *r
 
 static void join(struct storm *s, unsigned topic)
 {
-    struct phx_channel_options options = {.topic = topics[topic]};
+    struct phx_channel_options options = {.topic = topics[topic],
+                                          .max_held = draw(s, 2) ? HELD_MAX : 0};
     struct seat *seat = &s->seats[s->used];
     struct phx_channel_events events = {
         .user = seat,
@@ -207,6 +228,7 @@ static void join(struct storm *s, unsigned topic)
         .refused = on_refused,
         .ended = on_ended,
         .message = on_message,
+        .binary = on_binary,
         .push_end = on_push_end,
     };
     int error;
@@ -242,13 +264,19 @@ static void push(struct storm *s, unsigned topic)
     struct seat *seat = s->topics[topic];
     unsigned which = draw(s, sizeof payloads / sizeof payloads[0]);
     void *token = draw(s, 4) ? seat : NULL;
+    struct phx_push_order order = {.event = "e",
+                                   .payload = phx_text_of(payloads[which]),
+                                   .binary = draw(s, 4) == 0,
+                                   .timeout_ms = draw(s, 200) * 100,
+                                   .token = token};
     int error;
 
     if (!seat)
         return;
-    error = phx_machine_push(seat->channel, "e", phx_text_of(payloads[which]), draw(s, 200) * 100,
-                             token, s->now);
-    RULE(error != PHX_OK || (which < 2 && s->connected));
+    error = phx_machine_push(seat->channel, &order, s->now);
+    RULE(error != PHX_OK || which < 2 || order.binary);
+    RULE(error != PHX_OK || !order.binary || s->settings.vsn == PHX_V2);
+    RULE(error != PHX_OK || s->connected || seat->channel->max_held);
     if (error == PHX_OK && token) {
         seat->waiting++;
         s->waiting++;
@@ -256,14 +284,17 @@ static void push(struct storm *s, unsigned topic)
     }
 }
 
-static void feed(struct storm *s, const char *text, size_t len)
+static void feed(struct storm *s, bool binary, const char *text, size_t len)
 {
     char *copy = malloc(len ? len : 1);
 
     if (!copy)
         abort();
     memcpy(copy, text, len);
-    phx_machine_text(s->machine, copy, len, s->now);
+    if (binary)
+        phx_machine_binary(s->machine, copy, len, s->now);
+    else
+        phx_machine_text(s->machine, copy, len, s->now);
     free(copy);
 }
 
@@ -298,7 +329,7 @@ static void frame(struct storm *s)
                      event, payload);
         break;
     }
-    feed(s, text, (size_t)n);
+    feed(s, false, text, (size_t)n);
 }
 
 static void reply(struct storm *s, uint64_t join_ref, uint64_t ref, const char *topic)
@@ -310,7 +341,35 @@ static void reply(struct storm *s, uint64_t join_ref, uint64_t ref, const char *
                  join_ref ? "\"" : "null", (unsigned long long)join_ref, join_ref ? "\"" : "",
                  (unsigned long long)ref, topic);
 
-    feed(s, text, (size_t)n);
+    feed(s, false, text, (size_t)n);
+}
+
+/* The same as a binary message. */
+static void binary_frame(struct storm *s)
+{
+    struct phx_text names[4];
+    char text[FRAME_MAX], refs[2][21];
+    unsigned kind = draw(s, 3), count = kind == 1 ? 4 : kind == 0 ? 3 : 2, i = 0;
+    size_t n = 0;
+
+    snprintf(refs[0], sizeof refs[0], "%llu",
+             (unsigned long long)s->machine->last_ref - draw(s, 4));
+    snprintf(refs[1], sizeof refs[1], "%llu",
+             (unsigned long long)s->machine->last_ref - draw(s, 4));
+    if (kind != 2)
+        names[i++] = phx_text_of(refs[0]);
+    if (kind == 1)
+        names[i++] = phx_text_of(refs[1]);
+    names[i++] = phx_text_of(topics[draw(s, TOPICS)]);
+    names[i] = phx_text_of(draw(s, 2) ? "ok" : "error");
+    text[n++] = (char)kind;
+    for (i = 0; i < count; i++)
+        text[n++] = (char)names[i].len;
+    for (i = 0; i < count; i++) {
+        memcpy(text + n, names[i].at, names[i].len);
+        n += names[i].len;
+    }
+    feed(s, true, text, n);
 }
 
 /* The server does what it should: answers a heartbeat, a join or a push. */
@@ -327,18 +386,19 @@ static void answer(struct storm *s)
     ch = s->topics[topic]->channel;
     if (ch->state == PHX_CH_JOINING)
         reply(s, ch->join_ref, ch->join_ref, names[topic]);
-    else if (ch->pushes)
-        reply(s, ch->join_ref, ch->pushes->ref, names[topic]);
+    else if (ch->pushes.first)
+        reply(s, ch->join_ref, ch->pushes.first->ref, names[topic]);
 }
 
 static void raw(struct storm *s)
 {
+    bool binary = draw(s, 2);
     size_t n = draw(s, 64);
 
     if (n > (size_t)(s->end - s->at))
         n = (size_t)(s->end - s->at);
     s->at += n;
-    feed(s, (const char *)s->at - n, n);
+    feed(s, binary, (const char *)s->at - n, n);
 }
 
 static void closed(struct storm *s)
@@ -353,6 +413,27 @@ static void closed(struct storm *s)
     RULE(!s->connected || s->is_open);
 }
 
+/* Our own binary pushes carry a ref, which the server's do not. */
+static bool decodes(struct phx_send *send, struct phx_frame *sent)
+{
+    const unsigned char *at = (const unsigned char *)phx_send_text(send);
+    struct phx_text join_ref, ref;
+
+    if (!send->binary)
+        return phx_json_valid((struct phx_text){phx_send_text(send), send->len}) &&
+               phx_frame_decode(phx_send_text(send), send->len, sent);
+    if (send->len < 5 || send->len < 5u + at[1] + at[2] + at[3] + at[4] || at[0] != 0)
+        return false;
+    join_ref = (struct phx_text){(const char *)at + 5, at[1]};
+    ref = (struct phx_text){join_ref.at + join_ref.len, at[2]};
+    *sent = (struct phx_frame){.topic = {ref.at + ref.len, at[3]}};
+    for (size_t i = 0; i < join_ref.len; i++)
+        sent->join_ref = sent->join_ref * 10 + (uint64_t)(join_ref.at[i] - '0');
+    for (size_t i = 0; i < ref.len; i++)
+        sent->ref = sent->ref * 10 + (uint64_t)(ref.at[i] - '0');
+    return true;
+}
+
 static void drain(struct storm *s)
 {
     unsigned most = draw(s, 8);
@@ -361,8 +442,7 @@ static void drain(struct storm *s)
     bool heartbeat;
 
     while (most-- > 0 && (send = phx_machine_next(s->machine, s->now)) != NULL) {
-        RULE(phx_json_valid((struct phx_text){phx_send_text(send), send->len}));
-        RULE(phx_frame_decode(phx_send_text(send), send->len, &sent));
+        RULE(decodes(send, &sent));
         heartbeat = phx_text_equal(sent.topic, phx_text_of("phoenix"));
         RULE(sent.ref > 0 && (heartbeat ? sent.join_ref == 0 : sent.join_ref > 0));
         RULE(sent.join_ref <= sent.ref && sent.ref <= s->machine->last_ref);
@@ -387,8 +467,8 @@ static void pass(struct storm *s, uint64_t ms)
     }
     s->now = until;
     if (s->machine->state == PHX_UP)
-        RULE(s->now - s->alive <=
-             s->settings.heartbeat_ms + s->settings.heartbeat_timeout_ms + SLACK_MS + s->stalled);
+        RULE(s->now - s->alive <= s->settings.heartbeat_ms + s->settings.heartbeat_timeout_ms +
+                                      s->machine->patience_ms + SLACK_MS + s->stalled);
 }
 
 /* The whole program stands still. */
@@ -400,7 +480,7 @@ static void stall(struct storm *s, uint64_t ms)
 
 static void act(struct storm *s)
 {
-    switch (draw(s, 24)) {
+    switch (draw(s, 25)) {
     case 0:
         phx_machine_connect(s->machine, s->now);
         break;
@@ -452,8 +532,18 @@ static void act(struct storm *s)
         }
         break;
     case 14:
-    case 15:
         frame(s);
+        break;
+    case 15:
+        if (draw(s, 2))
+            binary_frame(s);
+        else
+            frame(s);
+        break;
+    case 16:
+        phx_machine_hurry(s->machine, s->now);
+        s->not_before = s->now;
+        s->hurried = true;
         break;
     default:
         answer(s);
@@ -464,7 +554,8 @@ static void act(struct storm *s)
 static void check(struct storm *s)
 {
     const struct phx_machine *m = s->machine;
-    unsigned waiting = 0;
+    unsigned waiting = 0, held = 0;
+    size_t promised = 0;
 
     RULE(m->pushes == s->waiting);
     RULE(m->pushes <= PHX_PUSHES_MAX);
@@ -474,10 +565,17 @@ static void check(struct storm *s)
         RULE(ch->state == PHX_CH_OFFLINE || s->connected);
         for (const struct phx_channel *other = ch->next; other; other = other->next)
             RULE(!phx_text_equal(ch->topic, other->topic));
-        for (const struct phx_push *p = ch->pushes; p; p = p->next)
+        for (const struct phx_push *p = ch->pushes.first; p; p = p->next)
             waiting++;
+        for (const struct phx_push *p = ch->held.first; p; p = p->next) {
+            held += p->token != NULL;
+            promised += p->event_len + p->payload_len;
+        }
+        RULE(ch->state != PHX_CH_JOINED || m->state != PHX_UP || !ch->held.first);
+        RULE(ch->held_count <= HELD_MAX);
     }
-    RULE(waiting == m->pushes);
+    RULE(waiting + held == m->pushes);
+    RULE(promised == m->queue.promised && promised <= QUEUE_MAX);
     RULE(s->connected || waiting == 0);
 }
 
@@ -510,6 +608,7 @@ void phx_storm(const uint8_t *bytes, size_t n, struct phx_storm_counts *counts)
         .user = &s,
         .connected = on_connected,
         .disconnected = on_disconnected,
+        .retry = on_retry,
         .message = on_stray,
         .heartbeat = on_heartbeat,
     };

@@ -3,6 +3,8 @@
  */
 #include "phx_rig.h"
 
+#include "phx_core.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -197,7 +199,7 @@ static void an_unmatched_topic_reply_to_a_join_is_matched_by_ref(void **state)
     rig_deinit(&rig);
 }
 
-static void a_join_without_answer_is_tried_again_and_a_late_ok_still_counts(void **state)
+static void a_late_ok_to_a_join_still_counts(void **state)
 {
     struct rig rig;
 
@@ -206,11 +208,124 @@ static void a_join_without_answer_is_tried_again_and_a_late_ok_still_counts(void
     rig_join(&rig, 0, "room:1");
     rig_forget(&rig);
     rig_pass(&rig, 10000);
-    rig_expect(&rig, "room:1: refused {\"reason\":\"timeout\"} in soon\n");
+    rig_expect(&rig, "room:1: refused {\"reason\":\"timeout\"} in soon\n"
+                     "> [null,\"2\",\"phoenix\",\"heartbeat\",{}]\n");
     rig_server(&rig, "[\"1\",\"1\",\"room:1\",\"phx_reply\"," OK "]");
     rig_expect(&rig, "room:1: joined {}\n");
     rig_pass(&rig, 10000);
     rig_expect(&rig, "");
+    rig_deinit(&rig);
+}
+
+/* A second join would have the server close the first channel for the second. */
+static void a_join_is_repeated_only_after_a_later_heartbeat_was_answered(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, PHX_V2);
+    rig_join(&rig, 0, "room:1");
+    rig_forget(&rig);
+    rig_pass(&rig, 25000);
+    rig_expect(&rig, "room:1: refused {\"reason\":\"timeout\"} in soon\n"
+                     "> [null,\"2\",\"phoenix\",\"heartbeat\",{}]\n");
+    rig_server(&rig, "[null,\"2\",\"phoenix\",\"phx_reply\"," OK "]");
+    rig_pass(&rig, 1);
+    rig_expect(&rig, "heartbeat\n> [\"3\",\"3\",\"room:1\",\"phx_join\",{}]\n");
+    rig_deinit(&rig);
+}
+
+static void a_heartbeat_that_overtook_the_join_says_nothing_about_it(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, PHX_V2);
+    rig_join(&rig, 0, "room:1");
+    phx_machine_probe(rig.machine, rig.now);
+    rig_expect(&rig, "> [null,\"2\",\"phoenix\",\"heartbeat\",{}]\n"
+                     "> [\"1\",\"1\",\"room:1\",\"phx_join\",{}]\n");
+    rig_pass(&rig, 9999);
+    rig_server(&rig, "[null,\"2\",\"phoenix\",\"phx_reply\"," OK "]");
+    rig_pass(&rig, 6000);
+    rig_expect(&rig, "heartbeat\n"
+                     "room:1: refused {\"reason\":\"timeout\"} in soon\n"
+                     "> [null,\"3\",\"phoenix\",\"heartbeat\",{}]\n");
+    rig_deinit(&rig);
+}
+
+static void a_late_refusal_lets_the_next_join_go(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, PHX_V2);
+    rig_join(&rig, 0, "room:1");
+    rig_pass(&rig, 20000);
+    rig_forget(&rig);
+    rig_server(&rig,
+               "[\"1\",\"1\",\"room:1\",\"phx_reply\",{\"status\":\"error\",\"response\":{}}]");
+    rig_pass(&rig, 10000);
+    rig_expect(&rig, "> [\"3\",\"3\",\"room:1\",\"phx_join\",{}]\n");
+    rig_deinit(&rig);
+}
+
+/* A server whose join takes `ms` and which, as Phoenix does, answers nothing meanwhile. Returns the
+ * attempts until it is joined, 0: never in so many. */
+static unsigned attempts_to_join(uint64_t ms, unsigned most)
+{
+    struct rig rig;
+    unsigned attempts = 1;
+
+    rig_up(&rig, PHX_V2);
+    rig_join(&rig, 0, "room:1");
+    for (;; attempts++) {
+        uint64_t began = rig.now;
+        while (rig.is_open && rig.now < began + ms)
+            rig_pass(&rig, 100);
+        if (rig.is_open || attempts == most)
+            break;
+        rig_connect_again(&rig);
+    }
+    if (!rig.is_open) {
+        attempts = 0;
+    } else {
+        char ok[100];
+        snprintf(ok, sizeof ok, "[\"%llu\",\"%llu\",\"room:1\",\"phx_reply\"," OK "]",
+                 (unsigned long long)rig.channels[0].channel->join_ref,
+                 (unsigned long long)rig.channels[0].channel->join_ref);
+        rig_server(&rig, ok);
+        assert_true(phx_machine_is_joined(rig.channels[0].channel));
+    }
+    rig_deinit(&rig);
+    return attempts;
+}
+
+static void a_join_slower_than_heartbeat_and_time_out_succeeds_in_the_end(void **state)
+{
+    (void)state;
+    assert_int_equal(attempts_to_join(39000, 10), 1);
+    assert_int_equal(attempts_to_join(45000, 10), 2);
+    assert_int_equal(attempts_to_join(100000, 10), 5);
+    assert_int_not_equal(attempts_to_join(500000, 20), 0);
+}
+
+static void while_a_join_is_unanswered_a_dead_connection_is_still_found(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, PHX_V2);
+    rig_join(&rig, 0, "room:1");
+    for (int i = 0; i < 20; i++) {
+        uint64_t began = rig.now;
+        while (rig.is_open && rig.now - began < 41000 + PHX_PATIENCE_MAX_MS)
+            rig_pass(&rig, 100);
+        assert_false(rig.is_open);
+        assert_true(i > 0 || rig.now - began <= 40000);
+        rig_connect_again(&rig);
+        rig_forget(&rig);
+    }
     rig_deinit(&rig);
 }
 
@@ -378,7 +493,12 @@ int main(void)
         cmocka_unit_test(a_push_without_reply_times_out_and_a_late_reply_is_ignored),
         cmocka_unit_test(a_refused_join_is_tried_again_after_growing_pauses),
         cmocka_unit_test(an_unmatched_topic_reply_to_a_join_is_matched_by_ref),
-        cmocka_unit_test(a_join_without_answer_is_tried_again_and_a_late_ok_still_counts),
+        cmocka_unit_test(a_late_ok_to_a_join_still_counts),
+        cmocka_unit_test(a_join_is_repeated_only_after_a_later_heartbeat_was_answered),
+        cmocka_unit_test(a_heartbeat_that_overtook_the_join_says_nothing_about_it),
+        cmocka_unit_test(a_late_refusal_lets_the_next_join_go),
+        cmocka_unit_test(a_join_slower_than_heartbeat_and_time_out_succeeds_in_the_end),
+        cmocka_unit_test(while_a_join_is_unanswered_a_dead_connection_is_still_found),
         cmocka_unit_test(an_unmatched_topic_reply_to_a_push_leads_to_a_rejoin),
         cmocka_unit_test(a_push_nobody_waits_for_still_finds_out_that_the_topic_is_gone),
         cmocka_unit_test(a_topic_is_joined_once),

@@ -158,7 +158,7 @@ static void ask(struct replay *r, const cJSON *message)
     else if (ref_text && ref == 0)
         fprintf(r->out, "  (ref \"%s\" is none that we could send)\n", ref_text);
     else if (strcmp(topic, "phoenix") == 0 && strcmp(event, "heartbeat") == 0)
-        rig_pass(&r->rig, r->rig.machine->due - r->rig.now);
+        phx_machine_probe(r->rig.machine, r->rig.now);
     else if (strcmp(event, "phx_join") == 0)
         join(r, topic, payload);
     else if (strcmp(event, "phx_leave") != 0)

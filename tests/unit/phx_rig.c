@@ -84,8 +84,8 @@ static void on_connected(void *user)
 
 static const char *cause_name(enum phx_cause cause)
 {
-    static const char *const names[] = {"asked",     "resolve",  "connect",   "tls",
-                                        "refused",   "limited",  "server",    "closed",
+    static const char *const names[] = {"asked",     "resolve",  "connect",    "tls",
+                                        "refused",   "limited",  "server",     "closed",
                                         "heartbeat", "protocol", "credential", "clock"};
     return names[cause];
 }
@@ -99,11 +99,39 @@ static void on_disconnected(void *user, const struct phx_disconnect *why)
     say(rig, why->retry ? "down %s in soon" : "down %s", cause_name(why->cause));
 }
 
+static struct phx_text readable(struct phx_text bytes, bool binary)
+{
+    static char text[8][2100];
+    static unsigned turn;
+    char *at = text[turn++ % 8];
+    size_t n = 0;
+
+    if (!binary)
+        return bytes;
+    for (size_t i = 0; i < bytes.len && n + 4 < sizeof text[0]; i++)
+        n += (size_t)snprintf(at + n, 4, i + 1 < bytes.len ? "%02x " : "%02x",
+                              (unsigned char)bytes.at[i]);
+    return (struct phx_text){at, n};
+}
+
+static bool on_retry(void *user, const struct phx_disconnect *why, uint32_t *wait_ms)
+{
+    struct rig *rig = user;
+
+    inside(rig, "retry");
+    if (!rig->decide)
+        return true;
+    say(rig, "retry? %s", cause_name(why->cause));
+    return rig->decide(rig, why, wait_ms);
+}
+
 static void on_stray(void *user, const struct phx_message *message)
 {
+    struct phx_text payload = readable(message->payload, message->binary);
+
     inside(user, "stray");
     say(user, "stray %.*s %.*s %.*s", (int)message->topic.len, message->topic.at,
-        (int)message->event.len, message->event.at, (int)message->payload.len, message->payload.at);
+        (int)message->event.len, message->event.at, (int)payload.len, payload.at);
 }
 
 static void on_heartbeat(void *user)
@@ -149,16 +177,27 @@ static void on_message(void *user, struct phx_text event, struct phx_text payloa
         payload.at);
 }
 
+static void on_binary(void *user, struct phx_text event, struct phx_text bytes)
+{
+    struct rig_channel *ch = user;
+    struct phx_text text = readable(bytes, true);
+
+    inside(ch->rig, "binary");
+    say(ch->rig, "%s: %.*s %.*s", ch->topic, (int)event.len, event.at, (int)text.len, text.at);
+}
+
 static void on_push_end(void *user, void *token, const struct phx_push_result *result)
 {
     struct rig_channel *ch = user;
     unsigned push = (unsigned)((char *)token - tokens);
+    struct phx_text response = readable(result->response, result->binary);
 
     inside(ch->rig, "push_end");
+    ch->rig->last_ref = result->ref;
     switch (result->end) {
     case PHX_PUSH_REPLY:
         say(ch->rig, "%s: push %u %.*s %.*s", ch->topic, push, (int)result->status.len,
-            result->status.at, (int)result->response.len, result->response.at);
+            result->status.at, (int)response.len, response.at);
         break;
     case PHX_PUSH_TIMEOUT:
         say(ch->rig, "%s: push %u timeout", ch->topic, push);
@@ -194,6 +233,7 @@ void rig_init(struct rig *rig, enum phx_vsn vsn)
         .events = {.user = rig,
                    .connected = on_connected,
                    .disconnected = on_disconnected,
+                   .retry = on_retry,
                    .message = on_stray,
                    .heartbeat = on_heartbeat},
         .now = 1000000,
@@ -212,7 +252,9 @@ void rig_drain(struct rig *rig)
     struct phx_send *send;
 
     while ((send = phx_machine_next(rig->machine, rig->now)) != NULL) {
-        say(rig, "> %.*s", (int)send->len, phx_send_text(send));
+        struct phx_text text =
+            readable((struct phx_text){phx_send_text(send), send->len}, send->binary);
+        say(rig, "> %.*s", (int)text.len, text.at);
         free(send);
     }
 }
@@ -247,7 +289,8 @@ int rig_join(struct rig *rig, unsigned index, const char *topic)
 int rig_join_with(struct rig *rig, unsigned index, const char *topic, const char *payload)
 {
     struct rig_channel *ch = &rig->channels[index];
-    struct phx_channel_options options = {.topic = topic, .join_payload = payload};
+    struct phx_channel_options options = {
+        .topic = topic, .join_payload = payload, .max_held = rig->max_held};
 
     *ch = (struct rig_channel){.rig = rig,
                                .topic = topic,
@@ -256,6 +299,7 @@ int rig_join_with(struct rig *rig, unsigned index, const char *topic, const char
                                           .refused = on_refused,
                                           .ended = on_ended,
                                           .message = on_message,
+                                          .binary = on_binary,
                                           .push_end = on_push_end}};
     return phx_machine_join(rig->machine, &options, &ch->events, rig->now, &ch->channel);
 }
@@ -263,9 +307,21 @@ int rig_join_with(struct rig *rig, unsigned index, const char *topic, const char
 int rig_push(struct rig *rig, unsigned index, const char *event, const char *payload,
              uintptr_t token)
 {
-    return phx_machine_push(rig->channels[index].channel, event,
-                            (struct phx_text){payload, strlen(payload)}, 0,
-                            token ? &tokens[token] : NULL, rig->now);
+    struct phx_push_order order = {.event = event,
+                                   .payload = {payload, strlen(payload)},
+                                   .timeout_ms = rig->timeout_ms,
+                                   .token = token ? &tokens[token] : NULL};
+
+    return phx_machine_push(rig->channels[index].channel, &order, rig->now);
+}
+
+int rig_push_binary(struct rig *rig, unsigned index, const char *event, struct phx_text bytes,
+                    uintptr_t token)
+{
+    struct phx_push_order order = {
+        .event = event, .payload = bytes, .binary = true, .token = token ? &tokens[token] : NULL};
+
+    return phx_machine_push(rig->channels[index].channel, &order, rig->now);
 }
 
 void rig_server(struct rig *rig, const char *frame)
@@ -275,6 +331,16 @@ void rig_server(struct rig *rig, const char *frame)
 
     assert_non_null(copy);
     phx_machine_text(rig->machine, copy, len, rig->now);
+    free(copy);
+}
+
+void rig_server_binary(struct rig *rig, const char *bytes, size_t len)
+{
+    char *copy = malloc(len ? len : 1);
+
+    assert_non_null(copy);
+    memcpy(copy, bytes, len);
+    phx_machine_binary(rig->machine, copy, len, rig->now);
     free(copy);
 }
 

@@ -10,7 +10,7 @@
  *   TOPIC: EVENT PAYLOAD
  *   TOPIC: push N STATUS RESPONSE | push N timeout | push N lost
  *
- * Times that are drawn by lot are written as "soon".
+ * What is binary is written as hex. Times that are drawn by lot are written as "soon".
  */
 #ifndef PHX_RIG_H
 #define PHX_RIG_H
@@ -32,7 +32,12 @@ struct rig {
     struct phx_socket_events events;
     struct rig_channel channels[RIG_CHANNELS];
     uint64_t now;
-    bool refuse_open;      /* an attempt fails at once */
+    bool refuse_open;    /* an attempt fails at once */
+    uint32_t timeout_ms; /* of the pushes that follow; 0: the channel's */
+    uint64_t last_ref;   /* of the push that ended last */
+    unsigned max_held;   /* of the channels joined next */
+    /* Written down as "retry? CAUSE"; NULL: not asked. */
+    bool (*decide)(struct rig *rig, const struct phx_disconnect *why, uint32_t *wait_ms);
     bool is_open;          /* the transport's view: an attempt or connection exists */
     uint32_t last_wait_ms; /* of the latest event that says when it goes on */
     char log[65536];
@@ -57,7 +62,10 @@ int rig_join(struct rig *rig, unsigned index, const char *topic);
 int rig_join_with(struct rig *rig, unsigned index, const char *topic, const char *payload);
 int rig_push(struct rig *rig, unsigned index, const char *event, const char *payload,
              uintptr_t token);
+int rig_push_binary(struct rig *rig, unsigned index, const char *event, struct phx_text bytes,
+                    uintptr_t token);
 void rig_server(struct rig *rig, const char *frame);
+void rig_server_binary(struct rig *rig, const char *bytes, size_t len);
 void rig_close(struct rig *rig, int code); /* the server ends the connection */
 void rig_fail(struct rig *rig, enum phx_cause cause, int status, uint32_t retry_after_ms);
 /* Lets the time pass, in steps as the deadlines ask. */
