@@ -292,7 +292,7 @@ size_t mp_fast_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t n
         if (mp_framer_idle(&tx->framer)) {
             if ((frame = mp_tx_next_frame(link, &len)) == NULL)
                 break;
-            mp_fast_begin(&tx->framer, frame, len, tx->shared);
+            mp_fast_begin(&tx->framer, frame, len, false);
         }
         n += mp_fast_read(&tx->framer, out + n, cap - n);
         if (mp_framer_idle(&tx->framer))

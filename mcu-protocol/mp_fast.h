@@ -26,7 +26,8 @@ enum mp_deframed mp_fast_take(struct mp_fast *fast, struct mp_deframer *deframer
 /* More bytes for a CRC as mp_crc16_update takes them. */
 uint16_t mp_fast_crc16(uint16_t crc, const uint8_t *bytes, size_t n);
 
-/* As mp_link_bytes and mp_link_output. */
+/* As mp_link_bytes and mp_link_output, but each frame leaves with both of its delimiters: a device
+ * cannot tell apart two whose only one was damaged. */
 void mp_fast_bytes(struct mp_fast *fast, struct mp_link *link, const uint8_t *bytes, size_t n,
                    uint32_t now_us);
 size_t mp_fast_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us);

@@ -98,10 +98,8 @@ static void on_leaving(void *user, uint8_t id, uint8_t *body, size_t len, uint32
     (void)body;
     (void)len;
     (void)now_us;
-    if (id != MP_MSG_TIME_ASK)
-        return;
-    host->asked_us = host->now_us;
-    host->link.tx.shared = false; /* its time on the line is to be known: both delimiters */
+    if (id == MP_MSG_TIME_ASK)
+        host->asked_us = host->now_us;
 }
 
 static void tell_clock(struct mp_host *host)

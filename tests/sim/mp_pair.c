@@ -233,11 +233,6 @@ static void on_device_safe(void *user, uint32_t number)
 
 /* -- The ends. */
 
-static void end_bytes(struct pair *pair, int end, const uint8_t *bytes, size_t n, uint64_t now_us)
-{
-    mp_link_bytes(&pair->link[end], bytes, n, (uint32_t)now_us);
-}
-
 static uint32_t end_poll(struct pair *pair, int end, uint64_t now_us)
 {
     uint32_t wait = 100000;
@@ -255,7 +250,8 @@ static uint32_t end_poll(struct pair *pair, int end, uint64_t now_us)
 
 static void device_bytes(void *user, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
-    end_bytes(user, PAIR_DEVICE, bytes, n, now_us);
+    struct pair *pair = user;
+    mp_link_bytes(&pair->link[PAIR_DEVICE], bytes, n, (uint32_t)now_us);
 }
 
 static uint32_t device_poll(void *user, uint64_t now_us)
@@ -273,7 +269,8 @@ static size_t device_output(void *user, uint8_t *out, size_t cap, uint64_t now_u
 
 static void host_bytes(void *user, const uint8_t *bytes, size_t n, uint64_t now_us)
 {
-    end_bytes(user, PAIR_HOST, bytes, n, now_us);
+    struct pair *pair = user;
+    mp_fast_bytes(&pair->fast, &pair->link[PAIR_HOST], bytes, n, (uint32_t)now_us);
 }
 
 static uint32_t host_poll(void *user, uint64_t now_us)
@@ -284,7 +281,7 @@ static uint32_t host_poll(void *user, uint64_t now_us)
 static size_t host_output(void *user, uint8_t *out, size_t cap, uint64_t now_us)
 {
     struct pair *pair = user;
-    return mp_link_output(&pair->link[PAIR_HOST], out, cap, (uint32_t)now_us);
+    return mp_fast_output(&pair->link[PAIR_HOST], out, cap, (uint32_t)now_us);
 }
 
 static void start(struct pair *pair, int end)

@@ -5,7 +5,7 @@
 #ifndef MP_PAIR_H
 #define MP_PAIR_H
 
-#include "mp_link.h"
+#include "mp_fast.h"
 #include "mp_sim.h"
 
 #define PAIR_LIVES 64
@@ -30,6 +30,7 @@ struct pair {
     struct sim sim;
     struct pair_options options;
     struct mp_link link[2];
+    struct mp_fast fast; /* the host's */
     uint8_t tx[2][8192], rx[2][16384];
     uint64_t next_up_us, next_down_us, next_once_us, commit_us;
     bool quiet; /* generates nothing more */

@@ -109,6 +109,23 @@ static void send(int32_t value, uint32_t ttl_ms, uint16_t *request)
                      MP_OK);
 }
 
+/* A device cannot tell apart two frames whose only delimiter between them was damaged. */
+static void what_a_host_sends_has_both_of_its_delimiters(void **state)
+{
+    uint8_t out[256];
+    size_t ends = 0;
+    (void)state;
+    get_ready();
+    sim_run(&world->sim, 100000);
+    for (int i = 0; i < 3; i++)
+        send(i, 500, NULL);
+    size_t n = mp_host_output(&world->host, out, sizeof out, sim_now_us(&world->sim));
+    for (size_t i = 1; i < n; i++)
+        ends += out[i - 1] == 0 && out[i] == 0;
+    assert_true(n > 0 && out[0] == 0 && out[n - 1] == 0);
+    assert_int_equal(ends, 2);
+}
+
 static void a_lone_i16_reading_is_15_bytes_on_the_wire(void **state)
 {
     (void)state;
@@ -638,6 +655,7 @@ int main(void)
         TEST(readings_arrive_in_order_with_their_times),
         TEST(readings_taken_before_the_first_hello_are_kept),
         TEST(a_command_is_applied_and_answered),
+        TEST(what_a_host_sends_has_both_of_its_delimiters),
         TEST(a_lone_i16_reading_is_15_bytes_on_the_wire),
         TEST(a_lone_float_with_16_bits_of_time_is_15_bytes_on_the_wire),
         TEST(ten_floats_of_one_scan_are_53_bytes_on_the_wire),
