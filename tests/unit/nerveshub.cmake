@@ -1,3 +1,4 @@
 # What NervesHub asks of a device.
 mcu_unit_test(nh_auth_test LIBS bridge_nerveshub)
 mcu_unit_test(nh_message_test LIBS bridge_nerveshub)
+mcu_unit_test(nh_update_test LIBS bridge_nerveshub)
