@@ -12,3 +12,4 @@ mcu_unit_test(phx_storm_test SOURCES phx_storm_test.c ../fuzz/phx_storm.c LIBS p
 mcu_unit_test(phx_judge_test LIBS phx)
 mcu_unit_test(phx_push_test LIBS phx_rig)
 mcu_unit_test(phx_retry_test LIBS phx_rig)
+mcu_unit_test(phx_presence_test LIBS phx PkgConfig::PHX_TEST_CJSON)
