@@ -14,12 +14,13 @@
 #define FLASH_AGAIN_MS     5000
 #define AWAIT_MS           120000 /* for a board to come back */
 #define OLD_IMAGE_GRACE_MS 10000  /* it may say hello once more before it resets */
-#define HELLO_FIRST_MS     10000 /* after a start the board may say that there is nothing left to do \
-                                  */
-#define REJOIN_EVERY_MS    60000
-#define FAILED_FIRST_MS    60000
-#define FAILED_MOST_MS     (60u * 60 * 1000)
-#define FAILED_GOOD_MS     (24u * 60 * 60 * 1000)
+#define HELLO_FIRST_MS                                                        \
+    10000 /* after a start the board may say that there is nothing left to do \
+           */
+#define REJOIN_EVERY_MS 60000
+#define FAILED_FIRST_MS 60000
+#define FAILED_MOST_MS  (60u * 60 * 1000)
+#define FAILED_GOOD_MS  (24u * 60 * 60 * 1000)
 
 /* -- What is said. */
 

@@ -15,6 +15,7 @@ SEAMS = {
     r"yaml\.h": ["bridge/config"],
     r"sqlite3\.h": ["bridge/spool"],
     r"archive(_entry)?\.h": ["bridge/fw/fw_file.c", "tools/mkfw/pack.c"],
+    r"curl\.h": ["bridge/nerveshub/nh_transfer.c"],
     r"confuse\.h": ["bridge/fw/fw_meta.c"],
     r"sim_\w+\.h|avr_\w+\.h": ["tools/avr-run/chip"],
 }
