@@ -68,21 +68,120 @@ static int report_errors(struct config_parsing *parsing)
 
 /* -- Memory. */
 
-void config_port_free(struct config_port *port)
+static bool is_allocated(enum config_type type)
 {
-    free(port->name);
-    free(port->path);
-    free(port->usb_serial);
+    switch (type) {
+    case CONFIG_TEXT:
+    case CONFIG_PATH:
+    case CONFIG_SECRET:
+    case CONFIG_URL:
+    case CONFIG_LISTEN:
+        return true;
+    case CONFIG_WHOLE:
+    case CONFIG_DURATION:
+    case CONFIG_SIZE:
+    case CONFIG_FLAG:
+    case CONFIG_CHOICE:
+    case CONFIG_DEVICE:
+    case CONFIG_CONTROLS:
+        break;
+    }
+    return false;
 }
 
-static void free_mcu(struct config_mcu *mcu)
+/* Frees the texts of the first `size` bytes of `base`, of which the section speaks. */
+static void free_texts(const struct config_section *section, void *base, size_t size)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        const struct config_setting *setting = &section->settings[i];
+        if (setting->at < size && is_allocated(setting->type))
+            free(*(char **)((char *)base + setting->at));
+    }
+}
+
+void config_port_free(struct config_port *port)
+{
+    free_texts(&config_sections[CONFIG_PORTS], port, sizeof *port);
+    memset(port, 0, sizeof *port);
+}
+
+void config_mcu_free(struct config_mcu *mcu)
 {
     for (size_t i = 0; i < mcu->control_count; i++)
         free(mcu->controls[i].name);
     free(mcu->controls);
-    free(mcu->name);
-    free(mcu->port);
-    free(mcu->api_key_file);
+    free_texts(&config_sections[CONFIG_MCUS], mcu, sizeof *mcu);
+    memset(mcu, 0, sizeof *mcu);
+}
+
+/* -- What differs. */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_controls(const struct config_mcu *a, const struct config_mcu *b)
+{
+    if (a->control_count != b->control_count)
+        return false;
+    for (size_t i = 0; i < a->control_count; i++)
+        if (!same_text(a->controls[i].name, b->controls[i].name) ||
+            a->controls[i].on_channel_loss != b->controls[i].on_channel_loss)
+            return false;
+    return true;
+}
+
+static bool same_device(const struct config_mcu *a, const struct config_mcu *b)
+{
+    return a->any_device == b->any_device && a->device_len == b->device_len &&
+           memcmp(a->device, b->device, a->device_len) == 0;
+}
+
+static bool same_setting(const struct config_setting *setting, const void *a, const void *b)
+{
+    const char *left = (const char *)a + setting->at, *right = (const char *)b + setting->at;
+    if (is_allocated(setting->type))
+        return same_text(*(char *const *)left, *(char *const *)right);
+    if (setting->type == CONFIG_DEVICE)
+        return same_device(a, b);
+    if (setting->type == CONFIG_CONTROLS)
+        return same_controls(a, b);
+    return memcmp(left, right, setting->size) == 0;
+}
+
+static bool same_entry(const struct config_section *section, const void *a, const void *b,
+                       size_t size)
+{
+    for (size_t i = 0; i < section->count; i++)
+        if (section->settings[i].at < size && !same_setting(&section->settings[i], a, b))
+            return false;
+    return true;
+}
+
+bool config_port_same(const struct config_port *a, const struct config_port *b)
+{
+    return same_entry(&config_sections[CONFIG_PORTS], a, b, sizeof *a);
+}
+
+bool config_mcu_same(const struct config_mcu *a, const struct config_mcu *b)
+{
+    return same_entry(&config_sections[CONFIG_MCUS], a, b, sizeof *a);
+}
+
+void config_differences(const struct config *a, const struct config *b,
+                        void (*changed)(void *user, const char *setting, bool live), void *user)
+{
+    char name[64];
+    for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
+        const struct config_section *section = &config_sections[i];
+        for (size_t j = 0; !section->is_list && j < section->count; j++) {
+            if (same_setting(&section->settings[j], a, b))
+                continue;
+            snprintf(name, sizeof name, "%s.%s", section->key, section->settings[j].key);
+            changed(user, name, i == CONFIG_LOG);
+        }
+    }
 }
 
 void config_free(struct config *config)
@@ -90,11 +189,12 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->port_count; i++)
         config_port_free(&config->ports[i]);
     for (size_t i = 0; i < config->mcu_count; i++)
-        free_mcu(&config->mcus[i]);
+        config_mcu_free(&config->mcus[i]);
     free(config->ports);
     free(config->mcus);
-    free(config->url);
-    free(config->ca_file);
+    for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++)
+        if (!config_sections[i].is_list)
+            free_texts(&config_sections[i], config, sizeof *config);
     memset(config, 0, sizeof *config);
 }
 

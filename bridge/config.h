@@ -73,6 +73,8 @@ struct config {
     uint32_t backoff_min_ms, backoff_max_ms, stable_ms;
     enum log_level log_level;
     bool log_json;
+    char *metrics_listen;      /* where /metrics, /healthz and /status are served; NULL: nowhere */
+    bool metrics_allow_remote; /* an address that other machines may reach is taken */
     struct config_port *ports;
     size_t port_count;
     struct config_mcu *mcus;
@@ -96,6 +98,17 @@ int config_from_line(struct config *config, const struct config_line *line,
 
 /* Frees what `config` holds; harmless on a zeroed one. */
 void config_free(struct config *config);
+
+/* Frees what one entry holds, and zeroes it. */
+void config_port_free(struct config_port *port);
+void config_mcu_free(struct config_mcu *mcu);
+/* Whether two entries say the same. */
+bool config_port_same(const struct config_port *a, const struct config_port *b);
+bool config_mcu_same(const struct config_mcu *a, const struct config_mcu *b);
+/* Calls `changed` with "section.key" for each setting outside of ports and mcus that differs, and
+ * whether it can be taken over by a running bridge. */
+void config_differences(const struct config *a, const struct config *b,
+                        void (*changed)(void *user, const char *setting, bool live), void *user);
 
 /* The table as text, line by line, for --help-config: name, what it takes, default, help. */
 void config_help(void (*line)(void *user, const char *text), void *user);

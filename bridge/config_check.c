@@ -5,6 +5,8 @@
 #define _DEFAULT_SOURCE
 #include "config_parse.h"
 
+#include "config_listen.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -233,6 +235,19 @@ static void check_ca_file(struct config_parsing *parsing)
         config_complain(parsing, (struct config_mark){0}, "\"ca_file\": there is no file %s", file);
 }
 
+static void check_metrics(struct config_parsing *parsing)
+{
+    struct config_listen listen;
+    const struct config *config = parsing->config;
+    if (config->metrics_listen && config_listen(config->metrics_listen, &listen) == 0 &&
+        !listen.is_loopback && !config->metrics_allow_remote)
+        config_complain(
+            parsing, (struct config_mark){0},
+            "\"listen\": %s can be reached from other machines, and nobody is asked who "
+            "he is there; take 127.0.0.1 or unix:, or say \"allow_remote: true\"",
+            config->metrics_listen);
+}
+
 static void check_waits(struct config_parsing *parsing)
 {
     const struct config *config = parsing->config;
@@ -258,4 +273,5 @@ void config_check(struct config_parsing *parsing)
     }
     check_ca_file(parsing);
     check_waits(parsing);
+    check_metrics(parsing);
 }

@@ -65,6 +65,4 @@ bool config_yaml_walk(struct config_parsing *parsing);
  * `ports` a port of their own. */
 void config_check(struct config_parsing *parsing);
 
-void config_port_free(struct config_port *port);
-
 #endif

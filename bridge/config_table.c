@@ -76,6 +76,16 @@ static const struct config_setting logging[] = {
      IN(config, log_json)},
 };
 
+static const struct config_setting metrics[] = {
+    {"listen", CONFIG_LISTEN, 1, 255, NULL, NULL, false,
+     "serves GET /metrics (Prometheus), /healthz and /status there; nowhere unless given. "
+     "mcu-bridge status asks there",
+     IN(config, metrics_listen)},
+    {"allow_remote", CONFIG_FLAG, 0, 0, NULL, "false", false,
+     "take an address that is not of this machine alone: nobody is asked who he is",
+     IN(config, metrics_allow_remote)},
+};
+
 #define NAME_HELP   "for people and for logs"
 #define PATH_HELP   "device, link below /dev/serial/by-id, or PTY; need not exist yet"
 #define SERIAL_HELP "serial number of the USB adapter or board, in place of path"
@@ -129,6 +139,7 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_COMMANDS] = {"commands", "server to motors", ROWS(commands), false, false},
     [CONFIG_LINK] = {"link", "the serial protocol", ROWS(link), false, false},
     [CONFIG_LOG] = {"log", "to standard error", ROWS(logging), false, false},
+    [CONFIG_METRICS] = {"metrics", "what goes on, to be read", ROWS(metrics), false, false},
     [CONFIG_PORTS] = {"ports", "serial lines, one entry each; one of path and usb_serial",
                       ROWS(ports), true, false},
     [CONFIG_MCUS] = {"mcus", "boards, one entry each; each is a client of its own at the server",

@@ -17,6 +17,7 @@ enum config_type {
     CONFIG_PATH,     /* a file, from the folder of the configuration; char * */
     CONFIG_SECRET,   /* such a file, which must hold a secret and be ours alone; char * */
     CONFIG_URL,      /* ws:// or wss://; char * */
+    CONFIG_LISTEN,   /* an address of config_listen; char * */
     CONFIG_DEVICE,   /* an identity; any_device, device and device_len of struct config_mcu */
     CONFIG_CONTROLS, /* a map from names to settings of config_control_section */
 };
@@ -49,6 +50,7 @@ enum config_section_id {
     CONFIG_COMMANDS,
     CONFIG_LINK,
     CONFIG_LOG,
+    CONFIG_METRICS,
     CONFIG_PORTS,
     CONFIG_MCUS,
     CONFIG_SECTION_COUNT

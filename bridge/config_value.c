@@ -6,6 +6,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "config_value.h"
 
+#include "config_listen.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +74,9 @@ void config_value_expected(const struct config_setting *setting, char *out, size
         break;
     case CONFIG_TEXT:
         snprintf(out, cap, "text of 1 to %u bytes", setting->max);
+        break;
+    case CONFIG_LISTEN:
+        snprintf(out, cap, CONFIG_LISTEN_EXPECTED);
         break;
     case CONFIG_PATH:
     case CONFIG_SECRET:
@@ -365,6 +370,15 @@ static int put_device(const struct config_scalar *value, struct config_mcu *mcu,
     return 0;
 }
 
+static int put_listen(const struct config_setting *setting, const struct config_scalar *value,
+                      char **member, struct config_complaint *complaint)
+{
+    struct config_listen listen;
+    if (config_listen(value->text, &listen))
+        return refuse(complaint, "");
+    return put_text(setting, value, member, complaint);
+}
+
 int config_value_put(const struct config_setting *setting, const struct config_scalar *value,
                      const char *folder, void *base, struct config_complaint *complaint)
 {
@@ -389,6 +403,8 @@ int config_value_put(const struct config_setting *setting, const struct config_s
     case CONFIG_PATH:
     case CONFIG_SECRET:
         return put_path(value, folder, member, complaint);
+    case CONFIG_LISTEN:
+        return put_listen(setting, value, member, complaint);
     case CONFIG_URL:
         return put_url(setting, value, member, complaint);
     case CONFIG_DEVICE:

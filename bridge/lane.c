@@ -131,17 +131,22 @@ static void on_board_log(void *user, enum mp_level level, const char *text, size
     lane_log_board(&lane->log, level, text, n, lane_now_ms(lane));
 }
 
-static void on_board_lost(void *user, const char *why)
+void lane_board_lost(struct lane *lane, const char *why)
 {
-    struct lane *lane = user;
-    log_warning(lane->config->name, "the board is gone: %s", why);
+    lane_log_say(&lane->log, LOG_WARNING, "the board is gone: %s", why);
     board_gone(lane);
     loop_wake(lane->shared->loop);
 }
 
+static void on_board_lost(void *user, const char *why)
+{
+    lane_board_lost(user, why);
+}
+
 static void drop_socket(struct lane *lane)
 {
-    log_info(lane->config->name, "disconnected: the board is gone and nothing is left to send");
+    lane_log_say(&lane->log, LOG_INFO,
+                 "disconnected: the board is gone and nothing is left to send");
     lane_leave(lane);
     phx_socket_free(lane->socket);
     lane->socket = NULL;
@@ -166,7 +171,8 @@ static bool describe(struct lane *lane, const struct mp_description *description
     if (uplink_describe(&lane->uplink, sensors, description->sensor_count, refuse_sensor, lane) ==
         0)
         return true;
-    log_error(lane->config->name, "readings of too many other descriptions wait for the server");
+    lane_log_say(&lane->log, LOG_ERROR,
+                 "readings of too many other descriptions wait for the server");
     return false;
 }
 
@@ -179,7 +185,7 @@ static bool holds(void *user, const char *control)
     return false;
 }
 
-static void say_unknown_controls(const struct lane *lane)
+static void say_unknown_controls(struct lane *lane)
 {
     for (size_t i = 0; i < lane->config->control_count; i++) {
         size_t j = 0;
@@ -187,9 +193,9 @@ static void say_unknown_controls(const struct lane *lane)
                strcmp(lane->description->controls[j].name, lane->config->controls[i].name) != 0)
             j++;
         if (j == lane->description->control_count)
-            log_warning(lane->config->name,
-                        "the configuration names a control \"%s\" that the board has not",
-                        lane->config->controls[i].name);
+            lane_log_say(&lane->log, LOG_WARNING,
+                         "the configuration names a control \"%s\" that the board has not",
+                         lane->config->controls[i].name);
     }
 }
 
@@ -212,6 +218,7 @@ bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer
     lane->port = port;
     lane->description = description;
     lane->message_count = 0;
+    lane->counts.boards++;
     lane_log_board_ready(&lane->log, port_path(port), peer, description);
     say_unknown_controls(lane);
     uplink_session(&lane->uplink, peer->epoch, peer->first);
@@ -268,7 +275,9 @@ static void upload(struct lane *lane, uint64_t now)
         commands_fresh_on_push_end(&lane->fresh, false, now, NEVER);
         lane_log_push_failed(&lane->log, phx_error_text(error),
                              uplink_on_failure(&lane->uplink, now));
+        return;
     }
+    lane->counts.pushed += upload.reading_count;
 }
 
 static void finish_stop(struct lane *lane)
@@ -276,7 +285,7 @@ static void finish_stop(struct lane *lane)
     phx_socket_free(lane->socket);
     lane->socket = NULL;
     lane->state = LANE_IDLE;
-    lane->shared->stopped(lane->shared->user);
+    lane->shared->stopped(lane->shared->user, lane);
 }
 
 static void close_when_done(struct lane *lane, uint64_t now)
@@ -298,7 +307,7 @@ static void close_when_done(struct lane *lane, uint64_t now)
 static void on_no_greeting(struct lane *lane, uint64_t now)
 {
     if (lane->greeting_missed) {
-        log_info(lane->config->name, "still no metadata: connecting anew");
+        lane_log_say(&lane->log, LOG_INFO, "still no metadata: connecting anew");
         lane->greeting_ms = NEVER;
         phx_socket_disconnect(lane->socket, 0);
         phx_socket_connect(lane->socket);
@@ -306,9 +315,10 @@ static void on_no_greeting(struct lane *lane, uint64_t now)
     }
     lane->greeting_missed = true;
     lane->greeting_ms = now + GREETING_AGAIN_MS;
-    log_warning(lane->config->name,
-                "connected, but the server has sent no metadata: is %s its microcontroller socket?",
-                lane->shared->config->url);
+    lane_log_say(
+        &lane->log, LOG_WARNING,
+        "connected, but the server has sent no metadata: is %s its microcontroller socket?",
+        lane->shared->config->url);
 }
 
 static bool may_disconnect(const struct lane *lane, uint64_t now)
@@ -417,7 +427,7 @@ void lane_free(struct lane *lane)
 void lane_stop(struct lane *lane)
 {
     if (lane->state == LANE_IDLE) {
-        lane->shared->stopped(lane->shared->user);
+        lane->shared->stopped(lane->shared->user, lane);
         return;
     }
     lane->state = LANE_STOPPING;

@@ -10,6 +10,7 @@
 #include "phx/phx.h"
 #include "port.h"
 #include "profile/profile.h"
+#include "watch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,8 +24,9 @@ struct lane_shared {
     const struct config *config;
     const struct profile *profile;
     void *user;
-    void (*freed)(void *user);   /* the board of a lane is gone: another may be it now */
-    void (*stopped)(void *user); /* a lane has finished after lane_stop */
+    void (*freed)(void *user); /* the board of a lane is gone: another may be it now */
+    /* A lane has finished after lane_stop; it may be freed after the callback. */
+    void (*stopped)(void *user, struct lane *lane);
 };
 
 /* Opens nothing: the socket follows the board. NULL: out of memory. */
@@ -41,8 +43,18 @@ struct port *lane_port(const struct lane *lane);
 bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer,
                 const struct mp_description *description, struct port_client *client);
 
+/* The port of its board is about to go: as if the board had gone. */
+void lane_board_lost(struct lane *lane, const char *why);
+/* When its API key is another one than at the last attempt, connects anew with it. */
+void lane_refresh_key(struct lane *lane);
+
 /* Does what is due; returns when it wants to be called again (microseconds of the loop). */
 uint64_t lane_tick(struct lane *lane, uint64_t now_us);
+
+/* Its board is there and its channel joined. */
+bool lane_is_up(const struct lane *lane);
+/* Fills in everything; what it points at holds until the lane is next called. */
+void lane_watch(const struct lane *lane, struct watch_lane *out);
 
 /* Takes no more readings, waits for the reply to the upload in flight (at most LANE_STOP_MS),
  * leaves, closes with 1000, and calls shared->stopped once, perhaps from within. */

@@ -2,17 +2,41 @@
  * The words of a lane. Nothing is decided here but how often the same thing is worth a line.
  */
 #include "lane_log.h"
-#include "log.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define QUOTED 128 /* bytes shown of what the outside sent */
 
 void lane_log_init(struct lane_log *log, const char *who)
 {
     *log = (struct lane_log){.who = who, .last_cause = -1};
+}
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void lane_log_say(struct lane_log *log, enum log_level level, const char *format, ...)
+{
+    char text[LOG_TEXT_MAX + 2]; /* one more than fits, so that the log shows the cut */
+    va_list arguments;
+    if (!log_wants(level) && level > LOG_WARNING)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (level <= LOG_WARNING) {
+        snprintf(log->error, sizeof log->error, "%s", text);
+        log->error_ms = monotonic_ms();
+    }
+    log_line(level, log->who, "%s", text);
 }
 
 /* The 1st, 8th, 16th, 32nd... time. */
@@ -23,12 +47,12 @@ static bool is_worth_a_line(uint32_t times)
 
 /* Whether another line of this kind may be said in this second. Those left out are counted, and the
  * count is said before the next one. */
-static bool may_say(const struct lane_log *log, struct lane_log_rate *rate, uint32_t most,
+static bool may_say(struct lane_log *log, struct lane_log_rate *rate, uint32_t most,
                     const char *kind, uint64_t now_ms)
 {
     if (now_ms / 1000 != rate->second) {
         if (rate->dropped > 0)
-            log_warning(log->who, "%u lines %s were left out", rate->dropped, kind);
+            lane_log_say(log, LOG_WARNING, "%u lines %s were left out", rate->dropped, kind);
         *rate = (struct lane_log_rate){.second = now_ms / 1000};
     }
     if (++rate->lines <= most)
@@ -57,24 +81,25 @@ const char *lane_log_device(char out[LANE_LOG_DEVICE], const uint8_t *device, si
 void lane_log_board_ready(struct lane_log *log, const char *path, const struct mp_peer *peer,
                           const struct mp_description *description)
 {
-    char device[LANE_LOG_DEVICE];
-    log_info(log->who, "board %s on %s (%s %s, %zu sensors, %zu controls)",
-             lane_log_device(device, peer->device, peer->device_len), path, description->product,
-             description->version, description->sensor_count, description->control_count);
+    lane_log_say(log, LOG_INFO, "board %s on %s (%s %s, %zu sensors, %zu controls)",
+                 lane_log_device(log->device, peer->device, peer->device_len), path,
+                 description->product, description->version, description->sensor_count,
+                 description->control_count);
 }
 
 void lane_log_sensor(struct lane_log *log, const char *sensor, const char *kind,
                      const char *profile)
 {
-    log_error(log->who,
-              "sensor \"%s\" measures \"%s\", which a server of the profile %s does not know: its "
-              "readings are not uploaded",
-              sensor, kind, profile);
+    lane_log_say(
+        log, LOG_ERROR,
+        "sensor \"%s\" measures \"%s\", which a server of the profile %s does not know: its "
+        "readings are not uploaded",
+        sensor, kind, profile);
 }
 
 void lane_log_full(struct lane_log *log)
 {
-    log_warning(log->who, "no memory left for readings: the board keeps them for now");
+    lane_log_say(log, LOG_WARNING, "no memory left for readings: the board keeps them for now");
 }
 
 void lane_log_board(struct lane_log *log, enum mp_level level, const char *text, size_t n,
@@ -89,8 +114,8 @@ void lane_log_board(struct lane_log *log, enum mp_level level, const char *text,
     if (!may_say(log, &log->board, LANE_LOG_BOARD_LINES, "of the board's log", now_ms))
         return;
     char quoted[QUOTED * 2];
-    log_line(level < MP_LEVEL_COUNT ? levels[level] : LOG_INFO, log->who, "board: %s",
-             log_quote(quoted, sizeof quoted, text, n));
+    lane_log_say(log, level < MP_LEVEL_COUNT ? levels[level] : LOG_INFO, "board: %s",
+                 log_quote(quoted, sizeof quoted, text, n));
 }
 
 void lane_log_control_state(struct lane_log *log, const struct mp_host_control *control,
@@ -101,9 +126,9 @@ void lane_log_control_state(struct lane_log *log, const struct mp_host_control *
         MP_CAUSES(X)
 #undef X
     };
-    log_line(cause == MP_CAUSE_FAILSAFE ? LOG_WARNING : LOG_INFO, log->who, "control %s is %g (%s)",
-             control->name, mp_value_to_physical(control->type, control->exponent, value),
-             cause < MP_CAUSE_COUNT ? causes[cause] : "unknown cause");
+    lane_log_say(log, cause == MP_CAUSE_FAILSAFE ? LOG_WARNING : LOG_INFO, "control %s is %g (%s)",
+                 control->name, mp_value_to_physical(control->type, control->exponent, value),
+                 cause < MP_CAUSE_COUNT ? causes[cause] : "unknown cause");
 }
 
 static enum log_level command_level(const struct commands_report *report)
@@ -149,8 +174,8 @@ void lane_log_command_way(struct lane_log *log, const struct commands_report *re
 {
     char words[COMMAND_WORDS];
     if (log_wants(LOG_DEBUG))
-        log_debug(log->who, "%s: %s (#%u)", name_command(words, report), sent ? "sent" : "asked",
-                  report->number);
+        lane_log_say(log, LOG_DEBUG, "%s: %s (#%u)", name_command(words, report),
+                     sent ? "sent" : "asked", report->number);
 }
 
 void lane_log_command(struct lane_log *log, const struct commands_report *report, uint64_t now_ms)
@@ -161,8 +186,8 @@ void lane_log_command(struct lane_log *log, const struct commands_report *report
         !may_say(log, &log->commands, LANE_LOG_COMMAND_LINES, "about controls", now_ms))
         return;
     describe_range(more, sizeof more, report);
-    log_line(level, log->who, "%s: %s%s (#%u)", name_command(words, report),
-             commands_outcome_text(report->outcome), more, report->number);
+    lane_log_say(log, level, "%s: %s%s (#%u)", name_command(words, report),
+                 commands_outcome_text(report->outcome), more, report->number);
 }
 
 /* -- The server. */
@@ -170,9 +195,9 @@ void lane_log_command(struct lane_log *log, const struct commands_report *report
 void lane_log_connected(struct lane_log *log)
 {
     if (log->disconnects > 1)
-        log_info(log->who, "connected again after %u attempts", log->disconnects);
+        lane_log_say(log, LOG_INFO, "connected again after %u attempts", log->disconnects);
     else
-        log_debug(log->who, "connected");
+        lane_log_say(log, LOG_DEBUG, "connected");
     log->disconnects = 0;
     log->last_cause = -1;
 }
@@ -181,15 +206,13 @@ static const char *advice(const struct phx_disconnect *why)
 {
     if (why->cause == PHX_CAUSE_REFUSED && why->http_status == 403)
         return " (the API key may be wrong, or the server's key check is down)";
-    if (why->close_code == 1002)
-        return " (which may stand for 1012: it restarts)";
     return "";
 }
 
 void lane_log_disconnected(struct lane_log *log, const struct phx_disconnect *why)
 {
     if (why->cause == PHX_CAUSE_ASKED) {
-        log_info(log->who, "disconnected");
+        lane_log_say(log, LOG_INFO, "disconnected");
         return;
     }
     if ((int)why->cause != log->last_cause || why->http_status != log->last_status)
@@ -197,15 +220,15 @@ void lane_log_disconnected(struct lane_log *log, const struct phx_disconnect *wh
     log->last_cause = (int)why->cause;
     log->last_status = why->http_status;
     log->disconnects++;
-    log_line(is_worth_a_line(log->disconnects) ? LOG_WARNING : LOG_DEBUG, log->who,
-             "%s%s; trying again in %u.%u s", why->text, advice(why), why->retry_ms / 1000,
-             why->retry_ms / 100 % 10);
+    lane_log_say(log, is_worth_a_line(log->disconnects) ? LOG_WARNING : LOG_DEBUG,
+                 "%s%s; trying again in %u.%u s", why->text, advice(why), why->retry_ms / 1000,
+                 why->retry_ms / 100 % 10);
 }
 
 void lane_log_joined(struct lane_log *log, const char *topic)
 {
     log->refusals = 0;
-    log_info(log->who, "joined %s", topic);
+    lane_log_say(log, LOG_INFO, "joined %s", topic);
 }
 
 void lane_log_refused(struct lane_log *log, const char *topic, struct phx_text response,
@@ -213,18 +236,18 @@ void lane_log_refused(struct lane_log *log, const char *topic, struct phx_text r
 {
     char quoted[QUOTED];
     log->refusals++;
-    log_line(is_worth_a_line(log->refusals) ? LOG_WARNING : LOG_DEBUG, log->who,
-             "the server refuses %s: %s; trying again in %u ms", topic,
-             log_quote(quoted, sizeof quoted, response.at, response.len), retry_ms);
+    lane_log_say(log, is_worth_a_line(log->refusals) ? LOG_WARNING : LOG_DEBUG,
+                 "the server refuses %s: %s; trying again in %u ms", topic,
+                 log_quote(quoted, sizeof quoted, response.at, response.len), retry_ms);
 }
 
 void lane_log_ignored(struct lane_log *log, struct phx_text event)
 {
     char quoted[QUOTED];
     log->ignored++;
-    log_line(is_worth_a_line(log->ignored) ? LOG_INFO : LOG_DEBUG, log->who,
-             "ignored the event \"%s\" (%u ignored so far)",
-             log_quote(quoted, sizeof quoted, event.at, event.len), log->ignored);
+    lane_log_say(log, is_worth_a_line(log->ignored) ? LOG_INFO : LOG_DEBUG,
+                 "ignored the event \"%s\" (%u ignored so far)",
+                 log_quote(quoted, sizeof quoted, event.at, event.len), log->ignored);
 }
 
 /* -- Uploads. */
@@ -232,11 +255,11 @@ void lane_log_ignored(struct lane_log *log, struct phx_text event)
 static void upload_failed(struct lane_log *log, const char *why, uint32_t failures)
 {
     log->upload_failures = failures;
-    log_line(failures <= 3               ? LOG_WARNING
-             : is_worth_a_line(failures) ? LOG_ERROR
-                                         : LOG_DEBUG,
-             log->who, "upload failed (%u in a row): %s; the same readings go again", failures,
-             why);
+    lane_log_say(log,
+                 failures <= 3               ? LOG_WARNING
+                 : is_worth_a_line(failures) ? LOG_ERROR
+                                             : LOG_DEBUG,
+                 "upload failed (%u in a row): %s; the same readings go again", failures, why);
 }
 
 void lane_log_upload_failed(struct lane_log *log, const struct phx_push_result *result,
@@ -266,6 +289,6 @@ void lane_log_push_failed(struct lane_log *log, const char *why, uint32_t failur
 void lane_log_uploaded(struct lane_log *log)
 {
     if (log->upload_failures > 0)
-        log_info(log->who, "uploads work again after %u failures", log->upload_failures);
+        lane_log_say(log, LOG_INFO, "uploads work again after %u failures", log->upload_failures);
     log->upload_failures = 0;
 }

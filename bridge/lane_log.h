@@ -5,6 +5,7 @@
 #define LANE_LOG_H
 
 #include "commands.h"
+#include "log.h"
 #include "phx/phx.h"
 
 #include <stdbool.h>
@@ -17,19 +18,28 @@ struct lane_log_rate {
     uint32_t lines, dropped;
 };
 
+#define LANE_LOG_DEVICE 48
+#define LANE_LOG_ERROR  160
+
 struct lane_log {
     const char *who;
-    int last_cause, last_status; /* of the disconnect said last */
-    uint32_t disconnects;        /* like it since the last connection */
-    uint32_t upload_failures;    /* in a row */
-    uint32_t ignored;            /* messages of no use here */
-    uint32_t refusals;           /* of a join, in a row */
+    char device[LANE_LOG_DEVICE]; /* the board that was there last */
+    char error[LANE_LOG_ERROR];   /* the last warning or error that was said, cut; "": none */
+    uint64_t error_ms;            /* when, on the monotonic clock */
+    int last_cause, last_status;  /* of the disconnect said last */
+    uint32_t disconnects;         /* like it since the last connection */
+    uint32_t upload_failures;     /* in a row */
+    uint32_t ignored;             /* messages of no use here */
+    uint32_t refusals;            /* of a join, in a row */
     struct lane_log_rate board, commands;
 };
 
 void lane_log_init(struct lane_log *log, const char *who);
 
-#define LANE_LOG_DEVICE 48
+/* A line about the lane; warnings and errors are kept as its last error. */
+void lane_log_say(struct lane_log *log, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* A device's identity as the configuration writes it: text, or 0x and hexadecimal digits. */
 const char *lane_log_device(char out[LANE_LOG_DEVICE], const uint8_t *device, size_t len);
 

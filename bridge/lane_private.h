@@ -9,6 +9,7 @@
 #include "commands_fresh.h"
 #include "lane.h"
 #include "lane_log.h"
+#include "mp_sha256.h"
 #include "uplink.h"
 
 #define NEVER                UINT64_MAX
@@ -22,6 +23,14 @@ enum lane_state {
     LANE_JOINING,
     LANE_JOINED,
     LANE_STOPPING,
+};
+
+/* Of the lane's life; what its parts count themselves is not here. */
+struct lane_counts {
+    uint64_t pushed;     /* readings in uploads that were sent */
+    uint64_t uploads_ok; /* replied ok, after reply_ms altogether */
+    uint64_t reply_ms;
+    uint64_t connects, disconnects, joins, boards;
 };
 
 struct lane {
@@ -43,9 +52,11 @@ struct lane {
     uint64_t pushed_ms;   /* when the upload in flight was */
     uint32_t gaps;        /* of the loop, as far as they were dealt with */
     struct commands_fresh fresh;
-    bool closing; /* stopping: the socket was asked to close */
-    bool closed;  /* and has done so */
+    bool closing;                      /* stopping: the socket was asked to close */
+    bool closed;                       /* and has done so */
+    uint8_t key_hash[MP_SHA256_BYTES]; /* of the API key of the last attempt */
     struct lane_log log;
+    struct lane_counts counts;
     uint16_t message_count; /* readings of the message at hand */
     struct uplink_reading message[READINGS_PER_MESSAGE];
 };

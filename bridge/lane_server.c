@@ -14,27 +14,57 @@
 
 /* -- The socket. */
 
-static bool on_credentials(void *user, struct phx_credentials *credentials)
+/* Reads the API key and its hash; says what is wrong with it. */
+static bool read_key(struct lane *lane, char key[SECRET_BYTES], uint8_t hash[MP_SHA256_BYTES])
 {
-    struct lane *lane = user;
-    char key[SECRET_BYTES], error[256];
-    bool good = false;
-    if (config_secret(lane->config->api_key_file, key, sizeof key, error, sizeof error) != 0) {
-        log_error(lane->config->name, "%s", error);
+    char error[256];
+    struct mp_sha256 sha;
+    if (config_secret(lane->config->api_key_file, key, SECRET_BYTES, error, sizeof error) != 0) {
+        lane_log_say(&lane->log, LOG_ERROR, "%s", error);
         return false;
     }
     const char *wrong = lane->shared->profile->check_credential(key);
-    if (wrong != NULL)
-        log_error(lane->config->name, "%s: %s", lane->config->api_key_file, wrong);
-    else
-        good = phx_add_header(credentials, lane->shared->profile->credential_header, key) == PHX_OK;
+    if (wrong != NULL) {
+        lane_log_say(&lane->log, LOG_ERROR, "%s: %s", lane->config->api_key_file, wrong);
+        explicit_bzero(key, SECRET_BYTES);
+        return false;
+    }
+    mp_sha256_begin(&sha);
+    mp_sha256_add(&sha, (const uint8_t *)key, strlen(key));
+    mp_sha256_end(&sha, hash);
+    return true;
+}
+
+static bool on_credentials(void *user, struct phx_credentials *credentials)
+{
+    struct lane *lane = user;
+    char key[SECRET_BYTES];
+    if (!read_key(lane, key, lane->key_hash))
+        return false;
+    bool good =
+        phx_add_header(credentials, lane->shared->profile->credential_header, key) == PHX_OK;
     explicit_bzero(key, sizeof key);
     return good;
+}
+
+void lane_refresh_key(struct lane *lane)
+{
+    char key[SECRET_BYTES];
+    uint8_t hash[MP_SHA256_BYTES];
+    if (lane->state == LANE_IDLE || lane->state == LANE_STOPPING || !read_key(lane, key, hash))
+        return;
+    explicit_bzero(key, sizeof key);
+    if (memcmp(hash, lane->key_hash, sizeof hash) == 0)
+        return;
+    lane_log_say(&lane->log, LOG_INFO, "its API key is another one: connecting anew");
+    phx_socket_disconnect(lane->socket, 0);
+    phx_socket_connect(lane->socket);
 }
 
 static void on_connected(void *user)
 {
     struct lane *lane = user;
+    lane->counts.connects++;
     lane_log_connected(&lane->log);
     if (lane->state == LANE_STOPPING)
         return;
@@ -66,6 +96,7 @@ void lane_leave(struct lane *lane)
 static void on_disconnected(void *user, const struct phx_disconnect *why)
 {
     struct lane *lane = user;
+    lane->counts.disconnects++;
     lane_log_disconnected(&lane->log, why);
     lane_leave(lane);
     lane->greeting_ms = NEVER;
@@ -79,7 +110,7 @@ static void on_heartbeat(void *user)
 {
     struct lane *lane = user;
     if (commands_fresh_on_heartbeat(&lane->fresh))
-        log_info(lane->config->name, "the server answers again: controls are taken again");
+        lane_log_say(&lane->log, LOG_INFO, "the server answers again: controls are taken again");
 }
 
 /* -- The channel. */
@@ -89,6 +120,7 @@ static void on_joined(void *user, struct phx_text response)
     struct lane *lane = user;
     (void)response;
     lane->state = LANE_JOINED;
+    lane->counts.joins++;
     lane_log_joined(&lane->log, lane->topic);
     set_channel(lane, true);
 }
@@ -102,8 +134,8 @@ static void on_refused(void *user, struct phx_text response, uint32_t retry_ms)
 static void on_ended(void *user, bool crashed, uint32_t retry_ms)
 {
     struct lane *lane = user;
-    log_warning(lane->config->name, "the server %s %s; joining again in %u ms",
-                crashed ? "had an error in" : "closed", lane->topic, retry_ms);
+    lane_log_say(&lane->log, LOG_WARNING, "the server %s %s; joining again in %u ms",
+                 crashed ? "had an error in" : "closed", lane->topic, retry_ms);
     lane->state = LANE_JOINING;
     set_channel(lane, false);
 }
@@ -125,7 +157,7 @@ static void on_control_element(void *user, const struct profile_control *control
 static void on_bad_control(void *user, const char *why)
 {
     struct lane *lane = user;
-    log_warning(lane->config->name, "a control update makes no sense: %s", why);
+    lane_log_say(&lane->log, LOG_WARNING, "a control update makes no sense: %s", why);
 }
 
 /* What lies in the buffers after a gap may be as old as the gap; what follows the reply to a
@@ -138,7 +170,8 @@ void lane_on_gaps(struct lane *lane, uint32_t gaps)
     if (lane->socket == NULL || !phx_socket_is_connected(lane->socket))
         return;
     commands_fresh_on_gap(&lane->fresh);
-    log_warning(lane->config->name, "controls are discarded until the server answers a heartbeat");
+    lane_log_say(&lane->log, LOG_WARNING,
+                 "controls are discarded until the server answers a heartbeat");
 }
 
 void lane_probe(struct lane *lane, uint64_t now_ms)
@@ -175,6 +208,8 @@ static void on_push_end(void *user, void *token, const struct phx_push_result *r
         return;
     if (result->end == PHX_PUSH_REPLY && result->ok) {
         uplink_on_ok(&lane->uplink);
+        lane->counts.uploads_ok++;
+        lane->counts.reply_ms += lane_now_ms(lane) - lane->pushed_ms;
         lane_log_uploaded(&lane->log);
         lane_tell_safe(lane);
     } else if (result->end == PHX_PUSH_LOST) {
@@ -205,7 +240,8 @@ static void join(struct lane *lane)
     int error = phx_join(lane->socket, &options, &events, &lane->channel);
     if (error != PHX_OK) {
         lane->channel = NULL;
-        log_error(lane->config->name, "cannot join %s: %s", lane->topic, phx_error_text(error));
+        lane_log_say(&lane->log, LOG_ERROR, "cannot join %s: %s", lane->topic,
+                     phx_error_text(error));
     }
 }
 
@@ -222,7 +258,7 @@ static void on_socket_message(void *user, const struct phx_message *message)
         return;
     if (!lane->shared->profile->topic(parts[0], parts[1], parts[2], topic, &why)) {
         if (why != NULL)
-            log_warning(lane->config->name, "%s", why);
+            lane_log_say(&lane->log, LOG_WARNING, "%s", why);
         else
             lane_log_ignored(&lane->log, message->event);
         return;
@@ -231,8 +267,8 @@ static void on_socket_message(void *user, const struct phx_message *message)
     if (lane->channel != NULL && strcmp(topic, lane->topic) == 0)
         return;
     if (lane->topic[0] != '\0' && strcmp(topic, lane->topic) != 0)
-        log_warning(lane->config->name, "the server calls this MCU %s now, not %s", topic,
-                    lane->topic);
+        lane_log_say(&lane->log, LOG_WARNING, "the server calls this MCU %s now, not %s", topic,
+                     lane->topic);
     lane_leave(lane);
     memcpy(lane->topic, topic, sizeof topic);
     join(lane);
@@ -264,7 +300,7 @@ void lane_connect(struct lane *lane)
     };
     lane->socket = phx_socket_new(lane->shared->phx, &options, &events);
     if (lane->socket == NULL || phx_socket_connect(lane->socket) != PHX_OK)
-        log_error(lane->config->name, "cannot connect: %s",
-                  lane->socket == NULL ? "out of memory" : phx_socket_error(lane->socket));
+        lane_log_say(&lane->log, LOG_ERROR, "cannot connect: %s",
+                     lane->socket == NULL ? "out of memory" : phx_socket_error(lane->socket));
     lane->state = LANE_CONNECTING;
 }

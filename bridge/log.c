@@ -5,26 +5,48 @@
 #define _POSIX_C_SOURCE 200809L
 #include "log.h"
 
+#include "log_repeat.h"
 #include "utf8.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define ESCAPED_MAX    (4 * LOG_TEXT_MAX + 8)
 #define LINE_MAX_BYTES (2 * ESCAPED_MAX)
+#define TICK_MS        1000
 
 static enum log_level most_wanted = LOG_INFO;
-static bool as_json;
+static bool as_json, to_journal;
+
+static void say_repeats(void *user, enum log_level level, const char *who, const char *text);
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of what follows */
+static struct log_repeat repeats = {.say = say_repeats};
+static uint64_t lines_written, lines_counted;
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error", [LOG_WARNING] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
 
+/* Whether standard error is the stream that the service manager connected to the journal. */
+static bool is_journal(void)
+{
+    unsigned long long device, inode;
+    struct stat status;
+    const char *stream = getenv("JOURNAL_STREAM");
+    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+}
+
 void log_open(enum log_level most, bool json)
 {
+    log_flush();
+    to_journal = is_journal();
     most_wanted = most;
     as_json = json;
 }
@@ -65,7 +87,9 @@ static size_t as_text_line(char *line, size_t cap, const char *at, enum log_leve
     char safe_who[256], safe_text[ESCAPED_MAX];
     quote(safe_who, sizeof safe_who, who, strlen(who), false);
     quote(safe_text, sizeof safe_text, text, strlen(text), false);
-    int n = snprintf(line, cap, "%s %-5s %s: %s\n", at, level_names[level], safe_who, safe_text);
+    int n = to_journal ? snprintf(line, cap, "%s: %s\n", safe_who, safe_text)
+                       : snprintf(line, cap, "%s %-5s %s: %s\n", at, level_names[level], safe_who,
+                                  safe_text);
     return n < 0 ? 0 : (size_t)n;
 }
 
@@ -78,6 +102,38 @@ static size_t as_json_line(char *line, size_t cap, const char *at, enum log_leve
     int n = snprintf(line, cap, "{\"at\":\"%s\",\"level\":\"%s\",\"who\":%s,\"text\":%s}\n", at,
                      level_names[level], safe_who, safe_text);
     return n < 0 ? 0 : (size_t)n;
+}
+
+static void write_line(enum log_level level, const char *who, const char *text)
+{
+    static const char priorities[] = {
+        [LOG_ERROR] = '3', [LOG_WARNING] = '4', [LOG_INFO] = '6', [LOG_DEBUG] = '7'};
+    char at[48], line[LINE_MAX_BYTES];
+    size_t n = 0;
+    put_time(at, sizeof at);
+    if (to_journal) {
+        line[0] = '<';
+        line[1] = priorities[level];
+        line[2] = '>';
+        n = 3;
+    }
+    n += as_json ? as_json_line(line + n, sizeof line - n, at, level, who, text)
+                 : as_text_line(line + n, sizeof line - n, at, level, who, text);
+    lines_written++;
+    write_all(line, n);
+}
+
+static void say_repeats(void *user, enum log_level level, const char *who, const char *text)
+{
+    (void)user;
+    write_line(level, who, text);
+}
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 void log_line(enum log_level level, const char *who, const char *format, ...)
@@ -94,11 +150,44 @@ void log_line(enum log_level level, const char *who, const char *format, ...)
     if ((size_t)wanted >= sizeof text)
         memcpy(text + sizeof text - 4, "...", 4);
 
-    char at[48], line[LINE_MAX_BYTES];
-    put_time(at, sizeof at);
-    size_t n = as_json ? as_json_line(line, sizeof line, at, level, who, text)
-                       : as_text_line(line, sizeof line, at, level, who, text);
-    write_all(line, n);
+    pthread_mutex_lock(&mutex);
+    if (most_wanted == LOG_DEBUG || log_repeat_new(&repeats, level, who, text, monotonic_ms()))
+        write_line(level, who, text);
+    else
+        lines_counted++;
+    pthread_mutex_unlock(&mutex);
+}
+
+static void say_due(bool all)
+{
+    pthread_mutex_lock(&mutex);
+    log_repeat_due(&repeats, all, monotonic_ms());
+    if (all)
+        repeats = (struct log_repeat){.say = say_repeats};
+    pthread_mutex_unlock(&mutex);
+}
+
+void log_tick(void)
+{
+    static uint64_t due_ms;
+    uint64_t now_ms = monotonic_ms();
+    if (now_ms < due_ms)
+        return;
+    due_ms = now_ms + TICK_MS;
+    say_due(false);
+}
+
+void log_flush(void)
+{
+    say_due(true);
+}
+
+void log_counts(uint64_t *written, uint64_t *repeated)
+{
+    pthread_mutex_lock(&mutex);
+    *written = lines_written;
+    *repeated = lines_counted;
+    pthread_mutex_unlock(&mutex);
 }
 
 /* U+0080 to U+009F move cursors on some terminals as the C0 controls do. */

@@ -3,14 +3,17 @@
  *
  * Text: `2026-01-31T12:00:00.123Z info  bench-1: joined microcontroller:v1:3`. JSON:
  * `{"at":"2026-01-31T12:00:00.123Z","level":"info","who":"bench-1","text":"joined ..."}`. `who` is
- * the MCU, port or part that the line is about. What the outside sent goes through log_quote first.
- * Secrets are never given to it. Callable from any thread once log_open has returned.
+ * the MCU, port or part that the line is about. When standard error is the journal's
+ * (JOURNAL_STREAM of systemd), a line begins with its priority as <3> to <7>, and text has no time
+ * of its own. What the outside sent goes through log_quote first. Secrets are never given to it.
+ * Callable from any thread once log_open has returned.
  */
 #ifndef LOG_H
 #define LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
@@ -22,9 +25,17 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 void log_open(enum log_level most, bool json);
 bool log_wants(enum log_level level);
 
+/* Says what was counted instead of repeated, when it is time; to be called about once a second. */
+void log_tick(void);
+/* Says all of it: the program ends. */
+void log_flush(void);
+/* Lines written, and lines counted instead. */
+void log_counts(uint64_t *written, uint64_t *repeated);
+
 /* One line, in one write, so that lines of several threads do not mix. Control characters and bytes
  * that are no UTF-8 come out as \xNN: a line stays one line. Nothing is kept: when standard error
- * takes no more, the line is lost. */
+ * takes no more, the line is lost. A line that says the same again is counted, see log_repeat.h;
+ * at LOG_DEBUG everything is written. */
 void log_line(enum log_level level, const char *who, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

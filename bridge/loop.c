@@ -58,6 +58,8 @@ static void on_timer(uv_timer_t *timer)
     struct loop *loop = timer->data;
     loop_gaps(loop);
     uint64_t now_us = loop_now_us(loop);
+    if (loop->due_us != 0)
+        watch_lag_add(&loop->lag, now_us > loop->due_us ? now_us - loop->due_us : 0);
     uint64_t next_us = loop->events.tick(loop->events.user, now_us);
     if (uv_is_closing((uv_handle_t *)timer))
         return;
@@ -66,12 +68,15 @@ static void on_timer(uv_timer_t *timer)
         delay_ms = LONGEST_SLEEP_MS;
     uv_update_time(&loop->uv);
     uv_timer_start(timer, on_timer, delay_ms, 0);
+    loop->due_us = loop_now_us(loop) + (delay_ms + 1) * 1000; /* its resolution is a millisecond */
 }
 
 void loop_wake(struct loop *loop)
 {
-    if (!uv_is_closing((uv_handle_t *)&loop->timer))
-        uv_timer_start(&loop->timer, on_timer, 0, 0);
+    if (uv_is_closing((uv_handle_t *)&loop->timer))
+        return;
+    loop->due_us = 0;
+    uv_timer_start(&loop->timer, on_timer, 0, 0);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -90,6 +95,14 @@ static void on_signal(uv_signal_t *signal, int number)
     loop->events.stop(loop->events.user);
 }
 
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    struct loop *loop = signal->data;
+    (void)number;
+    if (!loop->stopping)
+        loop->events.reload(loop->events.user);
+}
+
 int loop_open(struct loop *loop, const struct loop_events *events)
 {
     *loop = (struct loop){.events = *events, .alive_ms = boot_ms()};
@@ -102,10 +115,13 @@ int loop_open(struct loop *loop, const struct loop_events *events)
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_signal_init(&loop->uv, &loop->sigterm);
     uv_signal_init(&loop->uv, &loop->sigint);
-    loop->timer.data = loop->prepare.data = loop->sigterm.data = loop->sigint.data = loop;
+    uv_signal_init(&loop->uv, &loop->sighup);
+    loop->timer.data = loop->prepare.data = loop;
+    loop->sigterm.data = loop->sigint.data = loop->sighup.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_signal_start(&loop->sigterm, on_signal, SIGTERM);
     uv_signal_start(&loop->sigint, on_signal, SIGINT);
+    uv_signal_start(&loop->sighup, on_hangup, SIGHUP);
     loop_wake(loop);
     return 0;
 }
@@ -115,6 +131,7 @@ void loop_run(struct loop *loop)
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&loop->sigterm, NULL);
     uv_close((uv_handle_t *)&loop->sigint, NULL);
+    uv_close((uv_handle_t *)&loop->sighup, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     if (uv_loop_close(&loop->uv) != 0)
         log_debug("bridge", "something is left open on the loop");
@@ -126,4 +143,5 @@ void loop_close(struct loop *loop)
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_unref((uv_handle_t *)&loop->sigterm); /* heard to the last */
     uv_unref((uv_handle_t *)&loop->sigint);
+    uv_unref((uv_handle_t *)&loop->sighup);
 }

@@ -5,6 +5,8 @@
 #ifndef LOOP_H
 #define LOOP_H
 
+#include "watch.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -18,17 +20,20 @@ struct loop_events {
     /* SIGTERM or SIGINT, the first time. A second one, not of the same
      * moment, ends the process at once. */
     void (*stop)(void *user);
+    void (*reload)(void *user); /* SIGHUP, while it is not stopping */
 };
 
 struct loop {
     uv_loop_t uv;
     uv_timer_t timer;
     uv_prepare_t prepare;
-    uv_signal_t sigterm, sigint;
+    uv_signal_t sigterm, sigint, sighup;
     struct loop_events events;
     uint64_t alive_ms; /* of the clock that goes on during suspend: the last time the loop ran */
     uint64_t stop_ms;  /* when the first signal came */
     uint32_t gaps;
+    uint64_t due_us;      /* when the timer should fire; 0: at once, or it is running */
+    struct watch_lag lag; /* of the turns that were due at a time */
     bool stopping;
 };
 

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "log.h"
 #include "profile/profile.h"
+#include "status.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -27,6 +28,8 @@ enum option_id {
     OPTION_HELP_CONFIG,
     OPTION_LOG_LEVEL,
     OPTION_LOG_FORMAT,
+    OPTION_CONNECT,
+    OPTION_JSON,
     OPTION_VERSION,
     OPTION_HELP,
 };
@@ -34,6 +37,7 @@ enum option_id {
 static const char help[] =
     "usage: mcu-bridge --config FILE\n"
     "       mcu-bridge --port PATH --url URL --api-key-file FILE [options]\n"
+    "       mcu-bridge status [--config FILE | --connect ADDRESS] [--json]\n"
     "\n"
     "Connects microcontrollers on serial lines to a Phoenix server: their readings go\n"
     "up, controls come down.\n"
@@ -51,20 +55,26 @@ static const char help[] =
     "  --ca-file FILE       trust this certificate authority (PEM) and no other\n"
     "  --device ID          take only the device of this identity\n"
     "\n"
+    "How a running one is (status; exit 0 all up, 1 something is down, 3 none runs):\n"
+    "  --config FILE        asks where its metrics: listen: says\n"
+    "  --connect ADDRESS    127.0.0.1:PORT or unix:/PATH; the default is\n"
+    "                       " STATUS_ADDRESS "\n"
+    "  --json               what the bridge says, as it is\n"
+    "\n"
     "  --log-level error|warning|info|debug      --log-format text|json\n"
     "  --version            --help\n"
     "\n"
     "Exit status: 0 after SIGTERM or SIGINT, 1 it could not run, 2 wrong options or\n"
-    "configuration.\n"
+    "configuration. SIGHUP reads the configuration again.\n"
     "\n"
     "  mcu-bridge --port /dev/ttyACM0 --api-key-file key \\\n"
     "             --url ws://localhost:4000/microcontrollers/websocket\n"
     "  mcu-bridge --config /etc/mcu-bridge.yaml --log-level debug\n";
 
 struct options {
-    const char *file, *log_level, *log_format;
+    const char *file, *log_level, *log_format, *connect;
     struct config_line line;
-    bool is_line, check;
+    bool is_line, check, status, json;
 };
 
 static void print_error(void *user, const char *text)
@@ -98,6 +108,8 @@ static const struct option long_options[] = {
     {"help-config", no_argument, NULL, OPTION_HELP_CONFIG},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"connect", required_argument, NULL, OPTION_CONNECT},
+    {"json", no_argument, NULL, OPTION_JSON},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -148,6 +160,12 @@ static int take_option(struct options *options, int option)
     case OPTION_LOG_FORMAT:
         options->log_format = optarg;
         return -1;
+    case OPTION_CONNECT:
+        options->connect = optarg;
+        return -1;
+    case OPTION_JSON:
+        options->json = true;
+        return -1;
     case OPTION_HELP_CONFIG:
         config_help(print_line, NULL);
         return EXIT_SUCCESS;
@@ -163,6 +181,38 @@ static int take_option(struct options *options, int option)
     }
 }
 
+/* The words of a log option, in the order of what they mean. */
+static int find_word(const char *word, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(words[i], word) == 0)
+            return (int)i;
+    return -1;
+}
+
+static const char *const levels[] = {
+    [LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+static const char *const formats[] = {"text", "json"};
+#define FIND(word, words) find_word(word, words, sizeof(words) / sizeof(words)[0])
+
+static int check_log(const struct options *options)
+{
+    if (options->log_level != NULL && FIND(options->log_level, levels) < 0)
+        return usage("--log-level is error, warning, info or debug");
+    if (options->log_format != NULL && FIND(options->log_format, formats) < 0)
+        return usage("--log-format is text or json");
+    return -1;
+}
+
+static int check_status(const struct options *options)
+{
+    if (options->is_line || options->check)
+        return usage("status takes --config or --connect, and --json");
+    if (options->file != NULL && options->connect != NULL)
+        return usage("--config and --connect exclude each other");
+    return -1;
+}
+
 static int parse(struct options *options, int argc, char **argv)
 {
     int option;
@@ -171,41 +221,35 @@ static int parse(struct options *options, int argc, char **argv)
         if (status != -1)
             return status;
     }
+    if (optind < argc && strcmp(argv[optind], "status") == 0) {
+        options->status = true;
+        optind++;
+    }
     if (optind < argc)
-        return usage("it takes options only");
+        return usage("it takes options only, or the word status");
+    if (options->status)
+        return check_status(options);
+    if (options->connect != NULL || options->json)
+        return usage("--connect and --json go with status");
     if (options->file != NULL && options->is_line)
         return usage("--config and the options for one MCU exclude each other");
     if (options->file == NULL && !options->is_line)
         return usage("give --config FILE, or --port, --url and --api-key-file");
-    return -1;
+    return check_log(options);
 }
 
 /* The command line's log options go before the file's. */
-static int set_log(struct config *config, const struct options *options)
+static void set_log(struct config *config, const struct options *options)
 {
-    static const char *const levels[] = {[LOG_ERROR] = "error",
-                                         [LOG_WARNING] = "warning",
-                                         [LOG_INFO] = "info",
-                                         [LOG_DEBUG] = "debug"};
-    if (options->log_level != NULL) {
-        size_t i = 0;
-        while (i < sizeof levels / sizeof levels[0] && strcmp(levels[i], options->log_level) != 0)
-            i++;
-        if (i == sizeof levels / sizeof levels[0])
-            return usage("--log-level is error, warning, info or debug");
-        config->log_level = (enum log_level)i;
-    }
-    if (options->log_format != NULL) {
-        config->log_json = strcmp(options->log_format, "json") == 0;
-        if (!config->log_json && strcmp(options->log_format, "text") != 0)
-            return usage("--log-format is text or json");
-    }
-    log_open(config->log_level, config->log_json);
-    return -1;
+    if (options->log_level != NULL)
+        config->log_level = (enum log_level)FIND(options->log_level, levels);
+    if (options->log_format != NULL)
+        config->log_json = FIND(options->log_format, formats) == 1;
 }
 
 /* A key that no server of the profile would take is found before the first attempt. */
-static int check_keys(const struct config *config)
+static int check_keys(const struct config *config, void (*report)(void *user, const char *error),
+                      void *user)
 {
     int wrong = 0;
     for (size_t i = 0; i < config->mcu_count; i++) {
@@ -219,25 +263,69 @@ static int check_keys(const struct config *config)
             snprintf(error, sizeof error, "%s: %s", file, why);
         }
         snprintf(line, sizeof line, "%s: %s", config->mcus[i].name, error);
-        print_error(NULL, line);
+        report(user, line);
         wrong++;
     }
     return wrong;
 }
 
-static int run(struct config *config, const struct options *options)
+/* Everything that can be wrong is reported. */
+static int read_config(void *user, struct config *config,
+                       void (*report)(void *user, const char *error), void *report_user)
 {
-    int status = set_log(config, options);
-    if (status != -1)
-        return status;
-    if (check_keys(config) != 0)
-        return EXIT_USAGE;
+    const struct options *options = user;
+    int error = options->file != NULL
+                    ? config_read(config, options->file, report, report_user)
+                    : config_from_line(config, &options->line, report, report_user);
+    if (error != 0)
+        return -1;
+    set_log(config, options);
+    if (check_keys(config, report, report_user) == 0)
+        return 0;
+    config_free(config);
+    return -1;
+}
+
+static void print_summary(const struct config *config)
+{
+    size_t holds = 0;
+    for (size_t i = 0; i < config->mcu_count; i++)
+        for (size_t j = 0; j < config->mcus[i].control_count; j++)
+            holds += config->mcus[i].controls[j].on_channel_loss == CONFIG_HOLD;
+    printf("ok: the configuration is good; ports: %zu, MCUs: %zu, controls that hold: %zu\n"
+           "server: %s\nmetrics: %s\n",
+           config->port_count, config->mcu_count, holds, config->url,
+           config->metrics_listen != NULL ? config->metrics_listen : "none");
+}
+
+static int run(struct config *config, struct options *options)
+{
     if (options->check) {
-        printf("the configuration is good; ports: %zu, MCUs: %zu\n", config->port_count,
-               config->mcu_count);
+        print_summary(config);
         return EXIT_SUCCESS;
     }
-    return bridge_run(config) == 0 ? EXIT_SUCCESS : EXIT_RUNTIME;
+    const struct bridge_source source = {options, read_config};
+    log_open(config->log_level, config->log_json);
+    return bridge_run(config, &source) == 0 ? EXIT_SUCCESS : EXIT_RUNTIME;
+}
+
+/* Errors of the file are no business of who only looks; that it cannot be read is. */
+static int show_status(const struct options *options)
+{
+    const char *address = options->connect != NULL ? options->connect : STATUS_ADDRESS;
+    struct config config = {.url = NULL};
+    if (options->file != NULL) {
+        if (config_read(&config, options->file, print_error, NULL) != 0)
+            return EXIT_USAGE;
+        if (config.metrics_listen == NULL) {
+            config_free(&config);
+            return usage("this configuration has no \"metrics: listen:\", where a bridge answers");
+        }
+        address = config.metrics_listen;
+    }
+    int status = status_show(address, options->json);
+    config_free(&config);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -247,10 +335,10 @@ int main(int argc, char **argv)
     int status = parse(&options, argc, argv);
     if (status != -1)
         return status;
+    if (options.status)
+        return show_status(&options);
     signal(SIGPIPE, SIG_IGN);
-    int error = options.file != NULL ? config_read(&config, options.file, print_error, NULL)
-                                     : config_from_line(&config, &options.line, print_error, NULL);
-    if (error != 0)
+    if (read_config(&options, &config, print_error, NULL) != 0)
         return EXIT_USAGE;
     status = run(&config, &options);
     config_free(&config);

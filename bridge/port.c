@@ -16,6 +16,7 @@
 #include "serial/serial.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -43,11 +44,13 @@ struct port {
     uv_poll_t *poll;
     struct mp_host host;
     uint32_t keepalive_ms;
-    uint64_t due_us;         /* of whatever the state waits for */
-    uint64_t silent_us;      /* when to say that nothing answers; 0: said */
-    uint32_t hold_ms;        /* 0, or a wish to be HELD that the link's callbacks have left */
-    enum serial_result said; /* the last reason for not being open that was logged */
-    int polled;              /* events that the poll handle waits for */
+    uint64_t due_us;               /* of whatever the state waits for */
+    uint64_t silent_us;            /* when to say that nothing answers; 0: said */
+    uint32_t hold_ms;              /* 0, or a wish to be HELD that the link's callbacks have left */
+    enum serial_result said;       /* the last reason for not being open that was logged */
+    int polled;                    /* events that the poll handle waits for */
+    struct watch_port before;      /* counters of links that were begun anew since */
+    char trouble[WATCH_ERROR_MAX]; /* why the line is not open; "": it is */
     uint8_t said_version;
     uint32_t nonsense_said;
     size_t out_len, out_at;
@@ -168,6 +171,23 @@ static uint32_t random_seed(void)
     return seed;
 }
 
+/* The link's counters, on top of what was counted before it. */
+static void add_link(const struct port *port, struct watch_port *to)
+{
+    const struct mp_link_stats *stats = mp_link_stats(&port->host.link);
+    to->frames_in += stats->frames_in;
+    to->frames_out += stats->frames_out;
+    to->bytes_in += stats->bytes_in;
+    to->bytes_out += stats->bytes_out;
+    to->bad_frames += stats->bad_frames;
+    to->resent += stats->resent;
+    to->duplicates += stats->duplicates;
+    to->foreign += stats->foreign;
+    to->sessions += stats->sessions;
+    to->nonsense += port->host.nonsense;
+    to->lost += port->host.readings_missing;
+}
+
 /* Begins anew: whatever a board sent before and was not told to be safe will be sent again. */
 static void ask(struct port *port)
 {
@@ -192,6 +212,7 @@ static void ask(struct port *port)
         .log = on_log,
         .nonsense = on_nonsense,
     };
+    add_link(port, &port->before);
     mp_host_init(&port->host, &config, &io, now_us(port));
     port->state = PORT_ASKING;
     port->hold_ms = 0;
@@ -313,6 +334,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 static void say_why_closed(struct port *port, enum serial_result result, const char *why)
 {
+    snprintf(port->trouble, sizeof port->trouble, "%s", why);
     if (result == port->said)
         return;
     port->said = result;
@@ -348,6 +370,7 @@ static void open_line(struct port *port)
     }
     port->poll->data = port;
     port->said = SERIAL_OK;
+    port->trouble[0] = '\0';
     port->silent_us = now_us(port) + SILENT_US;
     log_info(port->config->name, "%s is open at %u baud", serial_path(port->serial),
              port->config->baud);
@@ -412,6 +435,36 @@ uint64_t port_tick(struct port *port, uint64_t now)
     if (port->state == PORT_ASKING)
         say_silent(port, now);
     return port->due_us;
+}
+
+static enum watch_link link_state(const struct port *port)
+{
+    switch (port->state) {
+    case PORT_CLOSED:
+        return WATCH_LINK_CLOSED;
+    case PORT_ASKING:
+        return WATCH_LINK_ASKING;
+    case PORT_SERVING:
+        return WATCH_LINK_SERVING;
+    case PORT_HELD:
+        return WATCH_LINK_HELD;
+    }
+    return WATCH_LINK_CLOSED;
+}
+
+void port_watch(const struct port *port, struct watch_port *out)
+{
+    bool up = port->state == PORT_SERVING;
+    uint32_t rtt_us = mp_link_stats(&port->host.link)->rtt_us;
+    uint32_t bound_us = port->host.clock.bound_us;
+    *out = port->before;
+    add_link(port, out);
+    out->name = port_name(port);
+    out->path = port_path(port);
+    out->state = link_state(port);
+    out->trouble = port->trouble;
+    out->rtt_us = up && rtt_us != 0 ? rtt_us : WATCH_NONE;
+    out->clock_bound_us = up && bound_us != MP_CLOCK_UNKNOWN ? bound_us : WATCH_NONE;
 }
 
 void port_ask_again(struct port *port)

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "loop.h"
 #include "mp_host.h"
+#include "watch.h"
 
 struct port;
 
@@ -53,6 +54,9 @@ void port_ask_again(struct port *port);
 /* The client cannot take what the board sends: the session is ended, nothing of it was said to be
  * safe, and the board is asked again in `ms`. The client hears nothing more of this session. */
 void port_hold(struct port *port, uint32_t ms);
+
+/* Fills in everything; what it points at holds until the port is next called. */
+void port_watch(const struct port *port, struct watch_port *out);
 
 /* For the client of a claimed board. */
 void port_safe(struct port *port, uint32_t number);

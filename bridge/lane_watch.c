@@ -1,0 +1,82 @@
+/*
+ * What can be seen of a lane. Nothing is counted here that its parts do not count themselves.
+ */
+#include "lane_private.h"
+#include "watch.h"
+
+static enum watch_channel server_state(const struct lane *lane)
+{
+    switch (lane->state) {
+    case LANE_IDLE:
+        return WATCH_CHANNEL_OFF;
+    case LANE_CONNECTING:
+        return WATCH_CHANNEL_CONNECTING;
+    case LANE_GREETING:
+        return WATCH_CHANNEL_GREETING;
+    case LANE_JOINING:
+        return WATCH_CHANNEL_JOINING;
+    case LANE_JOINED:
+        return WATCH_CHANNEL_JOINED;
+    case LANE_STOPPING:
+        return WATCH_CHANNEL_STOPPING;
+    }
+    return WATCH_CHANNEL_OFF;
+}
+
+static void watch_board(const struct lane *lane, struct watch_lane *out)
+{
+    if (lane->port == NULL)
+        return;
+    out->port = port_name(lane->port);
+    out->path = port_path(lane->port);
+    out->device = lane->log.device;
+    out->product = lane->description->product;
+    out->version = lane->description->version;
+}
+
+static void watch_readings(const struct lane *lane, struct watch_lane *out)
+{
+    const struct uplink *uplink = &lane->uplink;
+    const struct uplink_counts *counts = &uplink->counts;
+    uint64_t now_us = loop_now_us(lane->shared->loop);
+    out->received = counts->readings;
+    out->pushed = lane->counts.pushed;
+    out->replied = counts->uploaded;
+    out->repeated = counts->repeated;
+    out->missing = counts->missing;
+    out->waiting = uplink->count;
+    out->oldest_us = WATCH_NONE;
+    if (uplink->count > 0)
+        out->oldest_us = now_us - uplink->rows[uplink->head].at_us;
+    out->uploads_ok = lane->counts.uploads_ok;
+    out->uploads_failed = counts->failures;
+    out->reply_us = lane->counts.reply_ms * 1000;
+    out->dropped_no_room = counts->dropped;
+    out->dropped_kind = counts->refused;
+    out->dropped_value = counts->not_finite;
+}
+
+bool lane_is_up(const struct lane *lane)
+{
+    return lane->port != NULL && lane->state == LANE_JOINED;
+}
+
+void lane_watch(const struct lane *lane, struct watch_lane *out)
+{
+    *out = (struct watch_lane){
+        .name = lane->config->name,
+        .server = server_state(lane),
+        .error = lane->log.error,
+        .error_age_ms = lane_now_ms(lane) - lane->log.error_ms,
+        .connects = lane->counts.connects,
+        .disconnects = lane->counts.disconnects,
+        .joins = lane->counts.joins,
+        .boards = lane->counts.boards,
+        .failsafe_done = lane->commands.failsafe_done,
+        .failsafe_failed = lane->commands.failsafe_failed,
+    };
+    for (size_t i = 0; i < COMMANDS_OUTCOME_COUNT; i++)
+        out->outcomes[i] = lane->commands.counts[i];
+    watch_board(lane, out);
+    watch_readings(lane, out);
+}

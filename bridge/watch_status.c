@@ -1,0 +1,192 @@
+/*
+ * The picture as JSON for `mcu-bridge status`, and the verdict: what of the configuration is not
+ * up. How it is shown is status.c's.
+ */
+#include "watch_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_text(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+static void member(struct watch_text *text, const char *key, const char *value)
+{
+    watch_put(text, "\"");
+    watch_put(text, key);
+    watch_put(text, "\":");
+    if (value == NULL)
+        watch_put(text, "null");
+    else
+        watch_put_json(text, value);
+    watch_put(text, ",");
+}
+
+static void number(struct watch_text *text, const char *key, uint64_t value)
+{
+    watch_put(text, "\"");
+    watch_put(text, key);
+    watch_put(text, "\":");
+    watch_put_whole(text, value);
+    watch_put(text, ",");
+}
+
+/* Puts what ends a list of members or elements in place of the last comma. */
+static void end(struct watch_text *text, const char *with)
+{
+    if (!text->failed && text->n > 0 && text->at[text->n - 1] == ',')
+        text->n--;
+    watch_put(text, with);
+}
+
+/* -- What is down. */
+
+static const char *lane_trouble(const struct watch_lane *lane)
+{
+    if (lane->port == NULL)
+        return "its board is not there";
+    if (lane->server != WATCH_CHANNEL_JOINED)
+        return "its channel is not joined";
+    return NULL;
+}
+
+/* A port that waits for a board of its own accord is as good as its MCUs; one that cannot be
+ * opened, or whose board is refused, is down by itself. */
+static const char *port_trouble(const struct watch_port *port)
+{
+    switch (port->state) {
+    case WATCH_LINK_CLOSED:
+        return "not open";
+    case WATCH_LINK_HELD:
+        return "its board is refused";
+    case WATCH_LINK_ASKING:
+    case WATCH_LINK_SERVING:
+    case WATCH_LINK_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+static void tell(void (*down)(void *user, const char *line), void *user, const char *kind,
+                 const char *name, const char *what, const char *why)
+{
+    char line[3 * WATCH_ERROR_MAX];
+    snprintf(line, sizeof line, "%s %.100s: %s%s%.150s%s", kind, name, what,
+             is_text(why) ? " (" : "", is_text(why) ? why : "", is_text(why) ? ")" : "");
+    down(user, line);
+}
+
+static void each_down(const struct watch *watch, void (*down)(void *user, const char *line),
+                      void *user)
+{
+    if (watch->process.stopping)
+        down(user, "the bridge is stopping");
+    for (size_t i = 0; i < watch->port_count; i++) {
+        const char *what = port_trouble(&watch->ports[i]);
+        if (what != NULL)
+            tell(down, user, "port", watch->ports[i].name, what, watch->ports[i].trouble);
+    }
+    for (size_t i = 0; i < watch->lane_count; i++) {
+        const char *what = lane_trouble(&watch->lanes[i]);
+        if (what != NULL)
+            tell(down, user, "MCU", watch->lanes[i].name, what, watch->lanes[i].error);
+    }
+}
+
+struct verdict {
+    struct watch_text *text;
+    bool is_good;
+};
+
+static void add_line(void *user, const char *line)
+{
+    struct verdict *verdict = user;
+    verdict->is_good = false;
+    watch_put(verdict->text, line);
+    watch_put(verdict->text, "\n");
+}
+
+bool watch_health(struct watch_text *text, const struct watch *watch)
+{
+    struct verdict verdict = {text, true};
+    each_down(watch, add_line, &verdict);
+    return verdict.is_good;
+}
+
+static void add_element(void *user, const char *line)
+{
+    struct verdict *verdict = user;
+    verdict->is_good = false;
+    watch_put_json(verdict->text, line);
+    watch_put(verdict->text, ",");
+}
+
+/* -- The JSON. */
+
+static void put_port(struct watch_text *text, const struct watch_port *port)
+{
+    watch_put(text, "{");
+    member(text, "name", port->name);
+    member(text, "path", port->path);
+    member(text, "state", watch_link_text(port->state));
+    member(text, "error", is_text(port->trouble) ? port->trouble : NULL);
+    number(text, "bad_frames", port->bad_frames);
+    number(text, "retransmits", port->resent);
+    end(text, "},");
+}
+
+static void put_commands(struct watch_text *text, const struct watch_lane *lane)
+{
+    uint64_t other = 0;
+    for (size_t i = 0; i < COMMANDS_OUTCOME_COUNT; i++)
+        if (i != COMMANDS_DONE)
+            other += lane->outcomes[i];
+    watch_put(text, "\"commands\":{");
+    number(text, "done", lane->outcomes[COMMANDS_DONE]);
+    number(text, "not_done", other);
+    end(text, "},");
+}
+
+static void put_lane(struct watch_text *text, const struct watch_lane *lane)
+{
+    watch_put(text, "{");
+    member(text, "name", lane->name);
+    member(text, "device", lane->port != NULL ? lane->device : NULL);
+    member(text, "port", lane->port);
+    member(text, "path", lane->path);
+    member(text, "link", lane->port != NULL ? "up" : "down");
+    member(text, "server", watch_channel_text(lane->server));
+    number(text, "readings_in", lane->received);
+    number(text, "readings_out", lane->replied);
+    number(text, "waiting", lane->waiting);
+    watch_put(text, "\"oldest_unsent_s\":");
+    if (lane->oldest_us == WATCH_NONE)
+        watch_put(text, "null");
+    else
+        watch_put_micro(text, lane->oldest_us);
+    watch_put(text, ",");
+    put_commands(text, lane);
+    member(text, "error", is_text(lane->error) ? lane->error : NULL);
+    if (is_text(lane->error))
+        number(text, "error_age_s", lane->error_age_ms / 1000);
+    end(text, "},");
+}
+
+void watch_status(struct watch_text *text, const struct watch *watch)
+{
+    struct verdict verdict = {text, true};
+    watch_put(text, "{");
+    member(text, "version", watch->process.version);
+    number(text, "uptime_s", watch->process.uptime_ms / 1000);
+    watch_put(text, "\"down\":[");
+    each_down(watch, add_element, &verdict);
+    end(text, "],\"ports\":[");
+    for (size_t i = 0; i < watch->port_count; i++)
+        put_port(text, &watch->ports[i]);
+    end(text, "],\"mcus\":[");
+    for (size_t i = 0; i < watch->lane_count; i++)
+        put_lane(text, &watch->lanes[i]);
+    end(text, "]}\n");
+}
