@@ -152,10 +152,11 @@ class PhxDev:
 class Bridge:
     """mcu-bridge; its log lines are read as they come."""
 
-    def __init__(self, test, *arguments):
+    def __init__(self, test, *arguments, environment=None):
         self.lines = []
         self.process = subprocess.Popen([str(BIN / "mcu-bridge"), *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+                                        env={**os.environ, **(environment or {})})
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
         test.addCleanup(self.close)

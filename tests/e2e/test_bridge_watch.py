@@ -1,0 +1,476 @@
+"""A running bridge seen from outside: its metrics, its health, `mcu-bridge status`, its log, what it
+tells a service manager, and a configuration that changes under it."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from harness_bridge import (KEY, OTHER_KEY, Bridge, PhxDev, RawServer, folder, free_port, line_options, secret_file,
+                            wait_until, write_config)
+from harness_mcu import BIN, Mcu
+
+SAMPLE = re.compile(r'([a-zA-Z_]\w*)(\{((\w+="((?:[^"\\\n]|\\[\\"n])*)",?)*)\})? (\S+)')
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=30)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def get(listen, path, method="GET", **headers):
+    if listen.startswith("unix:"):
+        connection = UnixConnection(listen[5:])
+    else:
+        connection = http.client.HTTPConnection(listen, timeout=30)
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def metrics(listen):
+    """{(name, (label, value)...): number}, read strictly."""
+    status, text = get(listen, "/metrics")
+    assert status == 200
+    out, family = {}, None
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            family = line.split()[2]
+        elif not line.startswith("#"):
+            match = SAMPLE.fullmatch(line)
+            assert match, line
+            name, labels = match.group(1), match.group(3) or ""
+            assert name in (family, family + "_bucket", family + "_sum", family + "_count"), line
+            key = (name, *sorted(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)))
+            assert key not in out, f"twice: {line}"
+            out[key] = float(match.group(6))
+    return out
+
+
+def status_tool(*arguments):
+    return subprocess.run([str(BIN / "mcu-bridge"), "status", *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+
+
+class WithABoard(unittest.TestCase):
+    def start(self, listen=None, server=None, mcu=None, environment=None, **sections):
+        self.listen = listen or f"127.0.0.1:{free_port()}"
+        self.server = server or PhxDev(self)
+        self.mcu = mcu or Mcu(self, "posix")
+        self.key = secret_file(self)
+        self.config = self.write(**sections)
+        self.bridge = Bridge(self, "--config", self.config, environment=environment)
+        if not server:
+            self.bridge.wait_line("joined microcontroller:v1:1")
+
+    def entry(self, **members):
+        return {"name": "bench-1", "device": "stub-1", "api_key_file": self.key, **members}
+
+    def write(self, *mcus, ports=None, **sections):
+        sections.setdefault("metrics", {"listen": self.listen})
+        return write_config(self, self.server.url, ports or {"left": self.mcu.path}, list(mcus) or [self.entry()],
+                            **sections)
+
+    def rewrite(self, *mcus, ports=None, **sections):
+        """Another configuration in the same place, and SIGHUP."""
+        since = self.bridge.position()
+        self.config.write_text(self.write(*mcus, ports=ports, **sections).read_text())
+        self.bridge.signal(signal.SIGHUP)
+        return since
+
+
+class Metrics(WithABoard):
+    def test_readings_controls_and_the_link_are_counted(self):
+        self.start()
+        self.server.wait_more()
+        self.server.control(1, {"motor": 40}, {"nothing": 1}, {"motor": 1000})
+        self.bridge.wait_line("control motor=40: done")
+        self.bridge.wait_line("control motor=1000: out of range")
+        wait_until(lambda: metrics(self.listen)[("mcu_bridge_readings_replied_total", ("mcu", "bench-1"))] > 20,
+                   "replies are counted")
+        now = metrics(self.listen)
+        for outcome, count in {"done": 1, "unknown": 1, "range": 1, "stale": 0}.items():
+            self.assertEqual(now["mcu_bridge_commands_total", ("mcu", "bench-1"), ("outcome", outcome)], count)
+        self.assertGreaterEqual(now["mcu_bridge_readings_received_total", ("mcu", "bench-1")],
+                                now["mcu_bridge_readings_replied_total", ("mcu", "bench-1")])
+        self.assertGreater(now["mcu_bridge_link_frames_received_total", ("port", "left")], 5)
+        self.assertGreater(now["mcu_bridge_link_round_trip_seconds", ("port", "left")], 0)
+        self.assertEqual(now["mcu_bridge_sockets", ("state", "joined")], 1)
+        self.assertEqual(now["mcu_bridge_board_info", ("device", "stub-1"), ("mcu", "bench-1"),
+                             ("product", "mcu-stub"), ("version", "0.1.0")], 1)
+        self.assertGreater(now["process_resident_memory_bytes",], 1e6)
+        self.assertEqual(self.bridge.stop(), 0)
+
+    def test_damage_on_the_line_is_counted_and_nothing_of_it_is_forgotten(self):
+        self.start()
+        self.mcu.flip(0.002)
+        bad = ("mcu_bridge_link_bad_frames_total", ("port", "left"))
+        wait_until(lambda: metrics(self.listen)[bad] > 3, "damaged frames are counted")
+        self.mcu.flip(0)
+        before = metrics(self.listen)[bad]
+        self.mcu.cut()
+        self.bridge.wait_line("is gone")
+        since = self.bridge.position()
+        self.mcu.plug()
+        self.bridge.wait_line("board stub-1 on", since)
+        self.assertGreaterEqual(metrics(self.listen)[bad], before)
+
+    def test_health_says_what_is_down(self):
+        self.start()
+        wait_until(lambda: get(self.listen, "/healthz") == (200, "ok\n"), "healthy")
+        self.mcu.kill()
+        wait_until(lambda: get(self.listen, "/healthz")[0] == 503, "its board is not there")
+        self.assertIn("MCU bench-1: its board is not there", get(self.listen, "/healthz")[1])
+        self.mcu.start()
+        wait_until(lambda: get(self.listen, "/healthz")[0] == 200, "healthy again")
+        self.server.stop()
+        wait_until(lambda: get(self.listen, "/healthz")[0] == 503, "the server is gone")
+        self.assertIn("MCU bench-1: its channel is not joined", get(self.listen, "/healthz")[1])
+
+    def test_on_a_unix_socket_which_a_killed_bridge_may_have_left_behind(self):
+        path = folder(self) / "status.sock"
+        self.start(listen=f"unix:{path}")
+        self.assertEqual(path.stat().st_mode & 0o007, 0)
+        self.assertEqual(get(self.listen, "/healthz")[0], 200)
+        other = subprocess.run([str(BIN / "mcu-bridge"), "--config", str(self.config)], stdin=subprocess.DEVNULL,
+                               capture_output=True, text=True, timeout=60)
+        self.assertEqual(other.returncode, 1)
+        self.assertIn("does another mcu-bridge run?", other.stderr)
+        self.assertEqual(get(self.listen, "/healthz")[0], 200)
+        self.bridge.kill()
+        self.assertTrue(path.exists())
+        self.bridge = Bridge(self, "--config", self.config)
+        self.bridge.wait_line("joined microcontroller:v1:1")
+        self.assertEqual(get(self.listen, "/healthz")[0], 200)
+        self.assertEqual(self.bridge.stop(), 0)
+        self.assertFalse(path.exists())
+
+    def test_only_pages_are_served_and_nothing_is_changed(self):
+        self.start()
+        self.assertEqual(get(self.listen, "/metrics", "POST")[0], 405)
+        self.assertEqual(get(self.listen, "/")[0], 404)
+        self.assertEqual(get(self.listen, "/metrics", Origin="http://example.org")[0], 403)
+        host, port = self.listen.split(":")
+        for text in [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET /metrics\r\n\r\n", b"x" * 5000]:
+            with socket.create_connection((host, int(port)), 30) as s:
+                s.sendall(text)
+                self.assertIn(b"400 Bad Request", s.recv(100))
+
+    def test_silent_clients_hold_up_nobody_for_long(self):
+        self.start()
+        host, port = self.listen.split(":")
+        silent = [socket.create_connection((host, int(port)), 30) for _ in range(20)]
+        for s in silent:
+            self.addCleanup(s.close)
+        def served():
+            try:
+                return get(self.listen, "/healthz")[0] == 200
+            except OSError:
+                return False
+        wait_until(served, "a place is free again")
+        self.server.wait_more()
+
+    def test_an_address_that_others_reach_is_refused_unless_it_is_allowed(self):
+        self.server = PhxDev(self, start=False)
+        self.mcu = Mcu(self, "posix")
+        self.key = secret_file(self)
+        for listen, says in [("0.0.0.0:9469", "allow_remote: true"), ("9469", "an address such as"),
+                             ("localhost:0", "an address such as"), ("unix:relative", "an address such as")]:
+            self.listen = listen
+            done = subprocess.run([str(BIN / "mcu-bridge"), "--check-config", "--config", str(self.write())],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 2, listen)
+            self.assertIn(says, done.stderr)
+        self.listen = "0.0.0.0:9469"
+        allowed = self.write(metrics={"listen": self.listen, "allow_remote": True})
+        done = subprocess.run([str(BIN / "mcu-bridge"), "--check-config", "--config", str(allowed)],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout.split(":")[0]), (0, "ok"))
+
+
+class Status(WithABoard):
+    def test_a_table_of_boards_and_an_exit_status(self):
+        self.start()
+        self.server.wait_more()
+        up = status_tool("--config", self.config)
+        self.assertEqual(up.returncode, 0, up.stdout + up.stderr)
+        self.assertRegex(up.stdout, r"(?m)^MCU +DEVICE +PORT +LINK +SERVER +IN +OUT +WAITING +OLDEST +DONE$")
+        self.assertRegex(up.stdout, r"(?m)^bench-1 +stub-1 +/dev/pts/\d+ +up +joined +\d+ +\d+ +\d+ +(\d+ s|-) +0$")
+        self.mcu.kill()
+        self.bridge.wait_line("the board is gone")
+        down = status_tool("--connect", self.listen)
+        self.assertEqual(down.returncode, 1)
+        self.assertRegex(down.stdout, r"(?m)^bench-1 +- +- +down ")
+        self.assertRegex(down.stdout, r"Down:\n(.*\n)*  MCU bench-1: its board is not there")
+        self.assertRegex(down.stdout, r"bench-1, \d+ s ago: the board is gone")
+
+    def test_as_json_it_is_what_the_bridge_says(self):
+        self.start()
+        done = status_tool("--connect", self.listen, "--json")
+        said = json.loads(done.stdout)
+        self.assertEqual(said["mcus"][0]["name"], "bench-1")
+        self.assertEqual(said["down"], [])
+
+    def test_without_a_bridge_it_says_where_it_looked(self):
+        done = status_tool("--connect", f"127.0.0.1:{free_port()}")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("metrics: listen:", done.stderr)
+        self.assertEqual(status_tool("--connect", "nonsense").returncode, 3)
+        self.assertEqual(status_tool("--json", "--check-config").returncode, 2)
+
+    def test_what_is_no_bridge_is_told_from_one(self):
+        server = PhxDev(self)
+        done = status_tool("--connect", f"127.0.0.1:{server.port}")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("is no mcu-bridge", done.stderr)
+
+
+class Reload(WithABoard):
+    def test_an_mcu_is_added_and_one_is_removed_without_touching_the_others(self):
+        self.start()
+        other = Mcu(self, "posix", board=2)
+        both = {"left": self.mcu.path, "right": other.path}
+        second = {"name": "bench-2", "device": "stub-2", "api_key_file": secret_file(self, OTHER_KEY)}
+        since = self.rewrite(self.entry(), dict(second), ports=both)
+        self.bridge.wait_line("MCUs: 1 new, 0 changed, 0 gone; ports: 1 new, 0 changed, 0 gone", since)
+        self.bridge.wait_line("bench-2: joined", since)
+        since = self.rewrite(dict(second), ports=both)
+        self.bridge.wait_line("MCUs: 0 new, 0 changed, 1 gone", since)
+        self.bridge.wait_line("refused the board stub-1 on .*: no such device in the configuration", since)
+        wait_until(lambda: len(self.server.sockets()) == 1, "one socket is left")
+        self.assertFalse(self.bridge.said("bench-2: (disconnected|the board is gone)", since))
+        self.assertEqual(self.bridge.stop(), 0)
+
+    def test_a_board_that_was_refused_is_let_in_when_its_entry_is_there(self):
+        self.start(server=PhxDev(self))
+        self.bridge.wait_line("bench-1: joined")
+        since = self.rewrite(self.entry(device="stub-77"))
+        self.bridge.wait_line("refused the board stub-1", since)
+        since = self.rewrite(self.entry())
+        self.bridge.wait_line("bench-1: joined", since)
+        self.server.wait_more()
+
+    def test_a_changed_control_rule_holds_at_once(self):
+        self.start(commands={"channel_loss": "1s"})
+        commands = {"commands": {"channel_loss": "1s"}}
+        since = self.rewrite(self.entry(controls={"motor": "hold"}), **commands)
+        self.bridge.wait_line("bench-1: joined", since)
+        self.server.control(1, {"motor": 60}, {"valve": 0.5})
+        self.bridge.wait_line("control valve=0.5: done", since)
+        self.server.stop()
+        self.bridge.wait_line("fail-safe valve=0: done", since)
+        self.assertFalse(self.bridge.said("fail-safe motor", since))
+
+    def test_no_reading_is_lost_or_repeated_over_reloads(self):
+        readings = {"readings": {"at_and_seq": True, "batch_wait": "20ms"}}
+        self.start(**readings)
+        for i in range(4):
+            self.server.wait_more(8)
+            since = self.rewrite(self.entry(controls={"motor": "hold" if i % 2 else "failsafe"}), **readings)
+            self.bridge.wait_line("bench-1: joined", since)
+        self.server.wait_more(8)
+        numbers = [tuple(map(int, r["extra"]["seq"].split("-")[1:])) for r in self.server.readings()]
+        self.assertEqual(len(numbers), len(set(numbers)))
+        self.assertEqual(numbers, sorted(numbers))
+        kinds = [[n for n, _ in numbers].count(message) for message in sorted({n for n, _ in numbers})[:-1]]
+        self.assertEqual(set(kinds), {max(kinds)}, "a message arrived in part")
+
+    def test_a_broken_file_keeps_the_old_configuration(self):
+        self.start()
+        since = self.bridge.position()
+        good = self.config.read_text()
+        self.config.write_text(good.replace("device:", "devise:") + "  - {name: x}\n")
+        self.bridge.signal(signal.SIGHUP)
+        self.bridge.wait_line("everything goes on as before", since)
+        self.bridge.wait_line('"devise"', since)
+        self.server.wait_more()
+        now = metrics(self.listen)
+        self.assertEqual(now["mcu_bridge_config_reloads_total", ("result", "refused")], 1)
+        self.assertFalse(self.bridge.said("(disconnected|the board is gone)", since))
+
+    def test_a_key_file_that_others_can_read_keeps_the_old_configuration(self):
+        self.start()
+        since = self.bridge.position()
+        self.key.chmod(0o644)
+        self.bridge.signal(signal.SIGHUP)
+        self.bridge.wait_line("others may use", since)
+        self.bridge.wait_line("everything goes on as before", since)
+
+    def test_what_needs_a_new_start_is_named(self):
+        self.start()
+        since = self.rewrite(readings={"batch": 7}, server={"heartbeat": "20s"})
+        self.bridge.wait_line("readings.batch has changed: that takes effect when mcu-bridge is started anew", since)
+        self.bridge.wait_line("server.heartbeat has changed", since)
+        self.bridge.wait_line("MCUs: 0 new, 0 changed, 0 gone", since)
+
+    def test_the_log_level_changes(self):
+        self.start()
+        since = self.rewrite(log={"level": "debug"})
+        self.bridge.wait_line("the configuration was read again", since)
+        self.server.control(1, {"motor": 3})
+        self.bridge.wait_line("debug bench-1: control motor=3: asked", since)
+
+    def test_another_key_connects_anew_with_it(self):
+        self.start()
+        since = self.bridge.position()
+        self.bridge.signal(signal.SIGHUP)
+        self.bridge.wait_line("the configuration was read again", since)
+        self.key.write_text(OTHER_KEY + "\n")
+        self.bridge.signal(signal.SIGHUP)
+        self.bridge.wait_line("its API key is another one: connecting anew", since)
+        self.bridge.wait_line("bench-1: joined microcontroller:v1:2", since)
+        self.assertFalse(any(key in line for line in self.bridge.lines for key in (KEY, OTHER_KEY)))
+
+    def test_a_port_that_moves_takes_its_board_along(self):
+        self.start()
+        other = Mcu(self, "posix", board=1)
+        since = self.rewrite(ports={"left": other.path})
+        self.bridge.wait_line("left: changed in the configuration: opening it anew", since)
+        self.bridge.wait_line("bench-1: the board is gone: its port is no longer in the configuration", since)
+        self.bridge.wait_line("bench-1: board stub-1 on", since)
+        self.assertEqual(self.bridge.stop(), 0)
+
+    def test_the_one_line_form_reads_its_key_again(self):
+        self.server = PhxDev(self)
+        self.mcu = Mcu(self, "posix")
+        key = secret_file(self)
+        self.bridge = Bridge(self, *line_options(self.server.url, self.mcu.path, key))
+        self.bridge.wait_line("joined microcontroller:v1:1")
+        key.write_text(OTHER_KEY + "\n")
+        self.bridge.signal(signal.SIGHUP)
+        self.bridge.wait_line("joined microcontroller:v1:2")
+
+    def test_many_reloads_in_a_row_end_in_the_last_one(self):
+        self.start()
+        for i in range(20):
+            since = self.rewrite(self.entry(controls={"motor": "hold" if i % 2 else "failsafe"}))
+        self.bridge.wait_line("bench-1: joined", since)
+        wait_until(lambda: get(self.listen, "/healthz")[0] == 200, "healthy")
+        self.assertEqual(self.bridge.stop(), 0)
+
+
+class Manager:
+    """What systemd does: a datagram socket that is told, and the environment that says so."""
+
+    def __init__(self, test, watchdog_us=None):
+        self.path = str(folder(test) / "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(0.2)
+        self.said = []
+        self.environment = {"NOTIFY_SOCKET": self.path}
+        if watchdog_us:
+            self.environment["WATCHDOG_USEC"] = str(watchdog_us)
+        self.open = True
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+        test.addCleanup(self.close)
+
+    def read(self):
+        while self.open:
+            try:
+                self.said += self.socket.recv(4096).decode().split("\n")
+            except TimeoutError:
+                pass
+
+    def wait(self, line, since=0):
+        return wait_until(lambda: line in self.said[since:], lambda: f"{line}; got {self.said}")
+
+    def close(self):
+        self.open = False
+        self.thread.join(30)
+        self.socket.close()
+
+
+class Systemd(WithABoard):
+    def test_it_says_when_it_is_ready_reloading_and_stopping(self):
+        manager = Manager(self)
+        self.start(environment=manager.environment)
+        manager.wait("READY=1")
+        manager.wait("STATUS=1 of 1 MCUs are up")
+        since = len(manager.said)
+        self.bridge.signal(signal.SIGHUP)
+        manager.wait("RELOADING=1", since)
+        manager.wait("READY=1", since)
+        self.assertTrue(any(line.startswith("MONOTONIC_USEC=") for line in manager.said[since:]))
+        self.assertEqual(self.bridge.stop(), 0)
+        manager.wait("STOPPING=1")
+
+    def test_the_watchdog_is_fed_while_the_loop_runs_and_only_then(self):
+        manager = Manager(self, watchdog_us=800000)
+        self.start(environment=manager.environment)
+        wait_until(lambda: manager.said.count("WATCHDOG=1") >= 5, "the watchdog is fed")
+        self.bridge.signal(signal.SIGSTOP)
+        wait_until(lambda: pathlib.Path(f"/proc/{self.bridge.process.pid}/stat").read_text().split()[2] == "T", "stopped")
+        time.sleep(0.5)  # what was on its way
+        fed = manager.said.count("WATCHDOG=1")
+        time.sleep(2)  # its silence is what is tested
+        self.assertEqual(manager.said.count("WATCHDOG=1"), fed)
+        self.bridge.signal(signal.SIGCONT)
+        wait_until(lambda: manager.said.count("WATCHDOG=1") > fed, "fed again")
+
+    def test_in_the_journal_a_line_has_its_priority_and_no_time_of_its_own(self):
+        read, write = os.pipe()
+        stat = os.fstat(write)
+        key = secret_file(self)
+        process = subprocess.Popen([str(BIN / "mcu-bridge"), *map(str, line_options(
+            "ws://127.0.0.1:9/x/websocket", "/dev/ttyNOSUCH", key))], stderr=write, stdin=subprocess.DEVNULL,
+            env={**os.environ, "JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"})
+        os.close(write)
+        try:
+            with os.fdopen(read) as lines:
+                self.assertRegex(lines.readline(), r"^<6>bridge: mcu-bridge ")
+                process.terminate()
+                for line in lines:
+                    self.assertRegex(line, r"^<[3-7]>\S+: ")
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Log(WithABoard):
+    def test_a_line_that_comes_again_and_again_is_counted(self):
+        raw = RawServer(self)
+        self.start(server=raw)
+        peer = raw.accept().upgrade()
+        peer.join()
+        update = '[null,null,"microcontroller:v1:3","control_update",{"control":[{}]}]'
+        for _ in range(500):
+            peer.send(update)
+        peer.send('[null,null,"microcontroller:v1:3","control_update",{"control":[{"motor":5}]}]')
+        self.bridge.wait_line("control motor=5: done")
+        self.assertLessEqual(len(self.bridge.said("makes no sense")), 10)
+        self.assertGreaterEqual(metrics(self.listen)["mcu_bridge_log_repeats_total",], 490)
+        self.bridge.stop()
+        self.assertTrue(self.bridge.said(r"makes no sense.* \.\.\. repeated \d+ times in \d+ s"))
+
+    def test_a_flood_of_controls_does_not_become_a_flood_of_lines(self):
+        raw = RawServer(self)
+        self.start(server=raw)
+        peer = raw.accept().upgrade()
+        peer.join()
+        elements = ",".join('{"engine%d":1}' % i for i in range(1000))
+        peer.send('[null,null,"microcontroller:v1:3","control_update",{"control":[%s]}]' % elements)
+        counted = ("mcu_bridge_commands_total", ("mcu", "bench-1"), ("outcome", "unknown"))
+        wait_until(lambda: metrics(self.listen)[counted] == 1000, "all of them are counted")
+        self.assertLessEqual(len(self.bridge.said("control engine")), 150)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,1 @@
+mcu_e2e_test(bridge_watch test_bridge_watch.py)
