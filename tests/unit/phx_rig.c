@@ -344,7 +344,7 @@ void rig_server_binary(struct rig *rig, const char *bytes, size_t len)
     free(copy);
 }
 
-static void end(struct rig *rig, const struct phx_end *why)
+void rig_end(struct rig *rig, const struct phx_end *why)
 {
     rig->is_open = false;
     phx_machine_closed(rig->machine, why, rig->now);
@@ -352,13 +352,13 @@ static void end(struct rig *rig, const struct phx_end *why)
 
 void rig_close(struct rig *rig, int code)
 {
-    end(rig, &(struct phx_end){.cause = PHX_CAUSE_CLOSED, .close_code = code});
+    rig_end(rig, &(struct phx_end){.cause = PHX_CAUSE_CLOSED, .close_code = code});
 }
 
 void rig_fail(struct rig *rig, enum phx_cause cause, int status, uint32_t retry_after_ms)
 {
-    end(rig,
-        &(struct phx_end){.cause = cause, .http_status = status, .retry_after_ms = retry_after_ms});
+    rig_end(rig, &(struct phx_end){
+                     .cause = cause, .http_status = status, .retry_after_ms = retry_after_ms});
 }
 
 void rig_pass(struct rig *rig, uint64_t ms)

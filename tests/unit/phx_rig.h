@@ -17,7 +17,7 @@
 
 #include "phx_machine.h"
 
-#define RIG_CHANNELS 40
+#define RIG_CHANNELS 128
 
 struct rig_channel {
     struct rig *rig;
@@ -67,6 +67,7 @@ int rig_push_binary(struct rig *rig, unsigned index, const char *event, struct p
 void rig_server(struct rig *rig, const char *frame);
 void rig_server_binary(struct rig *rig, const char *bytes, size_t len);
 void rig_close(struct rig *rig, int code); /* the server ends the connection */
+void rig_end(struct rig *rig, const struct phx_end *why);
 void rig_fail(struct rig *rig, enum phx_cause cause, int status, uint32_t retry_after_ms);
 /* Lets the time pass, in steps as the deadlines ask. */
 void rig_pass(struct rig *rig, uint64_t ms);
