@@ -98,6 +98,7 @@ static bool keep(struct nh_update *u, enum nh_stage stage)
 static void become_idle(struct nh_update *u)
 {
     struct nh_record none = {0};
+    memcpy(none.running, u->record.running, sizeof(none.running));
     if (!u->io.keep(u->io.user, &none))
         say(u, true,
             "the end of the update cannot be written down; it is looked at again after a restart");
@@ -155,6 +156,7 @@ static void succeed(struct nh_update *u)
              u->running.version);
     say(u, false, line);
     say_status(u, NH_COMPLETED, NULL);
+    memcpy(u->record.running, u->running.uuid, sizeof(u->record.running));
     become_idle(u);
     u->auto_reverted = false;
     u->failed_count = 0;
@@ -188,7 +190,8 @@ static bool failed_lately(const struct nh_update *u, const char *uuid)
 static void begin(struct nh_update *u)
 {
     char why[NH_WHY_MAX];
-    u->record = (struct nh_record){0};
+    u->record.stage = NH_IDLE;
+    u->record.tries = 0;
     memcpy(u->record.uuid, u->offer.firmware.uuid, sizeof(u->record.uuid));
     memcpy(u->record.before, u->running.uuid, sizeof(u->record.before));
     u->percent = u->said_percent = 0;
@@ -369,6 +372,11 @@ void nh_update_flashed(struct nh_update *u, const char *why, uint64_t now_ms)
 
 /* -- The truth. */
 
+const char *nh_update_prefers(const struct nh_update *u)
+{
+    return u->record.stage != NH_IDLE ? u->record.uuid : u->record.running;
+}
+
 static void came_back_old(struct nh_update *u)
 {
     u->auto_reverted = true;
@@ -469,8 +477,12 @@ void nh_update_init(struct nh_update *u, const struct nh_update_io *io,
                     const struct nh_record *record, uint64_t now_ms)
 {
     *u = (struct nh_update){.io = *io, .now_ms = now_ms, .step_ms = now_ms, .awaited_ms = now_ms};
-    if (record == NULL || record->stage == NH_FETCHING || record->stage == NH_CHECKING)
+    if (record == NULL)
         return;
+    if (record->stage == NH_FETCHING || record->stage == NH_CHECKING) {
+        memcpy(u->record.running, record->running, sizeof(u->record.running));
+        return;
+    }
     u->record = *record;
     u->step_ms = now_ms + (record->stage == NH_AWAITING ? AWAIT_MS : HELLO_FIRST_MS);
 }

@@ -27,9 +27,11 @@ enum nh_stage { NH_IDLE, NH_FETCHING, NH_CHECKING, NH_FLASHING, NH_AWAITING, NH_
 /* What survives a restart of the program. {0} is "no update". */
 struct nh_record {
     enum nh_stage stage;
-    char uuid[NH_UUID_TEXT];   /* of the firmware to come */
-    char before[NH_UUID_TEXT]; /* of the one that ran */
-    unsigned tries;            /* of flashing it */
+    char uuid[NH_UUID_TEXT];    /* of the firmware to come */
+    char before[NH_UUID_TEXT];  /* of the one that ran */
+    unsigned tries;             /* of flashing it */
+    char running[NH_UUID_TEXT]; /* what the latest update brought: the uuid of its image, where
+                                   several files hold the same image */
 };
 
 struct nh_update_io {
@@ -88,6 +90,9 @@ struct nh_update {
 /* `record` is what was kept last, NULL or {0} at the first start. */
 void nh_update_init(struct nh_update *update, const struct nh_update_io *io,
                     const struct nh_record *record, uint64_t now_ms);
+
+/* The uuid to prefer where the board's image is in several files. */
+const char *nh_update_prefers(const struct nh_update *update);
 
 /* The board has (newly) said what it runs. */
 void nh_update_board(struct nh_update *update, const struct nh_firmware *running, uint64_t now_ms);
