@@ -51,7 +51,6 @@ struct port {
     int polled;                    /* events that the poll handle waits for */
     struct watch_port before;      /* counters of links that were begun anew since */
     char trouble[WATCH_ERROR_MAX]; /* why the line is not open; "": it is */
-    uint8_t said_version;
     uint32_t nonsense_said;
     size_t out_len, out_at;
     uint8_t out[WRITE_BYTES];
@@ -82,7 +81,6 @@ static void on_ready(void *user, const struct mp_peer *peer,
 {
     struct port *port = user;
     port->silent_us = 0;
-    port->said_version = MP_VERSION;
     port->state = PORT_SERVING;
     if (!port->events.claim(port->events.user, port, peer, description, fresh, &port->client)) {
         port->state = PORT_ASKING;
@@ -101,15 +99,16 @@ static void tell_lost(struct port *port, const char *why)
 static void on_lost(void *user, enum mp_down why)
 {
     struct port *port = user;
-    uint8_t version = mp_link_peer(&port->host.link)->version;
-    if (why == MP_DOWN_VERSION && version != port->said_version) {
-        log_error(port->config->name,
-                  "the board speaks version %u of the protocol, not %d: update %s", version,
-                  MP_VERSION, version < MP_VERSION ? "its firmware" : "this bridge");
-        port->said_version = version;
-    }
     port->silent_us = 0;
     tell_lost(port, mp_down_text(why));
+}
+
+static void on_mismatch(void *user, const struct mp_mismatch *mismatch, const char *text)
+{
+    struct port *port = user;
+    (void)mismatch;
+    port->silent_us = 0;
+    log_error(port->config->name, "%s", text);
 }
 
 static bool is_heard(const struct port *port)
@@ -204,6 +203,7 @@ static void ask(struct port *port)
     const struct mp_host_io io = {
         .user = port,
         .ready = on_ready,
+        .mismatch = on_mismatch,
         .lost = on_lost,
         .reading = on_reading,
         .received = on_received,
@@ -258,22 +258,27 @@ static void hang_up(struct port *port)
     loop_wake(port->loop);
 }
 
-/* Pushes out what the link has for the line. Returns -1 when the line is gone. */
+/* Pushes out what the link has for the line, and learns when it wants to go on. Returns -1 when the
+ * line is gone. */
 static int write_out(struct port *port)
 {
+    ssize_t n = 0;
+    port->due_us = now_us(port) + mp_host_poll(&port->host, now_us(port));
     for (;;) {
         if (port->out_at == port->out_len) {
             port->out_at = 0;
             port->out_len = mp_host_output(&port->host, port->out, sizeof port->out, now_us(port));
         }
         if (port->out_len == 0)
-            return 0;
-        ssize_t n =
-            serial_write(port->serial, port->out + port->out_at, port->out_len - port->out_at);
+            break;
+        n = serial_write(port->serial, port->out + port->out_at, port->out_len - port->out_at);
         if (n <= 0)
             return (int)n;
         port->out_at += (size_t)n;
     }
+    if (n > 0)
+        port->due_us = now_us(port) + mp_host_poll(&port->host, now_us(port));
+    return 0;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -289,7 +294,6 @@ static void settle(struct port *port)
         return;
     int events = UV_READABLE;
     if (port->state != PORT_HELD) {
-        port->due_us = now_us(port) + mp_host_poll(&port->host, now_us(port));
         if (write_out(port) != 0) {
             hang_up(port);
             return;
@@ -406,10 +410,8 @@ struct port *port_new(struct loop *loop, const struct config_port *config, uint3
 
 void port_free(struct port *port)
 {
-    if (port->state == PORT_SERVING) {
-        mp_host_poll(&port->host, now_us(port));
+    if (port->state == PORT_SERVING)
         write_out(port);
-    }
     if (port->state != PORT_CLOSED)
         close_line(port);
     free(port);

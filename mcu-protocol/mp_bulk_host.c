@@ -85,7 +85,19 @@ static bool send_piece(struct mp_bulk_host *bulk)
     return true;
 }
 
-uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk)
+/* Until the line wants a piece, or the device was silent for too long. */
+static uint32_t wait_of(const struct mp_bulk_host *bulk)
+{
+    if (bulk->phase == MP_BULK_HOST_IDLE || bulk->host->state != MP_HOST_READY)
+        return UINT32_MAX;
+    uint64_t silent_us = bulk->host->now_us - bulk->heard_us;
+    uint32_t again = silent_us < AGAIN_US ? (uint32_t)(AGAIN_US - silent_us) : 0;
+    uint32_t line = bulk->phase == MP_BULK_HOST_SENDING ? line_wait(bulk) : 0;
+    return line > 0 && line < again ? line : again;
+}
+
+/* What can be done now. */
+static void go_on(struct mp_bulk_host *bulk)
 {
     bool silent =
         bulk->phase != MP_BULK_HOST_IDLE && bulk->host->now_us - bulk->heard_us >= AGAIN_US;
@@ -114,8 +126,15 @@ uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk)
     case MP_BULK_HOST_IDLE:
         break;
     }
-    uint32_t wait = bulk->phase == MP_BULK_HOST_SENDING ? line_wait(bulk) : 0;
-    return wait > 0 ? wait : UINT32_MAX;
+}
+
+uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk, uint64_t now_us)
+{
+    if (bulk->phase == MP_BULK_HOST_IDLE)
+        return UINT32_MAX;
+    bulk->host->now_us = now_us;
+    go_on(bulk);
+    return wait_of(bulk);
 }
 
 int mp_bulk_host_start(struct mp_bulk_host *bulk, struct mp_host *host, uint32_t size,
@@ -126,13 +145,13 @@ int mp_bulk_host_start(struct mp_bulk_host *bulk, struct mp_host *host, uint32_t
     *bulk =
         (struct mp_bulk_host){.phase = MP_BULK_HOST_WAITING, .size = size, .host = host, .io = *io};
     memcpy(bulk->hash, hash, sizeof bulk->hash);
-    mp_bulk_host_poll(bulk);
+    go_on(bulk);
     return MP_OK;
 }
 
 void mp_bulk_host_ready(struct mp_bulk_host *bulk)
 {
-    mp_bulk_host_poll(bulk);
+    go_on(bulk);
 }
 
 void mp_bulk_host_lost(struct mp_bulk_host *bulk)
@@ -154,7 +173,7 @@ static void on_stored(struct mp_bulk_host *bulk, const struct mp_bulk_state *sta
     bulk->window = state->window;
     if (bulk->io.progress != NULL)
         bulk->io.progress(bulk->io.user, bulk->stored, bulk->size);
-    mp_bulk_host_poll(bulk);
+    go_on(bulk);
 }
 
 void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *message)

@@ -30,6 +30,7 @@ enum mp_bulk_host_phase {
     MP_BULK_HOST_COMMITTING
 };
 
+/* All zero it is idle. */
 struct mp_bulk_host {
     enum mp_bulk_host_phase phase;
     uint32_t size, stored;
@@ -53,7 +54,8 @@ void mp_bulk_host_lost(struct mp_bulk_host *bulk);
 void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *message);
 /* Returns whether the result was an upload's. */
 bool mp_bulk_host_result(struct mp_bulk_host *bulk, uint16_t request, enum mp_status status);
-/* Returns in how many microseconds it wants to be called again, UINT32_MAX: only after an event. */
-uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk);
+/* Returns in how many microseconds it wants to be called again, as mp_host_poll; UINT32_MAX: only
+ * after an event. Who waits, waits for the shorter of the two. */
+uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk, uint64_t now_us);
 
 #endif

@@ -121,6 +121,41 @@ const char *mp_status_text(enum mp_status status)
     }
 }
 
+/* Whoever has the lower one is to be brought up to date. */
+static const char *older(const struct mp_mismatch *m)
+{
+    return m->device < m->host ? "the device's firmware" : "this program";
+}
+
+const char *mp_mismatch_text(const struct mp_mismatch *m, char *out, size_t cap)
+{
+    unsigned device = (unsigned)m->device, host = (unsigned)m->host;
+    switch (m->of) {
+    case MP_MISMATCH_NONE:
+        (void)snprintf(out, cap, "the device and this program agree");
+        break;
+    case MP_MISMATCH_PROTOCOL:
+        (void)snprintf(out, cap,
+                       "the device speaks version %u of the protocol, this program version %u: "
+                       "update %s",
+                       device, host, older(m));
+        break;
+    case MP_MISMATCH_FORMAT:
+        (void)snprintf(out, cap,
+                       "the device describes itself in format %u, this program reads format %u: "
+                       "update %s",
+                       device, host, older(m));
+        break;
+    case MP_MISMATCH_SCHEMA:
+        (void)snprintf(out, cap,
+                       "the device announces the description %08x and sends %08x: build and flash "
+                       "its firmware as a whole",
+                       device, host);
+        break;
+    }
+    return out;
+}
+
 const char *mp_down_text(enum mp_down why)
 {
     switch (why) {

@@ -5,8 +5,9 @@
 #include "mp_host.h"
 
 #include "mp_crc.h"
-#include "mp_fast.h"
+#include "mp_describe.h"
 #include "mp_host_describe.h"
+#include "mp_host_parts.h"
 #include "mp_msg.h"
 
 #include <string.h>
@@ -25,28 +26,33 @@
 #define DESCRIBE_AGAIN_US  300000
 #define SILENCE_KEEPALIVES 4
 #define SILENCE_MIN_MS     1000
-#define TICKS_AHEAD        8192 /* that a reading's time may lie after our idea of now */
+#define MISMATCH_TEXT      160
+#define LINE_AHEAD_US      20000u
+#define LINE_LEAST         (MP_BODY_MIN + MP_FRAME_OVERHEAD)
 #define TIME_ASK_BODY      1
 #define TIME_ASK_BYTES     (TIME_ASK_BODY + MP_FRAME_OVERHEAD)
 #define TIME_BYTES         (13 + MP_FRAME_OVERHEAD)
 
-static void nonsense(struct mp_host *host, const char *what)
+void mp_host_nonsense(struct mp_host *host, const char *what)
 {
     host->nonsense++;
     if (host->io.nonsense != NULL)
         host->io.nonsense(host->io.user, what);
 }
 
-/* -- The clock. */
-
-/* The full tick count nearest to the newest one known. */
-static uint64_t unwrap(const struct mp_host *host, uint32_t ticks)
+static void tell_mismatch(struct mp_host *host, enum mp_mismatch_of of, uint32_t device,
+                          uint32_t ours)
 {
-    int32_t ahead = (int32_t)(ticks - (uint32_t)host->newest_ticks);
-    if (ahead < 0 && (uint64_t)(-(int64_t)ahead) > host->newest_ticks)
-        return ticks;
-    return host->newest_ticks + (uint64_t)(int64_t)ahead;
+    struct mp_mismatch *m = &host->mismatch;
+    char text[MISMATCH_TEXT];
+    if (m->of == of && m->device == device && m->host == ours)
+        return;
+    *m = (struct mp_mismatch){.of = of, .device = device, .host = ours};
+    if (host->io.mismatch != NULL)
+        host->io.mismatch(host->io.user, m, mp_mismatch_text(m, text, sizeof text));
 }
+
+/* -- The clock. */
 
 /* Least time of `bytes` on the line, whose speed may be 2.5 % off. */
 static uint32_t line_us(const struct mp_host *host, uint32_t bytes)
@@ -118,7 +124,7 @@ static void on_time(struct mp_host *host, const struct mp_message *message)
 {
     struct mp_time time;
     if (mp_decode_time(message->body, message->len, &time) != 0) {
-        nonsense(host, "a time that cannot be decoded");
+        mp_host_nonsense(host, "a time that cannot be decoded");
         return;
     }
     if (time.ref != host->time_ref || host->asked_us == 0)
@@ -158,6 +164,7 @@ static void become_ready(struct mp_host *host)
     if (host->state != MP_HOST_DESCRIBING || !described(host) || !host->ticks_known)
         return;
     host->state = MP_HOST_READY;
+    host->mismatch.of = MP_MISMATCH_NONE;
     mp_link_credit(&host->link, host->config.credit);
     if (host->io.ready != NULL)
         host->io.ready(host->io.user, &host->link.peer, &host->description, host->fresh);
@@ -167,18 +174,18 @@ static void become_ready(struct mp_host *host)
  * another by then, and the reader of the log knows what to mend. */
 static void take_description(struct mp_host *host)
 {
+    uint32_t crc = mp_crc32(0, host->raw, host->total), schema = host->link.peer.schema;
     const char *wrong = NULL;
-    if (mp_crc32(0, host->raw, host->total) != host->link.peer.schema)
-        wrong = "description: not the one of the hello's hash";
+    if (crc != schema)
+        tell_mismatch(host, MP_MISMATCH_SCHEMA, schema, crc);
+    else if (host->raw[0] != MP_DESCRIBE_FORMAT)
+        tell_mismatch(host, MP_MISMATCH_FORMAT, host->raw[0], MP_DESCRIBE_FORMAT);
+    else if ((wrong = mp_description_parse(host->raw, host->total, &host->description)) != NULL)
+        mp_host_nonsense(host, wrong);
     else
-        wrong = mp_description_parse(host->raw, host->total, &host->description);
+        host->schema = schema;
     host->have = 0;
     host->total = 0;
-    if (wrong != NULL) {
-        nonsense(host, wrong);
-        return;
-    }
-    host->schema = host->link.peer.schema;
     become_ready(host);
 }
 
@@ -186,7 +193,7 @@ static void on_chunk(struct mp_host *host, const struct mp_message *message)
 {
     struct mp_description_chunk chunk;
     if (mp_decode_description_chunk(message->body, message->len, &chunk) != 0) {
-        nonsense(host, "a part of the description that cannot be decoded");
+        mp_host_nonsense(host, "a part of the description that cannot be decoded");
         return;
     }
     if (host->state != MP_HOST_DESCRIBING || described(host) || chunk.offset != host->have)
@@ -194,7 +201,7 @@ static void on_chunk(struct mp_host *host, const struct mp_message *message)
     if (chunk.total == 0 || chunk.total > sizeof host->raw || chunk.bytes_len == 0 ||
         chunk.bytes_len > (size_t)(chunk.total - chunk.offset) || chunk.offset > chunk.total ||
         (host->have > 0 && chunk.total != host->total)) {
-        nonsense(host, "a part of the description that does not fit");
+        mp_host_nonsense(host, "a part of the description that does not fit");
         host->have = 0;
         return;
     }
@@ -207,172 +214,7 @@ static void on_chunk(struct mp_host *host, const struct mp_message *message)
         ask_description(host);
 }
 
-/* -- What the device sends. */
-
-static void give_reading(struct mp_host *host, struct mp_host_reading *reading,
-                         const struct mp_reading *entry, uint64_t ticks)
-{
-    int8_t exponent = host->description.sensors[entry->slot].exponent;
-    if (ticks > host->newest_ticks)
-        host->newest_ticks = ticks;
-    reading->slot = entry->slot;
-    reading->value = mp_value_to_physical(entry->type, exponent, entry->value);
-    reading->device_us = ticks * host->link.peer.tick_us;
-    if (host->io.reading != NULL)
-        host->io.reading(host->io.user, reading);
-    reading->index++;
-}
-
-static void on_readings(struct mp_host *host, const struct mp_message *message)
-{
-    const struct mp_description *d = &host->description;
-    struct mp_readings m;
-    struct mp_readings_iter iter;
-    struct mp_reading entry;
-    int more;
-    struct mp_host_reading reading = {.reliable = message->reliable, .number = message->number};
-    if (mp_decode_readings(message->body, message->len, &m) != 0) {
-        nonsense(host, "readings that cannot be decoded");
-        return;
-    }
-    mp_readings_begin(&iter, m.base, m.entries, m.entries_len, d->sensor_types, d->sensor_count);
-    while ((more = mp_readings_next(&iter, &entry)) > 0)
-        give_reading(host, &reading, &entry, unwrap(host, entry.ticks));
-    if (more < 0)
-        nonsense(host, "a reading that is not described or no number");
-}
-
-/* Takes the value of entry->slot; returns its size, or 0 if there is none. */
-static size_t take_value(const struct mp_host *host, struct mp_reading *entry, const uint8_t *bytes,
-                         size_t n)
-{
-    if (entry->slot >= host->description.sensor_count)
-        return 0;
-    entry->type = host->description.sensor_types[entry->slot];
-    size_t size = mp_type_size(entry->type);
-    if (size > n)
-        return 0;
-    entry->value = mp_value_get(entry->type, bytes);
-    return mp_value_of_type(entry->type, entry->value) ? size : 0;
-}
-
-static void on_scan(struct mp_host *host, const struct mp_message *message)
-{
-    struct mp_scan m;
-    struct mp_host_reading reading = {.reliable = message->reliable, .number = message->number};
-    if (mp_decode_scan(message->body, message->len, &m) != 0) {
-        nonsense(host, "a scan that cannot be decoded");
-        return;
-    }
-    struct mp_reading entry = {.slot = m.first};
-    uint64_t ticks = unwrap(host, m.base);
-    for (size_t at = 0; at < m.values_len; entry.slot++) {
-        size_t size = take_value(host, &entry, m.values + at, m.values_len - at);
-        if (size == 0) {
-            nonsense(host, "a reading that is not described or no number");
-            return;
-        }
-        give_reading(host, &reading, &entry, ticks);
-        at += size;
-    }
-}
-
-/* The time nearest to now, for the most part before it, that ends in these 16 bits. */
-static uint64_t unwrap_now(const struct mp_host *host, uint16_t ticks)
-{
-    int64_t device_us = (int64_t)host->now_us - host->clock.offset_us;
-    uint64_t latest =
-        (uint64_t)(device_us > 0 ? device_us : 0) / host->link.peer.tick_us + TICKS_AHEAD;
-    uint16_t before = (uint16_t)(latest - ticks);
-    return before <= latest ? latest - before : ticks;
-}
-
-static void on_reading_now(struct mp_host *host, const struct mp_message *message)
-{
-    struct mp_reading_now m;
-    struct mp_reading entry;
-    struct mp_host_reading reading = {.reliable = message->reliable, .number = message->number};
-    if (mp_decode_reading_now(message->body, message->len, &m) != 0) {
-        nonsense(host, "a reading that cannot be decoded");
-        return;
-    }
-    entry.slot = m.slot;
-    if (m.value_len == 0 || take_value(host, &entry, m.value, m.value_len) != m.value_len)
-        nonsense(host, "a reading that is not described or no number");
-    else
-        give_reading(host, &reading, &entry, unwrap_now(host, m.ticks));
-}
-
-/* A device answers what an earlier session asked too, when its answer had waited for the next. */
-static void on_result(struct mp_host *host, const struct mp_message *message)
-{
-    struct mp_result m;
-    if (mp_decode_result(message->body, message->len, &m) != 0 || m.status >= MP_STATUS_COUNT)
-        nonsense(host, "a result that cannot be decoded");
-    else if (host->io.result != NULL && m.session == host->link.peer.nonce)
-        host->io.result(host->io.user, m.request, (enum mp_status)m.status);
-}
-
-static void on_control_state(struct mp_host *host, const struct mp_message *message)
-{
-    struct mp_control_state m;
-    if (mp_decode_control_state(message->body, message->len, &m) != 0 ||
-        m.cause >= MP_CAUSE_COUNT || m.control >= host->description.control_count) {
-        nonsense(host, "a control state that cannot be decoded");
-        return;
-    }
-    uint8_t type = host->description.controls[m.control].type;
-    union mp_value value = mp_value_from_bits(type, m.value);
-    if (!mp_value_of_type(type, value))
-        nonsense(host, "a control state that is no value of its type");
-    else if (host->io.control_state != NULL)
-        host->io.control_state(host->io.user, m.control, (enum mp_cause)m.cause, value);
-}
-
-static void on_log(struct mp_host *host, const struct mp_message *message)
-{
-    struct mp_log m;
-    if (mp_decode_log(message->body, message->len, &m) != 0 || m.level >= MP_LEVEL_COUNT)
-        nonsense(host, "a log line that cannot be decoded");
-    else if (host->io.log != NULL)
-        host->io.log(host->io.user, (enum mp_level)m.level, (const char *)m.text, m.text_len);
-}
-
-/* What only a described device can say. */
-static void on_described_message(struct mp_host *host, const struct mp_message *message)
-{
-    switch (message->id) {
-    case MP_MSG_READINGS:
-        on_readings(host, message);
-        break;
-    case MP_MSG_SCAN:
-        on_scan(host, message);
-        break;
-    case MP_MSG_READING_NOW:
-        on_reading_now(host, message);
-        break;
-    case MP_MSG_RESULT:
-        on_result(host, message);
-        break;
-    case MP_MSG_CONTROL_STATE:
-        on_control_state(host, message);
-        break;
-    case MP_MSG_LOG:
-        on_log(host, message);
-        break;
-    case MP_MSG_CONSOLE:
-        if (host->io.console != NULL)
-            host->io.console(host->io.user, message->body, message->len);
-        break;
-    case MP_MSG_BULK_STATE:
-        if (host->io.bulk != NULL)
-            host->io.bulk(host->io.user, message);
-        break;
-    default:
-        nonsense(host, "a message of an unknown kind");
-        break;
-    }
-}
+/* -- Sessions. */
 
 static void on_message(void *user, const struct mp_message *message)
 {
@@ -383,16 +225,14 @@ static void on_message(void *user, const struct mp_message *message)
     else if (message->id == MP_MSG_DESCRIPTION_CHUNK)
         on_chunk(host, message);
     else if (host->state == MP_HOST_READY)
-        on_described_message(host, message);
+        mp_host_event(host, message);
     else if (message->reliable)
-        nonsense(host, "a message sent without credit");
+        mp_host_nonsense(host, "a message sent without credit");
     else
         host->readings_missing++;
     if (message->reliable && host->io.received != NULL)
         host->io.received(host->io.user, message->number);
 }
-
-/* -- Sessions. */
 
 static void on_up(void *user, const struct mp_peer *peer, bool fresh)
 {
@@ -408,17 +248,22 @@ static void on_up(void *user, const struct mp_peer *peer, bool fresh)
         host->newest_ticks = 0;
     }
     ask_time(host);
-    if (host->schema != peer->schema)
+    if (host->schema != peer->schema) {
+        host->schema = 0; /* the one that is fetched takes its place from the first byte on */
         ask_description(host);
+    }
     become_ready(host);
 }
 
 static void on_down(void *user, enum mp_down why)
 {
     struct mp_host *host = user;
+    bool was_up = host->state != MP_HOST_HELLO;
     host->state = MP_HOST_HELLO;
     mp_link_credit(&host->link, 0);
-    if (host->io.lost != NULL)
+    if (why == MP_DOWN_VERSION)
+        tell_mismatch(host, MP_MISMATCH_PROTOCOL, host->link.peer.version, MP_VERSION);
+    if (was_up && host->io.lost != NULL)
         host->io.lost(host->io.user, why);
 }
 
@@ -502,13 +347,34 @@ uint32_t mp_host_poll(struct mp_host *host, uint64_t now_us)
     tell_clock(host);
     uint32_t wait = mp_link_poll(&host->link, (uint32_t)now_us);
     uint32_t session = poll_session(host);
-    return session < wait ? session : wait;
+    uint32_t line = host->line_full ? until(host, host->line_free_us - LINE_AHEAD_US / 2) : wait;
+    wait = session < wait ? session : wait;
+    return line < wait ? line : wait;
+}
+
+/* How many bytes more the line may be given now. */
+static size_t line_room(const struct mp_host *host)
+{
+    uint32_t ahead_us = until(host, host->line_free_us);
+    if (host->config.baud == 0 || host->clock.line_unreal)
+        return SIZE_MAX;
+    size_t room = 0;
+    if (ahead_us < LINE_AHEAD_US)
+        room = (size_t)((LINE_AHEAD_US - ahead_us) * (uint64_t)host->config.baud / 10000000u);
+    return ahead_us == 0 && room < LINE_LEAST ? LINE_LEAST : room;
 }
 
 size_t mp_host_output(struct mp_host *host, uint8_t *out, size_t cap, uint64_t now_us)
 {
     host->now_us = now_us;
-    return mp_fast_output(&host->link, out, cap, (uint32_t)now_us);
+    size_t room = line_room(host);
+    size_t n = mp_fast_output(&host->link, out, cap < room ? cap : room, (uint32_t)now_us);
+    if (host->line_free_us < now_us)
+        host->line_free_us = now_us;
+    if (room != SIZE_MAX)
+        host->line_free_us += n * 10000000ull / host->config.baud;
+    host->line_full = n == room;
+    return n;
 }
 
 void mp_host_line_lost(struct mp_host *host)
@@ -519,104 +385,4 @@ void mp_host_line_lost(struct mp_host *host)
 void mp_host_safe(struct mp_host *host, uint32_t number)
 {
     mp_link_safe(&host->link, number);
-}
-
-/* -- Requests. */
-
-static int send_request(struct mp_host *host, uint8_t id, const uint8_t *body, int len,
-                        uint16_t *request)
-{
-    if (len < 0)
-        return MP_ERR_BAD_VALUE;
-    int error = mp_link_send(&host->link, MP_PRIO_COMMAND, id, body, (size_t)len);
-    if (error != MP_OK)
-        return error;
-    if (request != NULL)
-        *request = host->next_request;
-    host->next_request++;
-    return MP_OK;
-}
-
-/* The deadline in ticks of the device, early by what its clock is uncertain. Returns whether there
- * is any time left. */
-static bool device_deadline(const struct mp_host *host, uint64_t now_us, uint32_t ttl_ms,
-                            uint32_t *ticks)
-{
-    uint64_t ttl_us = ttl_ms * 1000ull;
-    uint64_t off_us = host->clock.bound_us + (uint64_t)host->link.peer.tick_us;
-    if (host->clock.bound_us == MP_CLOCK_UNKNOWN || ttl_us <= off_us)
-        return false;
-    int64_t device_us = (int64_t)(now_us + ttl_us - off_us) - host->clock.offset_us;
-    *ticks = (uint32_t)((uint64_t)device_us / host->link.peer.tick_us);
-    return device_us >= 0;
-}
-
-int mp_host_command(struct mp_host *host, uint8_t control, union mp_value value, uint32_t ttl_ms,
-                    uint64_t now_us, uint16_t *request)
-{
-    uint8_t body[MP_COMMAND_SEALED + 4];
-    struct mp_command m = {.request = host->next_request, .control = control};
-    if (host->state != MP_HOST_READY)
-        return MP_ERR_NO_SESSION;
-    if (control >= host->description.control_count)
-        return MP_ERR_BAD_VALUE;
-    const struct mp_host_control *c = &host->description.controls[control];
-    if (!mp_value_in_range(c->type, value, c->min, c->max))
-        return MP_ERR_BAD_VALUE;
-    if (!device_deadline(host, now_us, ttl_ms, &m.deadline))
-        return MP_ERR_NO_SESSION;
-    m.value = mp_value_to_bits(c->type, value);
-    mp_encode_command(body, sizeof body, &m);
-    m.crc = mp_seal(host->link.peer.nonce, MP_MSG_COMMAND, body, MP_COMMAND_SEALED);
-    return send_request(host, MP_MSG_COMMAND, body, mp_encode_command(body, sizeof body, &m),
-                        request);
-}
-
-int mp_host_set_id(struct mp_host *host, const uint8_t *id, uint8_t len, uint16_t *request)
-{
-    uint8_t body[MP_BODY_MIN];
-    struct mp_set_id m = {.request = host->next_request, .device = id, .device_len = len};
-    if (host->state != MP_HOST_READY)
-        return MP_ERR_NO_SESSION;
-    if (len > MP_DEVICE_ID_MAX)
-        return MP_ERR_BAD_VALUE;
-    m.crc = mp_seal(host->link.peer.nonce, MP_MSG_SET_ID, id, len);
-    return send_request(host, MP_MSG_SET_ID, body, mp_encode_set_id(body, sizeof body, &m),
-                        request);
-}
-
-int mp_host_identify(struct mp_host *host, uint16_t ms, uint16_t *request)
-{
-    uint8_t body[4];
-    struct mp_identify m = {.request = host->next_request, .ms = ms};
-    if (host->state != MP_HOST_READY)
-        return MP_ERR_NO_SESSION;
-    return send_request(host, MP_MSG_IDENTIFY, body, mp_encode_identify(body, sizeof body, &m),
-                        request);
-}
-
-int mp_host_reset(struct mp_host *host, enum mp_reset_mode mode, uint16_t *request)
-{
-    uint8_t body[3];
-    struct mp_reset m = {.request = host->next_request, .mode = (uint8_t)mode};
-    if (host->state != MP_HOST_READY)
-        return MP_ERR_NO_SESSION;
-    return send_request(host, MP_MSG_RESET, body, mp_encode_reset(body, sizeof body, &m), request);
-}
-
-int mp_host_console(struct mp_host *host, const uint8_t *bytes, size_t n)
-{
-    if (host->state != MP_HOST_READY)
-        return MP_ERR_NO_SESSION;
-    return mp_link_send(&host->link, MP_PRIO_LOG, MP_MSG_CONSOLE, bytes, n);
-}
-
-int mp_host_request(struct mp_host *host, uint8_t id, uint8_t *body, size_t len, uint16_t *request)
-{
-    if (host->state != MP_HOST_READY)
-        return MP_ERR_NO_SESSION;
-    if (len < 2 || len > MP_BODY_MAX)
-        return MP_ERR_BAD_VALUE;
-    mp_put_u16(body, host->next_request);
-    return send_request(host, id, body, (int)len, request);
 }

@@ -48,6 +48,19 @@ struct mp_host_reading {
     uint64_t device_us; /* device clock, unwrapped */
 };
 
+/* What a device and this host do not have in common, so that nothing can flow between them. */
+enum mp_mismatch_of {
+    MP_MISMATCH_NONE,
+    MP_MISMATCH_PROTOCOL, /* MP_VERSION of both */
+    MP_MISMATCH_FORMAT,   /* of the description: the device's, and the one that is read here */
+    MP_MISMATCH_SCHEMA,   /* CRC-32 of the description: as its hello has it, and as it came */
+};
+
+struct mp_mismatch {
+    enum mp_mismatch_of of;
+    uint32_t device, host;
+};
+
 enum mp_host_state { MP_HOST_HELLO, MP_HOST_DESCRIBING, MP_HOST_READY };
 
 struct mp_host_io {
@@ -56,7 +69,10 @@ struct mp_host_io {
      */
     void (*ready)(void *user, const struct mp_peer *peer, const struct mp_description *description,
                   bool fresh);
-    /* It is gone; commands without a result will get none. */
+    /* Nothing will flow until one of the two is another; told again only when it changes or came
+     * back, though the device is asked again all the time. `text` is mp_mismatch_text's. */
+    void (*mismatch)(void *user, const struct mp_mismatch *mismatch, const char *text);
+    /* A session has ended; commands without a result will get none. */
     void (*lost)(void *user, enum mp_down why);
     void (*reading)(void *user, const struct mp_host_reading *reading);
     /* All readings of message `number` were handed over; called for every reliable message, so that
@@ -97,13 +113,15 @@ struct mp_host {
     struct mp_description description;
     struct mp_clock clock;
     enum mp_host_state state;
-    uint32_t nonsense;         /* messages dropped as such */
-    uint32_t readings_missing; /* best-effort messages lost */
+    struct mp_mismatch mismatch; /* the latest, NONE again when the device is ready */
+    uint32_t nonsense;           /* messages dropped as such */
+    uint32_t readings_missing;   /* best-effort messages lost */
     /* The rest is mp_host's own. */
     uint64_t now_us;
     uint64_t asked_us;     /* when the latest time question left; 0: it has not */
     uint64_t ask_at_us;    /* when the next one is due */
     uint64_t describe_us;  /* when the description was last asked for */
+    uint64_t line_free_us; /* when the line has taken what was given */
     uint64_t newest_ticks; /* latest time known of the device's clock, unwrapped */
     uint32_t schema;       /* of the description held; 0: none */
     uint16_t next_request;
@@ -111,6 +129,7 @@ struct mp_host {
     uint8_t time_ref;
     uint8_t asks; /* time questions of this session, counted until the clock is learnt */
     bool fresh, ticks_known, clock_poor;
+    bool line_full; /* there may be more for the line than it was given */
     uint32_t random;
     uint8_t raw[MP_HOST_DESCRIPTION_MAX];
 };
@@ -119,8 +138,13 @@ struct mp_host {
 int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
                  const struct mp_host_io *io, uint64_t now_us);
 void mp_host_bytes(struct mp_host *host, const uint8_t *bytes, size_t n, uint64_t now_us);
-/* Returns in how many microseconds it wants to be called again. */
+/* Returns in how many microseconds it wants to be called again, as things stand: ask again after
+ * mp_host_output has given something. */
 uint32_t mp_host_poll(struct mp_host *host, uint64_t now_us);
+/* As mp_link_output, but gives no more than the line takes in 20 ms at config.baud, what it gave
+ * before included: a queue below delays commands and looks like a slow line. On an idle line that
+ * is a frame of MP_BODY_MIN at least; all at once with baud 0, and when the line has shown itself
+ * faster than its speed. */
 size_t mp_host_output(struct mp_host *host, uint8_t *out, size_t cap, uint64_t now_us);
 void mp_host_line_lost(struct mp_host *host);
 
@@ -146,6 +170,9 @@ int mp_host_request(struct mp_host *host, uint8_t id, uint8_t *body, size_t len,
 int mp_value_to_wire(uint8_t type, int8_t exponent, double physical, union mp_value *value);
 double mp_value_to_physical(uint8_t type, int8_t exponent, union mp_value value);
 
+/* One line with both versions and what to do about it, NUL-terminated and cut off at `cap`; 160
+ * bytes hold it. Returns `out`. */
+const char *mp_mismatch_text(const struct mp_mismatch *mismatch, char *out, size_t cap);
 const char *mp_status_text(enum mp_status status);
 const char *mp_down_text(enum mp_down why);
 

@@ -343,12 +343,12 @@ static void turn(struct probe *probe, bool *running)
 {
     struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
                             {.fd = probe->fd, .events = POLLIN}};
-    uint32_t wait_us = mp_host_poll(&probe->host, now_us());
-    int wait_ms = wait_us / 1000 < REOPEN_MS ? (int)(wait_us / 1000) + 1 : REOPEN_MS;
-
+    mp_host_poll(&probe->host, now_us());
     while (run_oldest(probe))
         ;
     write_port(probe);
+    uint32_t wait_us = mp_host_poll(&probe->host, now_us());
+    int wait_ms = wait_us / 1000 < REOPEN_MS ? (int)(wait_us / 1000) + 1 : REOPEN_MS;
     if (poll(fds, 2, wait_ms) < 0)
         return;
     if (fds[0].revents)

@@ -1,5 +1,6 @@
-"""A board whose firmware is the second implementation, for mcu-link: device.py FD [IDENTITY]. Counts up, one
-number every 20 ms, as i16 and as f32; three controls."""
+"""A board whose firmware is the second implementation, for mcu-link: device.py FD [IDENTITY [ODDITY]]. Counts up,
+one number every 20 ms, as i16 and as f32; three controls. ODDITY: version, another version of the protocol;
+format, another format of the description; schema, a description that is not the one its hello announces."""
 
 import os
 import sys
@@ -17,10 +18,20 @@ ABOUT = {
 }
 
 
+def odd(device, oddity):
+    if oddity == "version":
+        mcu_link.wire.VERSION += 1
+    elif oddity == "format":
+        device.description = b"\x03" + device.description[1:]
+    elif oddity == "schema":
+        device.announced = 0x01020304
+
+
 def main():
     fd, identity = int(sys.argv[1]), (sys.argv[2] if len(sys.argv) > 2 else "python-1").encode()
     os.set_blocking(fd, False)
     device = mcu_link.Device(fd, ABOUT, identity)
+    odd(device, sys.argv[3] if len(sys.argv) > 3 else "")
     count, due = 0, time.monotonic()
     while True:
         device.step(0.002)

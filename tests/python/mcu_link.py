@@ -389,7 +389,7 @@ class Device(End):
     def __init__(self, fd, about, identity, tick_us=1000, seed=2):
         super().__init__(fd, seed)
         self.about, self.identity, self.tick_us = about, identity, tick_us
-        self.description = wire.encode_description(about)
+        self.description, self.announced = wire.encode_description(about), None
         self.born, self.epoch, self.last_tag = time.monotonic(), 0, 0
         self.offered = None  # {"tag", "values": of the hello}
         self.repeat_at, self.repeat_wait, self.refused_at = 0.0, 0.02, -1.0
@@ -425,7 +425,7 @@ class Device(End):
         hello = self.offered["values"]
         self.say("hello_ack", tag=self.offered["tag"], version=wire.VERSION, nonce=hello["nonce"],
                  epoch=self.epoch or hello["epoch_offer"], first=self.sender.safe, reset=1, max_body=wire.MAX_BODY,
-                 credit=self.my_credit, tick_us=self.tick_us, schema=zlib.crc32(self.description),
+                 credit=self.my_credit, tick_us=self.tick_us, schema=self.announced or zlib.crc32(self.description),
                  device=self.identity, image=b"python")
 
     def on_link_frame(self, name, tag, number, values):

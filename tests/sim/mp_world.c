@@ -296,7 +296,7 @@ static void host_bytes(void *user, const uint8_t *bytes, size_t n, uint64_t now_
 static uint32_t host_poll(void *user, uint64_t now_us)
 {
     struct world *world = user;
-    uint32_t bulk = mp_bulk_host_poll(&world->bulk_host);
+    uint32_t bulk = mp_bulk_host_poll(&world->bulk_host, now_us);
     uint32_t wait = mp_host_poll(&world->host, now_us);
     return bulk < wait ? bulk : wait;
 }

@@ -126,6 +126,49 @@ static void what_a_host_sends_has_both_of_its_delimiters(void **state)
     assert_int_equal(ends, 2);
 }
 
+static void a_line_gets_no_more_than_it_takes_in_20_ms(void **state)
+{
+    enum { MOST = 115200 / 10 / 50 }; /* bytes */
+    uint8_t text[100] = {'x'}, out[2048];
+    (void)state;
+    get_ready();
+    sim_run(&world->sim, 100000);
+    uint64_t now = sim_now_us(&world->sim);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(mp_host_console(&world->host, text, sizeof text), MP_OK);
+    assert_int_equal(mp_host_output(&world->host, out, sizeof out, now), MOST);
+    assert_int_equal(mp_host_output(&world->host, out, sizeof out, now), 0);
+    uint32_t wait = mp_host_poll(&world->host, now);
+    assert_in_range(wait, 1, 19999);
+    size_t n = mp_host_output(&world->host, out, sizeof out, now + wait);
+    assert_in_range(n, wait * MOST / 20000 - 1, wait * MOST / 20000 + 1);
+    size_t sent = MOST + n;
+    for (int i = 0; i < 200 && (n > 0 || wait < 20000); i++) {
+        wait = mp_host_poll(&world->host, now);
+        now += wait < 20000 ? wait : 20000;
+        n = mp_host_output(&world->host, out, sizeof out, now);
+        sent += n;
+    }
+    assert_true(sent >= 8 * (sizeof text + MP_FRAME_OVERHEAD));
+}
+
+/* However slow the line, a frame may begin. */
+static void a_slow_line_gets_a_whole_frame(void **state)
+{
+    uint8_t text[MP_BODY_MIN] = {'x'}, out[2048];
+    (void)state;
+    get_ready();
+    sim_run(&world->sim, 100000);
+    world->host.config.baud = 300;
+    uint64_t now = sim_now_us(&world->sim);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(mp_host_console(&world->host, text, sizeof text), MP_OK);
+    assert_int_equal(mp_host_output(&world->host, out, sizeof out, now),
+                     sizeof text + MP_FRAME_OVERHEAD);
+    assert_int_equal(mp_host_output(&world->host, out, sizeof out, now + 2000000), 0);
+    assert_true(mp_host_output(&world->host, out, sizeof out, now + 2400000) > 0);
+}
+
 static void a_lone_i16_reading_is_15_bytes_on_the_wire(void **state)
 {
     (void)state;
@@ -656,6 +699,8 @@ int main(void)
         TEST(readings_taken_before_the_first_hello_are_kept),
         TEST(a_command_is_applied_and_answered),
         TEST(what_a_host_sends_has_both_of_its_delimiters),
+        TEST(a_line_gets_no_more_than_it_takes_in_20_ms),
+        TEST(a_slow_line_gets_a_whole_frame),
         TEST(a_lone_i16_reading_is_15_bytes_on_the_wire),
         TEST(a_lone_float_with_16_bits_of_time_is_15_bytes_on_the_wire),
         TEST(ten_floats_of_one_scan_are_53_bytes_on_the_wire),

@@ -83,12 +83,11 @@ static void on_ready(void *user, const struct mp_peer *peer,
     found->answered = true;
 }
 
-static void on_lost(void *user, enum mp_down why)
+static void on_mismatch(void *user, const struct mp_mismatch *mismatch, const char *text)
 {
     struct found *found = user;
-    if (why != MP_DOWN_VERSION)
-        return;
-    print_down(found->state, sizeof found->state, why, &found->session->host);
+    (void)mismatch;
+    snprintf(found->state, sizeof found->state, "%s", text);
     found->refused = true;
 }
 
@@ -127,7 +126,7 @@ static void ask_all(struct list *list, const struct options *options)
     uint32_t wait_ms = options->wait_ms ? options->wait_ms : ANSWER_MS;
     for (size_t i = 0; i < list->count; i++) {
         struct found *found = list->ports[i];
-        struct mp_host_io io = {.user = found, .ready = on_ready, .lost = on_lost};
+        struct mp_host_io io = {.user = found, .ready = on_ready, .mismatch = on_mismatch};
         found->session = calloc(1, sizeof *found->session);
         if (!found->session)
             continue;

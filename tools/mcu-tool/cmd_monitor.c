@@ -77,10 +77,19 @@ static void on_ready(void *user, const struct mp_peer *peer,
 static void on_lost(void *user, enum mp_down why)
 {
     struct monitor *monitor = user;
-    char reason[160], text[TEXT_MAX];
-    print_down(reason, sizeof reason, why, &monitor->session.host);
+    char text[TEXT_MAX];
+    const char *reason = mp_down_text(why);
     text_of(monitor, text, sizeof text, reason, strlen(reason));
     say(monitor, "lost", monitor->json ? ",\"text\":%s" : "%s", text);
+}
+
+static void on_mismatch(void *user, const struct mp_mismatch *mismatch, const char *why)
+{
+    struct monitor *monitor = user;
+    char text[TEXT_MAX];
+    (void)mismatch;
+    text_of(monitor, text, sizeof text, why, strlen(why));
+    say(monitor, "mismatch", monitor->json ? ",\"text\":%s" : "%s", text);
 }
 
 static void on_reading(void *user, const struct mp_host_reading *reading)
@@ -223,8 +232,11 @@ int cmd_monitor(int argc, char **argv)
         fprintf(stderr, "mcu-tool monitor: --raw or --frames, not both\n");
         return TOOL_USAGE;
     }
-    struct mp_host_io io = {
-        .user = &monitor, .ready = on_ready, .lost = on_lost, .nonsense = on_nonsense};
+    struct mp_host_io io = {.user = &monitor,
+                            .ready = on_ready,
+                            .mismatch = on_mismatch,
+                            .lost = on_lost,
+                            .nonsense = on_nonsense};
     if (options.frames) {
         io.trace = on_trace;
     } else {

@@ -29,12 +29,19 @@ static void on_ready(void *user, const struct mp_peer *peer,
 static void on_lost(void *user, enum mp_down why)
 {
     struct request *request = user;
-    if (why == MP_DOWN_VERSION)
-        request->refused = true;
+    (void)why;
     request->lost = request->asked;
     request->ready = false;
     if (request->bulk)
         mp_bulk_host_lost(request->bulk);
+}
+
+static void on_mismatch(void *user, const struct mp_mismatch *mismatch, const char *text)
+{
+    struct request *request = user;
+    (void)mismatch;
+    (void)text;
+    request->refused = true;
 }
 
 static void on_result(void *user, uint16_t number, enum mp_status status)
@@ -82,7 +89,7 @@ static void explain_absence(const struct request *request, const char *port, uin
         fprintf(stderr, "mcu-tool: %s\n", request->session.why);
     else if (request->refused)
         fprintf(stderr, "mcu-tool: %s: %s\n", port,
-                print_down(text, sizeof text, MP_DOWN_VERSION, &request->session.host));
+                mp_mismatch_text(&request->session.host.mismatch, text, sizeof text));
     else if (stats->bytes_in && !stats->frames_in)
         fprintf(
             stderr,
@@ -98,6 +105,7 @@ int request_open(struct request *request, const char *port, const struct options
 {
     struct mp_host_io io = {.user = request,
                             .ready = on_ready,
+                            .mismatch = on_mismatch,
                             .lost = on_lost,
                             .result = on_result,
                             .bulk = on_bulk,

@@ -67,7 +67,7 @@ static void on_done(void *user, enum mp_status status)
 static uint32_t step(void *user)
 {
     struct upload *upload = user;
-    return mp_bulk_host_poll(&upload->bulk);
+    return mp_bulk_host_poll(&upload->bulk, session_now());
 }
 
 static bool has_ended(void *user)

@@ -40,13 +40,3 @@ const char *print_value(char *out, size_t cap, uint8_t type, int8_t exponent, do
         snprintf(out, cap, "%.*f", exponent < 0 ? -exponent : 0, value);
     return out;
 }
-
-const char *print_down(char *out, size_t cap, enum mp_down why, const struct mp_host *host)
-{
-    if (why == MP_DOWN_VERSION)
-        snprintf(out, cap, "it speaks version %u of the protocol, this program %d: update one",
-                 (unsigned)mp_link_peer(&host->link)->version, MP_VERSION);
-    else
-        snprintf(out, cap, "%s", mp_down_text(why));
-    return out;
-}

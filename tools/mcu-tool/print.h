@@ -18,7 +18,4 @@ const char *print_device(char *out, size_t cap, const uint8_t *id, size_t length
 /* `value` with as many decimals as its type and exponent mean. Returns `out`. */
 const char *print_value(char *out, size_t cap, uint8_t type, int8_t exponent, double value);
 
-/* Why a session ended, with both versions where it is that. Returns `out`. */
-const char *print_down(char *out, size_t cap, enum mp_down why, const struct mp_host *host);
-
 #endif

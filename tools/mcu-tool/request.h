@@ -11,7 +11,7 @@
 
 struct request {
     struct session session;
-    bool ready, refused; /* refused: another version of the protocol */
+    bool ready, refused; /* refused: by what the two have not in common */
     bool asked, answered, lost;
     uint16_t number;
     enum mp_status status;

@@ -101,9 +101,11 @@ static void take_bytes(struct session *session)
         mp_host_bytes(&session->host, bytes, (size_t)n, session_now());
 }
 
-/* Until the line or the host has no more; what the line did not take waits in `out`. */
-static void give_bytes(struct session *session)
+/* Until the line or the host has no more; what the line did not take waits in `out`. Returns
+ * whether it took any. */
+static bool give_bytes(struct session *session)
 {
+    bool gave = false;
     while (is_live(session)) {
         if (session->out_at == session->out_len) {
             session->out_at = 0;
@@ -111,15 +113,17 @@ static void give_bytes(struct session *session)
                 mp_host_output(&session->host, session->out, sizeof session->out, session_now());
         }
         if (session->out_len == 0)
-            return;
+            return gave;
         ssize_t n = serial_write(session->line, session->out + session->out_at,
                                  session->out_len - session->out_at);
         if (n < 0)
             on_gone(session);
         if (n <= 0)
-            return;
+            return gave;
         session->out_at += (size_t)n;
+        gave = true;
     }
+    return gave;
 }
 
 static void drive(struct session *session)
@@ -131,9 +135,12 @@ static void drive(struct session *session)
     uint32_t own = session->step ? session->step(session->user) : UINT32_MAX;
     uint64_t now = session_now();
     uint32_t wait = mp_host_poll(&session->host, now);
+    if (give_bytes(session)) {
+        now = session_now();
+        wait = mp_host_poll(&session->host, now);
+    }
     wait = own < wait ? own : wait;
     session->due_us = wait == UINT32_MAX ? SESSION_FOREVER : now + wait;
-    give_bytes(session);
 }
 
 static int poll_timeout(uint64_t due_us)
