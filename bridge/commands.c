@@ -18,10 +18,18 @@
 
 const char *commands_outcome_text(enum commands_outcome outcome)
 {
-#define COMMANDS_X(NAME, text) text,
+#define COMMANDS_X(NAME, name, text) text,
     static const char *const texts[] = {COMMANDS_OUTCOMES(COMMANDS_X)};
 #undef COMMANDS_X
     return outcome < COMMANDS_OUTCOME_COUNT ? texts[outcome] : "unknown outcome";
+}
+
+const char *commands_outcome_name(enum commands_outcome outcome)
+{
+#define COMMANDS_X(NAME, name, text) name,
+    static const char *const names[] = {COMMANDS_OUTCOMES(COMMANDS_X)};
+#undef COMMANDS_X
+    return outcome < COMMANDS_OUTCOME_COUNT ? names[outcome] : "unknown";
 }
 
 void commands_init(struct commands *commands, const struct commands_config *config,

@@ -25,25 +25,27 @@ struct commands_config {
     uint32_t loss_ms; /* the channel may be gone so long before fail-safe */
 };
 
-/* X(NAME, text): how one value for a control ended. */
-#define COMMANDS_OUTCOMES(X)                                                    \
-    X(DONE, "done")                                                             \
-    X(REFUSED, "refused by the MCU")                                            \
-    X(UNKNOWN, "the MCU has no such control")                                   \
-    X(TYPE, "wrong type")                                                       \
-    X(RANGE, "out of range")                                                    \
-    X(STALE, "discarded: it may be old, no fresh heartbeat reply yet")          \
-    X(NO_MCU, "discarded: the MCU is not there")                                \
-    X(REPLACED, "replaced by a newer value")                                    \
-    X(EXPIRED, "discarded: its deadline passed before it could be sent")        \
-    X(CHANNEL_LOST, "discarded: the channel went away before it could be sent") \
-    X(MCU_LOST, "the MCU went away before its answer")                          \
-    X(UNANSWERED, "no answer from the MCU")
+/* X(NAME, name, text): how one value for a control ended. */
+#define COMMANDS_OUTCOMES(X)                                                                    \
+    X(DONE, "done", "done")                                                                     \
+    X(REFUSED, "refused", "refused by the MCU")                                                 \
+    X(UNKNOWN, "unknown", "the MCU has no such control")                                        \
+    X(TYPE, "type", "wrong type")                                                               \
+    X(RANGE, "range", "out of range")                                                           \
+    X(STALE, "stale", "discarded: it may be old, no fresh heartbeat reply yet")                 \
+    X(NO_MCU, "no_mcu", "discarded: the MCU is not there")                                      \
+    X(REPLACED, "replaced", "replaced by a newer value")                                        \
+    X(EXPIRED, "expired", "discarded: its deadline passed before it could be sent")             \
+    X(CHANNEL_LOST, "channel_lost", "discarded: the channel went away before it could be sent") \
+    X(MCU_LOST, "mcu_lost", "the MCU went away before its answer")                              \
+    X(UNANSWERED, "unanswered", "no answer from the MCU")
 
-#define COMMANDS_X(NAME, text) COMMANDS_##NAME,
+#define COMMANDS_X(NAME, name, text) COMMANDS_##NAME,
 enum commands_outcome { COMMANDS_OUTCOMES(COMMANDS_X) COMMANDS_OUTCOME_COUNT };
 #undef COMMANDS_X
 const char *commands_outcome_text(enum commands_outcome outcome);
+/* One word in lower case, for programs: "done", "no_mcu". */
+const char *commands_outcome_name(enum commands_outcome outcome);
 
 struct commands_report {
     uint32_t number; /* of the value, from 1 in the order of asking; fail-safe values count along */

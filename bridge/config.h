@@ -67,6 +67,7 @@ struct config {
     uint32_t command_ttl_ms;   /* a control older than this is not applied */
     uint32_t channel_loss_ms;  /* after so long without the channel a control falls to fail-safe */
     uint32_t command_probe_ms; /* an idle connection is asked so often whether it comes through */
+    char *command_event;       /* pushed with the end of each control; NULL: none */
     uint32_t linger_ms;        /* the socket stays up so long after its MCU is gone */
     uint32_t keepalive_ms;     /* between time questions to an MCU */
     uint32_t heartbeat_ms, heartbeat_timeout_ms;

@@ -62,6 +62,9 @@ static const struct config_setting commands[] = {
      "an idle connection is asked so often whether anything comes through: a control can be older "
      "than ttl by so much and 2s",
      IN(config, command_probe_ms)},
+    {"command_event", CONFIG_TEXT, 1, 63, NULL, NULL, false,
+     "event that tells the server how each control ended, for a profile whose server takes one",
+     IN(config, command_event)},
 };
 
 static const struct config_setting link[] = {

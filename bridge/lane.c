@@ -384,6 +384,7 @@ static void on_command_ended(void *user, const struct commands_report *report)
 {
     struct lane *lane = user;
     lane_log_command(&lane->log, report, lane_now_ms(lane));
+    lane_report_command(lane, report);
 }
 
 struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu *config)

@@ -72,6 +72,9 @@ void lane_connect(struct lane *lane);
 void lane_leave(struct lane *lane);
 /* The loop has counted so many gaps: to be told before acting on what the server sent. */
 void lane_on_gaps(struct lane *lane, uint32_t gaps);
+/* Tells the server how a control of its own ended, where the profile and the configuration want
+ * it. Best effort: nobody waits for a reply. */
+void lane_report_command(struct lane *lane, const struct commands_report *report);
 /* Asks the server for a sign of life when the freshness of controls needs one. */
 void lane_probe(struct lane *lane, uint64_t now_ms);
 

@@ -4,6 +4,7 @@
  */
 #include "lane_private.h"
 #include "log.h"
+#include "profile/profile_command.h"
 
 #include <string.h>
 
@@ -180,6 +181,23 @@ void lane_probe(struct lane *lane, uint64_t now_ms)
     commands_fresh_want(&lane->fresh, lane->state == LANE_JOINED && has_controls);
     if (commands_fresh_probe(&lane->fresh, now_ms))
         phx_socket_probe(lane->socket);
+}
+
+void lane_report_command(struct lane *lane, const struct commands_report *report)
+{
+    const struct lane_shared *shared = lane->shared;
+    if (!shared->profile->command_events || shared->config->command_event == NULL ||
+        report->failsafe || lane->state != LANE_JOINED || lane->channel == NULL)
+        return;
+    char json[PROFILE_COMMAND_MAX];
+    const struct profile_command command = {
+        .control = report->name,
+        .value = report->value,
+        .outcome = commands_outcome_name(report->outcome),
+        .number = report->number,
+    };
+    const struct phx_text payload = {json, profile_command_write(&command, json)};
+    phx_push(lane->channel, shared->config->command_event, payload, 0, NULL);
 }
 
 static void on_message(void *user, struct phx_text event, struct phx_text payload)

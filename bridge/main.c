@@ -269,6 +269,22 @@ static int check_keys(const struct config *config, void (*report)(void *user, co
     return wrong;
 }
 
+/* An event that a server does not know crashes the channel there. */
+static int check_command_event(const struct config *config,
+                               void (*report)(void *user, const char *error), void *user)
+{
+    if (config->command_event == NULL)
+        return 0;
+    if (!profile_microcontrollers.command_events)
+        report(user,
+               "\"command_event\": a server of this profile takes no such event; leave it out");
+    else if (strncmp(config->command_event, "phx_", 4) == 0)
+        report(user, "\"command_event\": phx_... are events of Phoenix itself; take another");
+    else
+        return 0;
+    return 1;
+}
+
 /* Everything that can be wrong is reported. */
 static int read_config(void *user, struct config *config,
                        void (*report)(void *user, const char *error), void *report_user)
@@ -280,7 +296,9 @@ static int read_config(void *user, struct config *config,
     if (error != 0)
         return -1;
     set_log(config, options);
-    if (check_keys(config, report, report_user) == 0)
+    int wrong = check_keys(config, report, report_user);
+    wrong += check_command_event(config, report, report_user);
+    if (wrong == 0)
         return 0;
     config_free(config);
     return -1;

@@ -169,23 +169,11 @@ static void dropped(struct watch_text *text, const struct watch *watch)
 static void commands(struct watch_text *text, const struct watch *watch)
 {
     static const char name[] = PREFIX "commands_total";
-    static const char *const outcomes[] = {
-#define X(NAME, text) #NAME,
-        COMMANDS_OUTCOMES(X)
-#undef X
-    };
-    char labels[COMMANDS_OUTCOME_COUNT][16];
-    for (size_t i = 0; i < COMMANDS_OUTCOME_COUNT; i++)
-        for (size_t at = 0; at < sizeof labels[i]; at++) {
-            char c = outcomes[i][at];
-            labels[i][at] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-            if (c == '\0')
-                break;
-        }
     family(text, name, "counter", "Values asked for by the server, by how they ended.");
     for (size_t i = 0; i < watch->lane_count; i++)
         for (size_t j = 0; j < COMMANDS_OUTCOME_COUNT; j++) {
-            sample(text, name, "mcu", watch->lanes[i].name, "outcome", labels[j]);
+            sample(text, name, "mcu", watch->lanes[i].name, "outcome",
+                   commands_outcome_name((enum commands_outcome)j));
             put_value(text, watch->lanes[i].outcomes[j], 1);
         }
 }

@@ -77,6 +77,8 @@ struct profile {
     const char *join_payload;
     const char *upload_event;
     const char *control_event;
+    bool command_events; /* its server takes an event, of the configuration's choice, with the end
+                            of a control; false: none is ever pushed */
     /* NULL, or what is wrong with this secret, in words that do not repeat it. */
     const char *(*check_credential)(const char *secret);
     /* A message outside any channel: writes the topic to join and returns true, or returns false

@@ -37,6 +37,12 @@ class CommandLine(unittest.TestCase):
     def test_a_missing_part_of_the_one_line_form(self):
         self.wrong("--port", "/dev/ttyNOSUCH", says="url")
 
+    def test_an_event_that_the_server_does_not_know_is_never_configured(self):
+        config = write_config(self, URL, {"left": "/dev/ttyNOSUCH"},
+                              [{"name": "a", "device": "b", "api_key_file": secret_file(self)}],
+                              commands={"command_event": "control_done"})
+        self.wrong("--config", config, "--check-config", says='"command_event": a server of this profile takes no')
+
     def test_help_fits_a_screen(self):
         done = run("--help")
         self.assertEqual(done.returncode, 0)

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -445,6 +446,39 @@ class Systemd(WithABoard):
         finally:
             process.kill()
             process.wait()
+
+
+@unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze here")
+class Unit(unittest.TestCase):
+    def setUp(self):
+        self.folder = folder(self)
+        self.text = (BIN.parent / "bridge" / "mcu-bridge.service").read_text()
+
+    def analyze(self, *arguments):
+        return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
+
+    def test_the_unit_is_one_that_systemd_takes_as_it_is(self):
+        unit = self.folder / "mcu-bridge.service"
+        unit.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={BIN}/mcu-bridge", self.text)
+                        .replace("Documentation=man:mcu-bridge(1)\n", ""))
+        done = self.analyze("verify", str(unit))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_what_an_intruder_could_do_is_little(self):
+        unit = self.folder / "mcu-bridge.service"
+        unit.write_text(self.text)
+        done = self.analyze("security", "--offline=true", "--threshold=20", str(unit))
+        self.assertEqual(done.returncode, 0, done.stdout[-600:])
+
+    def test_its_user_is_one_that_sysusers_takes(self):
+        conf = pathlib.Path(os.environ.get("MCU_SOURCE", BIN.parents[2])) / "bridge/systemd/mcu-bridge.sysusers"
+        root = self.folder / "root"
+        (root / "etc").mkdir(parents=True)
+        (root / "etc/group").write_text("dialout:x:20:\n")
+        done = subprocess.run(["systemd-sysusers", f"--root={root}", str(conf)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("mcu-bridge:", (root / "etc/passwd").read_text())
+        self.assertRegex((root / "etc/group").read_text(), r"(?m)^dialout:x:20:mcu-bridge$")
 
 
 class Log(WithABoard):
