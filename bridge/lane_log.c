@@ -33,7 +33,7 @@ void lane_log_say(struct lane_log *log, enum log_level level, const char *format
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (level <= LOG_WARNING) {
-        snprintf(log->error, sizeof log->error, "%s", text);
+        snprintf(log->error, sizeof log->error, "%.*s", LANE_LOG_ERROR - 1, text);
         log->error_ms = monotonic_ms();
     }
     log_line(level, log->who, "%s", text);

@@ -338,7 +338,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 static void say_why_closed(struct port *port, enum serial_result result, const char *why)
 {
-    snprintf(port->trouble, sizeof port->trouble, "%s", why);
+    snprintf(port->trouble, sizeof port->trouble, "%.*s", WATCH_ERROR_MAX - 1, why);
     if (result == port->said)
         return;
     port->said = result;
