@@ -93,9 +93,11 @@ class PhxCat(unittest.TestCase):
         _, said = self.run_cat("--quit", self.url, "room:1", stdin='{"topic":"room:9","event":"ping"}\n')
         self.assertIn("room:9 is none of the topics", said)
 
-    def test_a_binary_message_is_printed_as_base64(self):
-        lines, _ = self.run_cat("--quit", self.url, "room:1", stdin="bin_push {}\n")
-        self.assertTrue([line for line in lines if "base64" in line], lines)
+    def test_a_binary_message_goes_and_comes_as_base64(self):
+        lines, _ = self.run_cat("--quit", self.url, "room:1", stdin='{"event":"bin","base64":"AP8="}\n')
+        self.assertIn("base64", lines[0])
+        _, said = self.run_cat("--quit", self.url, "room:1", stdin='{"event":"bin","base64":"A"}\n')
+        self.assertIn('"base64" is none', said)
 
     def test_a_refused_join_ends_once_with_3(self):
         _, said = self.run_cat("--once", "--join", '{"deny":true}', self.url, "room:1", status=3)

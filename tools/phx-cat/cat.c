@@ -67,7 +67,8 @@ static struct cat_topic *find_topic(struct cat *cat, const char *name)
 }
 
 /* A push's token is its number. */
-void cat_push(struct cat *cat, const char *topic, const char *event, struct phx_text payload)
+void cat_push(struct cat *cat, const char *topic, const char *event, struct phx_text payload,
+              bool binary)
 {
     struct cat_topic *to = topic != NULL ? find_topic(cat, topic) : &cat->topics[0];
     if (topic == NULL && cat->options->topic_count > 1) {
@@ -79,7 +80,9 @@ void cat_push(struct cat *cat, const char *topic, const char *event, struct phx_
         return;
     }
     unsigned number = ++cat->pushes;
-    int error = phx_push(to->channel, event, payload, 0, (void *)(uintptr_t)number);
+    void *token = (void *)(uintptr_t)number;
+    int error = binary ? phx_push_binary(to->channel, event, payload, 0, token)
+                       : phx_push(to->channel, event, payload, 0, token);
     if (error != PHX_OK) {
         cat_say(cat, true, "push %u: %s", number, phx_error_text(error));
         cat->exit = CAT_REFUSED;

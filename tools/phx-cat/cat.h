@@ -66,7 +66,9 @@ enum cat_exit cat_run(const struct cat_options *options);
 /* cat_input.c: reads standard input and pushes. Nothing is read before cat_input_start. */
 void cat_input_start(struct cat *cat);
 /* cat.c */
-void cat_push(struct cat *cat, const char *topic, const char *event, struct phx_text payload);
+/* `topic` NULL: the only one. `payload` is JSON, or bytes when `binary`. */
+void cat_push(struct cat *cat, const char *topic, const char *event, struct phx_text payload,
+              bool binary);
 void cat_input_done(struct cat *cat);
 /* One line of complaint on standard error. */
 void cat_say(const struct cat *cat, bool error, const char *format, ...)

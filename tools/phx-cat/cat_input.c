@@ -1,10 +1,11 @@
 /*
- * Standard input, line by line: {"topic":..,"event":..,"payload":..}, or EVENT and a payload. Read
- * by libuv's threads, so that a file, a pipe and a terminal are the same.
+ * Standard input, line by line: {"topic":..,"event":..,"payload":..} or with "base64":.., or EVENT
+ * and a payload. Read by libuv's threads, so that a file, a pipe and a terminal are the same.
  */
 #include "cat.h"
 
 #include <cjson/cJSON.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,12 +24,31 @@ static struct {
 
 static void read_more(void);
 
+static void push_base64(const char *topic, const char *event, const char *base64)
+{
+    size_t length = strlen(base64);
+    unsigned char *bytes = malloc(length / 4 * 3 + 1);
+    int n = bytes != NULL && length % 4 == 0
+                ? EVP_DecodeBlock(bytes, (const unsigned char *)base64, (int)length)
+                : -1;
+    if (n < 0) {
+        cat_say(input.cat, true, "line %u: \"base64\" is none", input.number);
+    } else {
+        for (size_t i = length; i > 0 && base64[i - 1] == '='; i--)
+            n--;
+        cat_push(input.cat, topic, event, (struct phx_text){(char *)bytes, (size_t)n}, true);
+    }
+    free(bytes);
+}
+
 static void push_object(char *text, size_t length)
 {
     cJSON *root = cJSON_ParseWithLength(text, length);
     const cJSON *topic = cJSON_GetObjectItemCaseSensitive(root, "topic");
     const cJSON *event = cJSON_GetObjectItemCaseSensitive(root, "event");
     const cJSON *payload = cJSON_GetObjectItemCaseSensitive(root, "payload");
+    const cJSON *base64 = cJSON_GetObjectItemCaseSensitive(root, "base64");
+    const char *to = cJSON_IsString(topic) ? topic->valuestring : NULL;
     char *printed = payload != NULL ? cJSON_PrintUnformatted(payload) : NULL;
     const char *json = printed != NULL ? printed : "{}";
     if (root == NULL)
@@ -37,9 +57,10 @@ static void push_object(char *text, size_t length)
         cat_say(input.cat, true,
                 "line %u: expected {\"topic\":\"...\",\"event\":\"...\",\"payload\":{...}}",
                 input.number);
+    else if (cJSON_IsString(base64))
+        push_base64(to, event->valuestring, base64->valuestring);
     else
-        cat_push(input.cat, topic != NULL ? topic->valuestring : NULL, event->valuestring,
-                 (struct phx_text){json, strlen(json)});
+        cat_push(input.cat, to, event->valuestring, (struct phx_text){json, strlen(json)}, false);
     free(printed);
     cJSON_Delete(root);
 }
@@ -50,7 +71,7 @@ static void push_words(char *text, size_t length)
     size_t payload = event + strspn(text + event, " \t");
     struct phx_text json = {text + payload, length - payload};
     text[event] = '\0';
-    cat_push(input.cat, NULL, text, json.len > 0 ? json : (struct phx_text){"{}", 2});
+    cat_push(input.cat, NULL, text, json.len > 0 ? json : (struct phx_text){"{}", 2}, false);
 }
 
 static void take_line(void)
