@@ -28,6 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default)
+
 typedef struct uv_loop_s uv_loop_t;
 
 struct phx_context;
@@ -250,5 +252,7 @@ int phx_push(struct phx_channel *channel, const char *event, struct phx_text pay
 /* The same with any bytes; PHX_ERR_BINARY instead of PHX_ERR_BAD_JSON. */
 int phx_push_binary(struct phx_channel *channel, const char *event, struct phx_text bytes,
                     uint32_t timeout_ms, void *token);
+
+#pragma GCC visibility pop
 
 #endif

@@ -15,6 +15,8 @@
 
 #include "phx.h"
 
+#pragma GCC visibility push(default)
+
 struct phx_presence;
 
 struct phx_presence_options {
@@ -54,5 +56,7 @@ void phx_presence_list(const struct phx_presence *presence,
                        void *user);
 /* How many presences and diffs did not fit, since phx_presence_new. */
 size_t phx_presence_left_out(const struct phx_presence *presence);
+
+#pragma GCC visibility pop
 
 #endif
