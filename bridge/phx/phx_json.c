@@ -1,20 +1,19 @@
 /*
  * phx_json.c - the JSON scanner and writer. Every byte is looked at once, nothing is allocated, and
- * nesting is a row of bits, not recursion. What the values mean is left to phx_frame.c.
+ * nesting is a row of flags, not recursion. What the values mean is left to phx_frame.c.
  */
 #include "phx_json.h"
 
 #include <string.h>
 
-/* One bit a level: set in an object, clear in an array. */
 struct nest {
     unsigned depth;
-    uint8_t object[PHX_JSON_DEPTH / 8];
+    bool object[PHX_JSON_DEPTH]; /* or array, of each level */
 };
 
 static bool is_space(char c)
 {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+    return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 
 static bool is_digit(char c)
@@ -132,11 +131,42 @@ static const char *scan_escape(const char *at, const char *end)
     return *at != '\0' && strchr("\"\\/bfnrt", *at) ? at + 1 : NULL;
 }
 
+/* Does the byte stand for itself in a string? ASCII does, but for controls, quote and backslash. */
+static bool is_plain(char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\' && (signed char)c > 0;
+}
+
+/* Over plain bytes, eight at a time where the order of bytes allows: most of any message is these.
+ * Each difference has its high bit set where a byte is not plain; a borrow spoils only bytes above
+ * the lowest of those. */
+static const char *skip_plain(const char *at, const char *end)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t bytes, special;
+
+    for (; end - at >= 8; at += 8) {
+        memcpy(&bytes, at, sizeof bytes);
+        special = bytes | (bytes - ones * ' ') | ((bytes ^ ones * '"') - ones) |
+                  ((bytes ^ ones * '\\') - ones);
+        special &= ones * 0x80;
+        if (special)
+            return at + __builtin_ctzll(special) / 8;
+    }
+#endif
+    while (at < end && is_plain(*at))
+        at++;
+    return at;
+}
+
 static const char *scan_string(const char *at, const char *end)
 {
+    size_t n;
+
     if (at == end || *at != '"')
         return NULL;
-    at++;
+    at = skip_plain(at + 1, end);
     while (at && at < end) {
         unsigned char c = (unsigned char)*at;
         if (c == '"')
@@ -145,14 +175,11 @@ static const char *scan_string(const char *at, const char *end)
             return NULL;
         if (c == '\\') {
             at = scan_escape(at + 1, end);
-        } else if (c < 0x80) {
-            at++;
         } else {
-            size_t n = utf8_length(at, end);
-            if (n == 0)
-                return NULL;
-            at += n;
+            n = utf8_length(at, end);
+            at = n ? at + n : NULL;
         }
+        at = at ? skip_plain(at, end) : NULL;
     }
     return NULL;
 }
@@ -219,10 +246,22 @@ static const char *scan_exponent(const char *at, const char *end, long *exponent
     return at;
 }
 
+/* A number with a fraction or an exponent, from its mantissa on. */
+static bool real_fits(const char *mantissa, const char *mantissa_end, long exponent)
+{
+    const char *digits;
+    long power;
+
+    if (exponent == 0 && mantissa_end - mantissa < 300)
+        return true;
+    power = leading_power(mantissa, mantissa_end, &digits);
+    return fits_double(digits, mantissa_end, power + exponent);
+}
+
 static const char *scan_number(const char *at, const char *end)
 {
-    const char *mantissa, *digits;
-    long exponent = 0, power;
+    const char *mantissa, *mantissa_end;
+    long exponent = 0;
     bool real = false;
 
     if (at < end && *at == '-')
@@ -237,13 +276,13 @@ static const char *scan_number(const char *at, const char *end)
         if (!(at = scan_digits(at + 1, end)))
             return NULL;
     }
-    power = leading_power(mantissa, at, &digits);
+    mantissa_end = at;
     if (at < end && (*at == 'e' || *at == 'E')) {
         real = true;
         if (!(at = scan_exponent(at + 1, end, &exponent)))
             return NULL;
     }
-    return !real || fits_double(digits, at, power + exponent) ? at : NULL;
+    return !real || real_fits(mantissa, mantissa_end, exponent) ? at : NULL;
 }
 
 static const char *scan_word(const char *at, const char *end, const char *word)
@@ -269,32 +308,35 @@ static const char *scan_scalar(const char *at, const char *end)
     }
 }
 
-/* A member's name and its colon, up to where the value starts. */
-static const char *scan_key(const char *at, const char *end)
+/* A member's name, which ends at *name_end, and its colon. */
+static const char *scan_name(const char *at, const char *end, const char **name_end)
 {
-    at = scan_string(skip_space(at, end), end);
+    at = scan_string(at, end);
+    *name_end = at;
     if (!at)
         return NULL;
     at = skip_space(at, end);
     return at < end && *at == ':' ? at + 1 : NULL;
 }
 
+/* A member's name and its colon, after white space. */
+static const char *scan_key(const char *at, const char *end)
+{
+    const char *name_end;
+
+    return scan_name(skip_space(at, end), end, &name_end);
+}
+
 static bool in_object(const struct nest *nest)
 {
-    unsigned level = nest->depth - 1;
-
-    return nest->object[level / 8] >> (level % 8) & 1;
+    return nest->object[nest->depth - 1];
 }
 
 static bool push_level(struct nest *nest, bool object)
 {
-    unsigned level = nest->depth;
-
-    if (level == PHX_JSON_DEPTH)
+    if (nest->depth == PHX_JSON_DEPTH)
         return false;
-    nest->object[level / 8] = (uint8_t)(nest->object[level / 8] & ~(1u << (level % 8)));
-    nest->object[level / 8] = (uint8_t)(nest->object[level / 8] | (unsigned)object << (level % 8));
-    nest->depth++;
+    nest->object[nest->depth++] = object;
     return true;
 }
 
@@ -336,8 +378,9 @@ static const char *close_levels(struct nest *nest, const char *at, const char *e
 
 const char *phx_json_end(const char *at, const char *end)
 {
-    struct nest nest = {.depth = 0};
+    struct nest nest;
 
+    nest.depth = 0;
     do {
         bool value = false;
         if (nest.depth > 0)
@@ -385,7 +428,7 @@ static enum phx_json_step walk_end(struct phx_json_walk *walk)
 enum phx_json_step phx_json_next(struct phx_json_walk *walk, struct phx_text *key,
                                  struct phx_text *value)
 {
-    const char *at = skip_space(walk->at, walk->end), *from;
+    const char *at = skip_space(walk->at, walk->end), *from, *name_end;
 
     *key = (struct phx_text){NULL, 0};
     if (at == walk->end)
@@ -401,9 +444,9 @@ enum phx_json_step phx_json_next(struct phx_json_walk *walk, struct phx_text *ke
     walk->started = true;
     if (walk->object) {
         from = at;
-        if (!(at = scan_key(at, walk->end)))
+        if (!(at = scan_name(at, walk->end, &name_end)))
             return PHX_JSON_BAD;
-        *key = (struct phx_text){from, (size_t)(scan_string(from, walk->end) - from)};
+        *key = (struct phx_text){from, (size_t)(name_end - from)};
         at = skip_space(at, walk->end);
     }
     from = at;

@@ -1,11 +1,15 @@
 /*
- * An upload of 500 readings as JSON: by the profile's writer, against the same object through a
- * cJSON tree in the same run. Figures are nanoseconds a reading.
+ * An upload of 500 readings, as JSON and as the whole message that leaves, and a small push with
+ * its reply: by the profile and libphx's machine, against the same through cJSON trees in the same
+ * run. Figures are nanoseconds a reading, and a push. cJSON checks nothing that it prints; the
+ * machine reads every payload once more before it sends it.
  */
 #include "bench.h"
+#include "phx_core.h"
 #include "profile/profile.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +28,9 @@ struct job {
     struct profile_upload upload;
     char *out;
     size_t cap;
+    struct phx_machine *machine;
+    struct phx_channel *channel;
+    unsigned ended;
 };
 
 static void write_ours(void *state)
@@ -40,9 +47,8 @@ static double physical(const struct profile_reading *reading)
     return sensor->type == MP_TYPE_F32 ? (double)reading->value.f : reading->value.i / 100.0;
 }
 
-static void write_tree(void *state)
+static cJSON *make_tree(struct job *job)
 {
-    struct job *job = state;
     cJSON *root = cJSON_CreateObject();
     for (size_t i = 0; i < READINGS; i++) {
         const struct profile_sensor *sensor = &sensors[job->readings[i].sensor];
@@ -54,10 +60,166 @@ static void write_tree(void *state)
         cJSON_AddNumberToObject(entry, "value", physical(&job->readings[i]));
         cJSON_AddItemToArray(list, entry);
     }
+    return root;
+}
+
+static void print_and_delete(cJSON *root)
+{
     char *text = cJSON_PrintUnformatted(root);
     bench_keep(text);
     free(text);
     cJSON_Delete(root);
+}
+
+static void write_tree(void *state)
+{
+    print_and_delete(make_tree(state));
+}
+
+/* -- The whole message, from readings to the bytes that a transport takes. */
+
+static void forget_pushes(struct job *job)
+{
+    struct phx_push *push = phx_push_take(job->channel, job->machine->last_ref);
+    struct phx_push_result lost = {.end = PHX_PUSH_LOST};
+    if (push == NULL)
+        abort();
+    phx_push_end(job->channel, push, &lost);
+}
+
+static void push_ours(void *state)
+{
+    struct job *job = state;
+    size_t len = profile_microcontrollers.write_upload(&job->upload, job->out, job->cap);
+    struct phx_push_order order = {
+        .event = "upload_readings", .payload = {job->out, len}, .token = job};
+    if (phx_machine_push(job->channel, &order, 1) != PHX_OK)
+        abort();
+    struct phx_send *send = phx_machine_next(job->machine, 1);
+    bench_keep(send);
+    free(send);
+    forget_pushes(job);
+}
+
+static cJSON *message(const char *ref, const char *event, cJSON *payload)
+{
+    cJSON *array = cJSON_CreateArray();
+    cJSON_AddItemToArray(array, cJSON_CreateString("1"));
+    cJSON_AddItemToArray(array, cJSON_CreateString(ref));
+    cJSON_AddItemToArray(array, cJSON_CreateString("microcontroller:v1:3"));
+    cJSON_AddItemToArray(array, cJSON_CreateString(event));
+    cJSON_AddItemToArray(array, payload);
+    return array;
+}
+
+static void push_tree(void *state)
+{
+    print_and_delete(message("2", "upload_readings", make_tree(state)));
+}
+
+/* -- A reply, from the bytes of a transport to the push that it ends. */
+
+#define REPLY \
+    "[\"1\",\"%llu\",\"microcontroller:v1:3\",\"phx_reply\",{\"response\":{},\"status\":\"ok\"}]"
+
+static size_t write_reply(char *text, size_t cap, unsigned long long ref)
+{
+    return (size_t)snprintf(text, cap, REPLY, ref);
+}
+
+static void on_push_end(void *user, void *token, const struct phx_push_result *result)
+{
+    struct job *job = user;
+    (void)token;
+    job->ended += result->end == PHX_PUSH_REPLY && result->ok;
+}
+
+/* A push and its reply: to the bytes that leave, and from those that come. */
+static void push_and_reply(void *state)
+{
+    struct job *job = state;
+    struct phx_push_order order = {.event = "e", .payload = {"{}", 2}, .token = job};
+    char text[200];
+    if (phx_machine_push(job->channel, &order, 1) != PHX_OK)
+        abort();
+    free(phx_machine_next(job->machine, 1));
+    size_t len = write_reply(text, sizeof text, (unsigned long long)job->machine->last_ref);
+    phx_machine_text(job->machine, text, len, 1);
+}
+
+static void reply_tree(void *state)
+{
+    struct job *job = state;
+    char text[200];
+    print_and_delete(message("2", "e", cJSON_CreateObject()));
+    size_t len = write_reply(text, sizeof text, (unsigned long long)job->machine->last_ref);
+    cJSON *array = cJSON_ParseWithLength(text, len);
+    const char *ref = cJSON_GetStringValue(cJSON_GetArrayItem(array, 1));
+    const char *topic = cJSON_GetStringValue(cJSON_GetArrayItem(array, 2));
+    const char *event = cJSON_GetStringValue(cJSON_GetArrayItem(array, 3));
+    const cJSON *payload = cJSON_GetArrayItem(array, 4);
+    const char *status = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(payload, "status"));
+    if (strtoull(ref, NULL, 10) == job->machine->last_ref &&
+        strcmp(topic, "microcontroller:v1:3") == 0 && strcmp(event, "phx_reply") == 0 &&
+        strcmp(status, "ok") == 0)
+        job->ended++;
+    cJSON_Delete(array);
+}
+
+/* -- A machine that is connected and joined. */
+
+static bool io_open(void *user, struct phx_end *end)
+{
+    (void)user;
+    (void)end;
+    return true;
+}
+
+static void io_nothing(void *user)
+{
+    (void)user;
+}
+
+static void io_close(void *user, int code)
+{
+    (void)user;
+    (void)code;
+}
+
+static bool join_machine(struct job *job)
+{
+    const struct phx_machine_settings settings = {.heartbeat_ms = 1000000,
+                                                  .heartbeat_timeout_ms = 1000000,
+                                                  .connect_timeout_ms = 1000000,
+                                                  .backoff_min_ms = 1,
+                                                  .backoff_max_ms = 1,
+                                                  .max_queue = 1 << 20};
+    const struct phx_machine_io io = {
+        .open = io_open, .want_write = io_nothing, .close = io_close, .drop = io_nothing};
+    const struct phx_channel_options options = {.topic = "microcontroller:v1:3"};
+    const struct phx_channel_events events = {.user = job, .push_end = on_push_end};
+    char text[200];
+    job->machine = phx_machine_new(&settings, &io, NULL);
+    if (job->machine == NULL)
+        return false;
+    phx_machine_connect(job->machine, 0);
+    phx_machine_tick(job->machine, 0);
+    phx_machine_opened(job->machine, 0);
+    if (phx_machine_join(job->machine, &options, &events, 0, &job->channel) != PHX_OK)
+        return false;
+    free(phx_machine_next(job->machine, 0));
+    phx_machine_text(job->machine, text, write_reply(text, sizeof text, 1), 0);
+    return phx_machine_is_joined(job->channel);
+}
+
+static void both(const char *name, void (*ours)(void *), void (*tree)(void *), struct job *job,
+                 double per, double goal)
+{
+    void (*const work[2])(void *) = {ours, tree};
+    void *const states[2] = {job, job};
+    double best[2];
+    bench_both(work, states, per > 1 ? 40 : 4000, 60, best);
+    bench_faster(name, best[0] / per, best[1] / best[0], goal);
 }
 
 int main(void)
@@ -79,9 +241,12 @@ int main(void)
     job.out = malloc(job.cap);
     if (job.out == NULL)
         return 1;
-    double ours = bench_ns(write_ours, &job, 200, 9) / READINGS;
-    double tree = bench_ns(write_tree, &job, 20, 9) / READINGS;
-    bench_faster("phx.upload.encode", ours, tree / ours, 15);
+    both("phx.upload.encode", write_ours, write_tree, &job, READINGS, 15);
+    if (!join_machine(&job))
+        return 1;
+    both("phx.upload.push", push_ours, push_tree, &job, READINGS, 8);
+    both("phx.push.reply", push_and_reply, reply_tree, &job, 1, 2);
+    phx_machine_free(job.machine);
     free(job.out);
     return 0;
 }
