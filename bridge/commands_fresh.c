@@ -5,7 +5,8 @@
  */
 #include "commands_fresh.h"
 
-#define NEVER UINT64_MAX
+#define NEVER   UINT64_MAX
+#define GRID_MS 250 /* probes of many connections leave in the same turn of the loop */
 
 void commands_fresh_init(struct commands_fresh *fresh, uint32_t probe_ms)
 {
@@ -80,6 +81,12 @@ static void look_at_upload(struct commands_fresh *fresh, uint64_t now_ms)
     fresh->upload_ms = NEVER;
 }
 
+static uint64_t probe_due_ms(const struct commands_fresh *fresh)
+{
+    uint64_t due_ms = fresh->answered_ms + fresh->probe_ms;
+    return (due_ms + GRID_MS - 1) / GRID_MS * GRID_MS;
+}
+
 bool commands_fresh_probe(struct commands_fresh *fresh, uint64_t now_ms)
 {
     if (!fresh->wanted)
@@ -87,7 +94,7 @@ bool commands_fresh_probe(struct commands_fresh *fresh, uint64_t now_ms)
     look_at_upload(fresh, now_ms);
     if (fresh->probed_ms != NEVER)
         return false;
-    if (!fresh->stale && !fresh->late && now_ms < fresh->answered_ms + fresh->probe_ms)
+    if (!fresh->stale && !fresh->late && now_ms < probe_due_ms(fresh))
         return false;
     fresh->probed_ms = now_ms;
     return true;
@@ -103,6 +110,6 @@ uint64_t commands_fresh_due_at(const struct commands_fresh *fresh)
         return upload_ms;
     if (fresh->stale || fresh->late)
         return 0;
-    uint64_t probe_ms = fresh->answered_ms + fresh->probe_ms;
+    uint64_t probe_ms = probe_due_ms(fresh);
     return probe_ms < upload_ms ? probe_ms : upload_ms;
 }

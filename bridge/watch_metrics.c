@@ -44,7 +44,14 @@ static void family(struct watch_text *text, const char *name, const char *type, 
  * the format allows and nobody wants. */
 static void put_label_value(struct watch_text *text, const char *value)
 {
-    size_t n = strlen(value), used = 0;
+    size_t n = 0, used = 0;
+    while (value[n] >= ' ' && value[n] < 0x7f && value[n] != '"' && value[n] != '\\')
+        n++;
+    if (value[n] == '\0' && n <= WATCH_LABEL_MAX) {
+        watch_put_bytes(text, value, n); /* as nearly all are */
+        return;
+    }
+    n = strlen(value);
     for (size_t i = 0; i < n;) {
         size_t length = utf8_sequence((const unsigned char *)value + i, n - i);
         if (used + (length > 1 ? length : 1) > WATCH_LABEL_MAX)
