@@ -1,4 +1,5 @@
-"""What mcu-protocol costs a microcontroller: flash, RAM and worst-case stack on Cortex-M3 and AVR.
+"""What mcu-protocol costs a microcontroller: flash, RAM and worst-case stack on Cortex-M3 and AVR, and cycles a
+byte on AVR (avr_cycles.py).
 
 Compiles the MCU side alone at -Os, sums the sections that a program using it would carry, and follows
 the call graph for the deepest stack. Prints one line a figure, as tools/bench does:
@@ -15,6 +16,8 @@ import re
 import subprocess
 import sys
 import tempfile
+
+import avr_cycles
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIB = ROOT / "mcu-protocol"
@@ -177,6 +180,7 @@ def main():
                 short += verdict == "short"
                 ratio = f"{value / budget:.2f}" if budget else "-"
                 print(f"size.{part}.{target}.{figure} {value} bytes {ratio} {budget} {verdict}")
+    short += avr_cycles.measure(BUDGETS["cycles"])
     return 1 if short else 0
 
 
