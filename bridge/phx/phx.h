@@ -15,8 +15,9 @@
  * Attempts go on for ever, after every end that was not asked for, close code 1000 included, unless
  * the caller decides otherwise.
  *
- * TLS is always verified. Redirects are not followed, extensions not offered, and proxies of the
- * environment not used.
+ * TLS is always verified, redirects are not followed. permessage-deflate is offered when asked for.
+ * A proxy of the environment (http_proxy, https_proxy, all_proxy, no_proxy) is used unless the
+ * options name one or none; this machine itself is always reached without it.
  *
  * Facts behind the rules are in docs of Phoenix 1.7 and 1.8 (Phoenix.Socket.V1/V2.JSONSerializer,
  * Phoenix.Channel) and in recordings of real servers under tests/vectors/transcripts.
@@ -94,6 +95,10 @@ struct phx_credentials;
 int phx_add_header(struct phx_credentials *credentials, const char *name, const char *value);
 int phx_add_param(struct phx_credentials *credentials, const char *name, const char *value);
 #define PHX_HEADER_MAX 2048
+/* The authToken of Phoenix 1.8: a subprotocol of a WebSocket, a header of long polling. Returns
+ * PHX_OK, or PHX_ERR_BAD_OPTION for an empty one, one of more than PHX_HEADER_MAX bytes or with
+ * anything but printable ASCII in it. */
+int phx_set_auth_token(struct phx_credentials *credentials, const char *token);
 
 struct phx_context_options {
     unsigned max_sockets; /* descriptors to plan for; 0: 1024 */
@@ -109,6 +114,31 @@ struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_o
  * when nothing of it is left there. */
 void phx_context_close(struct phx_context *context, void (*closed)(void *user), void *user);
 
+/* How messages travel. */
+enum phx_via {
+    PHX_WEBSOCKET = 0,
+    PHX_LONGPOLL = 1, /* HTTP; by the same url, with longpoll in place of websocket in its path */
+    PHX_AUTO = 2,     /* a WebSocket where one works, and long polling otherwise */
+};
+
+/* A credential that is fetched for every attempt, besides what credentials() of the events adds. */
+enum phx_secret_use {
+    PHX_SECRET_NONE = 0,
+    PHX_SECRET_AUTH_TOKEN, /* as phx_set_auth_token */
+    PHX_SECRET_HEADER,     /* as phx_add_header, under `name` */
+    PHX_SECRET_PARAM,      /* as phx_add_param, under `name` */
+};
+struct phx_secret {
+    enum phx_secret_use use;
+    const char *name;
+    /* One of both. The file holds one line, and nobody but its owner may read it; it is read on the
+     * loop's thread. The command is run without a shell, argv[0] found by PATH, and its output is
+     * one line; white space around it is cut. */
+    const char *file;
+    const char *const *command; /* argv, NULL behind the last */
+    uint32_t timeout_ms;        /* of the command, which is killed then; 0: 10000 */
+};
+
 struct phx_socket_options {
     const char *url; /* ws:// or wss://HOST[:PORT]/PATH[?query]; vsn is added. Copied. */
     enum phx_vsn vsn;
@@ -116,6 +146,17 @@ struct phx_socket_options {
      * when given, nothing else is trusted. cert_file and key_file both or none. */
     const char *ca_file;
     const char *cert_file, *key_file;
+    enum phx_via via;
+    /* With PHX_AUTO: long polling is tried when no WebSocket is open so soon, or at once when it is
+     * refused; attempts begin with it for fallback_memory_ms then, after which a WebSocket is tried
+     * beside it, and taken if it opens; if not, that lasts twice as long the next time. */
+    uint32_t fallback_ms;        /* 0: 2500 */
+    uint32_t fallback_memory_ms; /* 0: 600000 */
+    bool deflate;                /* offer permessage-deflate */
+    /* http://[USER:PASSWORD@]HOST[:PORT], through which CONNECT must lead to the server. NULL: that
+     * of the environment; "": none. */
+    const char *proxy;
+    struct phx_secret secret;      /* copied; use PHX_SECRET_NONE: none */
     const char *user_agent;        /* NULL: libphx/VERSION */
     uint32_t heartbeat_ms;         /* 0: 30000 */
     uint32_t heartbeat_timeout_ms; /* 0: 10000 */

@@ -4,6 +4,9 @@
  */
 #include "phx_socket.h"
 
+#include "phx_auto.h"
+#include "phx_net.h"
+#include "phx_poll.h"
 #include "phx_ws.h"
 
 #include <stdlib.h>
@@ -93,6 +96,25 @@ void phx_context_log(void *user, int level, const char *text)
         context->options.log(context->options.user, level, text);
 }
 
+static void free_transports(struct phx_context *context)
+{
+    for (int i = 0; i < PHX_TRANSPORTS; i++)
+        if (context->transports[i])
+            context->transports[i]->ops->free(context->transports[i]);
+}
+
+static bool open_transports(struct phx_context *context)
+{
+    struct phx_transport **by = context->transports;
+
+    by[PHX_WEBSOCKET] = phx_ws_open(context->net);
+    by[PHX_LONGPOLL] = phx_poll_open(context->net);
+    if (!by[PHX_WEBSOCKET] || !by[PHX_LONGPOLL])
+        return false;
+    by[PHX_AUTO] = phx_auto_open(context->net, by[PHX_WEBSOCKET], by[PHX_LONGPOLL]);
+    return by[PHX_AUTO] != NULL;
+}
+
 struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_options *options)
 {
     struct phx_context *context = calloc(1, sizeof *context);
@@ -104,9 +126,11 @@ struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_o
         context->options = *options;
     context->loop = loop;
     context->armed = PHX_NEVER;
-    context->transport = phx_ws_open(loop, max_sockets ? max_sockets : DEFAULT_MAX_SOCKETS,
-                                     phx_context_log, context);
-    if (!context->transport) {
+    context->net = phx_net_open(loop, max_sockets ? max_sockets : DEFAULT_MAX_SOCKETS,
+                                phx_context_log, context);
+    if (!context->net || !open_transports(context)) {
+        free_transports(context);
+        free(context->net); /* nothing of it has started */
         free(context);
         return NULL;
     }
@@ -126,10 +150,11 @@ static void on_timer_closed(uv_handle_t *handle)
         closed(user);
 }
 
-static void on_transport_closed(void *user)
+static void on_net_closed(void *user)
 {
     struct phx_context *context = user;
 
+    free_transports(context);
     uv_close((uv_handle_t *)&context->timer, on_timer_closed);
 }
 
@@ -137,7 +162,9 @@ static void finish_close(struct phx_context *context)
 {
     context->busy = 1; /* not again */
     uv_timer_stop(&context->timer);
-    context->transport->ops->close(context->transport, on_transport_closed, context);
+    for (int i = PHX_TRANSPORTS; i-- > 0;) /* PHX_AUTO holds connections of the others */
+        context->transports[i]->ops->stop(context->transports[i]);
+    phx_net_close(context->net, on_net_closed, context);
 }
 
 void phx_context_close(struct phx_context *context, void (*closed)(void *user), void *user)

@@ -11,6 +11,7 @@ void phx_credentials_init(struct phx_credentials *credentials, struct phx_text t
 {
     credentials->headers_len = 0;
     credentials->headers[0] = '\0';
+    credentials->auth_token[0] = '\0';
     memcpy(credentials->target, target.at, target.len);
     credentials->target[target.len] = '\0';
 }
@@ -43,6 +44,19 @@ int phx_add_param(struct phx_credentials *credentials, const char *name, const c
     if (!*name || name[strcspn(name, "\r\n")] != '\0' || value[strcspn(value, "\r\n")] != '\0')
         return PHX_ERR_BAD_OPTION;
     return phx_url_add_param(credentials->target, sizeof credentials->target, name, value);
+}
+
+int phx_set_auth_token(struct phx_credentials *credentials, const char *token)
+{
+    size_t len = strlen(token);
+
+    if (len == 0 || len > PHX_AUTH_TOKEN_MAX)
+        return PHX_ERR_BAD_OPTION;
+    for (size_t i = 0; i < len; i++)
+        if (token[i] < ' ' || token[i] > '~')
+            return PHX_ERR_BAD_OPTION;
+    memcpy(credentials->auth_token, token, len + 1);
+    return PHX_OK;
 }
 
 const char *phx_error_text(enum phx_error error)

@@ -4,6 +4,7 @@
 #ifndef PHX_CREDENTIALS_H
 #define PHX_CREDENTIALS_H
 
+#include "phx_auth_token.h"
 #include "phx_url.h"
 
 #define PHX_HEADERS_MAX 4096 /* bytes of all headers together */
@@ -12,6 +13,7 @@ struct phx_credentials {
     char headers[PHX_HEADERS_MAX + 1];
     size_t headers_len;
     char target[PHX_TARGET_MAX + 1];
+    char auth_token[PHX_AUTH_TOKEN_MAX + 1]; /* empty: none */
 };
 
 /* `target` is the path and query of the socket's address. */

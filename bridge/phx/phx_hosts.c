@@ -1,5 +1,5 @@
 /*
- * phx_hosts.c - starts, keeps and ends libwebsockets. Connections are made in phx_ws.c.
+ * phx_hosts.c - starts, keeps and ends libwebsockets. Connections are made in phx_dial.c.
  */
 #include "phx_hosts.h"
 
@@ -22,7 +22,8 @@ struct host {
     struct lws_vhost *vhost;
     SSL_CTX *tls;
     uint64_t stamp;
-    char *ca, *cert, *key;
+    bool deflate;
+    char *ca, *cert, *key, *proxy;
 };
 
 struct phx_hosts {
@@ -90,25 +91,31 @@ static bool same(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool is_host(const struct host *host, bool tls, const struct phx_tls_files *files,
-                    uint64_t stamp)
+static bool is_host(const struct host *host, const struct phx_host_key *key, uint64_t stamp)
 {
-    if (!tls || !host->tls)
-        return !tls && !host->tls;
-    return host->stamp == stamp && same(host->ca, files->ca) && same(host->cert, files->cert) &&
-           same(host->key, files->key);
+    if (!key->tls != !host->tls || key->deflate != host->deflate || !same(host->proxy, key->proxy))
+        return false;
+    return !key->tls || (host->stamp == stamp && same(host->ca, key->files.ca) &&
+                         same(host->cert, key->files.cert) && same(host->key, key->files.key));
 }
+
+static const struct lws_extension deflate[] = {
+    {"permessage-deflate", lws_extension_callback_pm_deflate,
+     "permessage-deflate; client_no_context_takeover; client_max_window_bits"},
+    {NULL, NULL, NULL},
+};
 
 /* An empty proxy address keeps http_proxy of the environment out; libwebsockets would complain. */
 static struct lws_vhost *new_vhost(const struct phx_hosts *hosts, struct lws_context *context,
-                                   SSL_CTX *tls)
+                                   SSL_CTX *tls, const struct phx_host_key *key)
 {
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = hosts->options.protocols,
+        .extensions = key->deflate ? deflate : NULL,
         .options = tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0,
         .provided_client_ssl_ctx = tls,
-        .http_proxy_address = "",
+        .http_proxy_address = key->proxy ? key->proxy : "",
         .vhost_name = "phx",
         .timeout_secs_ah_idle = LWS_TIMEOUT_S,
     };
@@ -126,6 +133,9 @@ static void free_host(struct host *host)
     free(host->ca);
     free(host->cert);
     free(host->key);
+    if (host->proxy)
+        explicit_bzero(host->proxy, strlen(host->proxy));
+    free(host->proxy);
     free(host);
 }
 
@@ -135,39 +145,41 @@ static bool copy(char **to, const char *from)
     return !from || *to;
 }
 
-static struct host *new_host(struct phx_hosts *hosts, bool tls, const struct phx_tls_files *files,
+static struct host *new_host(struct phx_hosts *hosts, const struct phx_host_key *key,
                              struct phx_end *end)
 {
-    struct lws_context *context = context_of(hosts, tls ? TLS : PLAIN);
+    struct lws_context *context = context_of(hosts, key->tls ? TLS : PLAIN);
     struct host *host = context ? calloc(1, sizeof *host) : NULL;
 
     if (!host)
         return NULL;
-    host->stamp = tls ? phx_tls_stamp(files) : 0;
-    if (tls)
-        host->tls = phx_tls_open(files, end->text, sizeof end->text);
-    if (copy(&host->ca, files->ca) && copy(&host->cert, files->cert) &&
-        copy(&host->key, files->key) && (!tls || host->tls))
-        host->vhost = new_vhost(hosts, context, host->tls);
+    host->deflate = key->deflate;
+    host->stamp = key->tls ? phx_tls_stamp(&key->files) : 0;
+    if (key->tls)
+        host->tls = phx_tls_open(&key->files, end->text, sizeof end->text);
+    if (copy(&host->ca, key->files.ca) && copy(&host->cert, key->files.cert) &&
+        copy(&host->key, key->files.key) && copy(&host->proxy, key->proxy) &&
+        (!key->tls || host->tls))
+        host->vhost = new_vhost(hosts, context, host->tls, key);
     if (host->vhost)
         return host;
     free_host(host);
     return NULL;
 }
 
-struct lws_vhost *phx_hosts_get(struct phx_hosts *hosts, bool tls,
-                                const struct phx_tls_files *files, struct phx_end *end)
+struct lws_vhost *phx_hosts_get(struct phx_hosts *hosts, const struct phx_host_key *key,
+                                struct phx_end *end)
 {
-    uint64_t stamp = tls ? phx_tls_stamp(files) : 0;
+    uint64_t stamp = key->tls ? phx_tls_stamp(&key->files) : 0;
     struct host *host;
 
     for (host = hosts->hosts; host; host = host->next)
-        if (is_host(host, tls, files, stamp))
+        if (is_host(host, key, stamp))
             return host->vhost;
-    end->cause = tls ? PHX_CAUSE_TLS : PHX_CAUSE_CONNECT;
+    end->cause = key->tls ? PHX_CAUSE_TLS : PHX_CAUSE_CONNECT;
     snprintf(end->text, sizeof end->text,
              "libwebsockets did not start: is its libuv plug-in installed?");
-    host = new_host(hosts, tls, files, end);
+    host = new_host(hosts, key, end);
     if (!host)
         return NULL;
     host->next = hosts->hosts;

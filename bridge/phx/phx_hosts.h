@@ -27,10 +27,16 @@ struct phx_hosts_options {
 
 /* NULL: out of memory. */
 struct phx_hosts *phx_hosts_open(const struct phx_hosts_options *options);
-/* The vhost of these files as they are now: one replaced since is read again, and what was made
- * from the old one stays for the connections it has. NULL: *end says why. */
-struct lws_vhost *phx_hosts_get(struct phx_hosts *hosts, bool tls,
-                                const struct phx_tls_files *files, struct phx_end *end);
+/* What connections must have in common to share a vhost of libwebsockets. */
+struct phx_host_key {
+    bool tls, deflate;
+    struct phx_tls_files files;
+    const char *proxy; /* [USER:PASSWORD@]ADDRESS:PORT; NULL: none */
+};
+/* The vhost of this key with its files as they are now: one replaced since is read again, and what
+ * was made from the old one stays for the connections it has. NULL: *end says why. */
+struct lws_vhost *phx_hosts_get(struct phx_hosts *hosts, const struct phx_host_key *key,
+                                struct phx_end *end);
 /* The context of such a vhost, once there is one. */
 struct lws_context *phx_hosts_context(const struct phx_hosts *hosts, bool tls);
 /* Ends every connection and frees all; `closed` is called from the loop when nothing is left there.

@@ -1,10 +1,11 @@
 /*
- * phx_socket.c - sockets: options and credentials, and the wiring of each one's machine to the
- * transport, timer and log of its context. What a socket does is decided in phx_machine.c.
+ * phx_socket.c - sockets: their options, and the wiring of each one's machine to the timer and log
+ * of its context and to its attempts, which phx_attempt.c makes. What a socket does is decided in
+ * phx_machine.c.
  */
 #include "phx_socket.h"
 
-#include "phx_credentials.h"
+#include "phx_attempt.h"
 
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -16,57 +17,11 @@
 #define MCU_VERSION "0"
 #endif
 
-/* ---- credentials ---- */
-
-/* vsn comes last: of two the server takes the last. */
-static bool gather(struct phx_socket *socket, struct phx_credentials *credentials)
-{
-    phx_credentials_init(credentials, socket->url.target);
-    phx_add_header(credentials, "User-Agent", socket->agent);
-    if (socket->credentials && !socket->credentials(socket->credentials_user, credentials))
-        return false;
-    return !socket->dead &&
-           phx_add_param(credentials, "vsn", socket->vsn == PHX_V1 ? "1.0.0" : "2.0.0") == PHX_OK;
-}
-
 /* ---- machine to transport ---- */
-
-static const struct phx_conn_events conn_events;
-
-static bool connect_with(struct phx_socket *socket, struct phx_credentials *credentials,
-                         struct phx_end *end)
-{
-    struct phx_transport *transport = socket->context->transport;
-    struct phx_request request = {
-        .url = &socket->url,
-        .target = credentials->target,
-        .headers = credentials->headers,
-        .tls = {socket->ca, socket->cert, socket->key},
-        .max_message = socket->max_message,
-        .attempt = socket->attempts++,
-    };
-
-    if (!gather(socket, credentials)) {
-        *end = (struct phx_end){.cause = PHX_CAUSE_CREDENTIAL};
-        snprintf(end->text, sizeof end->text, "no usable credentials");
-        return false;
-    }
-    socket->conn = transport->ops->connect(transport, &request, &conn_events, socket, end);
-    return socket->conn != NULL;
-}
 
 static bool io_open(void *user, struct phx_end *end)
 {
-    struct phx_credentials *credentials = malloc(sizeof *credentials);
-    bool good;
-
-    snprintf(end->text, sizeof end->text, "out of memory");
-    if (!credentials)
-        return false;
-    good = connect_with(user, credentials, end);
-    explicit_bzero(credentials, sizeof *credentials);
-    free(credentials);
-    return good;
+    return phx_attempt_open(user, end);
 }
 
 static void io_want_write(void *user)
@@ -87,11 +42,7 @@ static void io_close(void *user, int code)
 
 static void io_drop(void *user)
 {
-    struct phx_socket *socket = user;
-
-    if (socket->conn)
-        socket->conn->ops->drop(socket->conn);
-    socket->conn = NULL;
+    phx_attempt_drop(user);
 }
 
 static void io_log(void *user, int level, const char *text)
@@ -153,7 +104,7 @@ static void conn_closed(void *user, const struct phx_end *end)
     phx_socket_leave(socket);
 }
 
-static const struct phx_conn_events conn_events = {
+const struct phx_conn_events phx_socket_conn_events = {
     .progress = conn_progress,
     .opened = conn_opened,
     .frame = conn_frame,
@@ -174,6 +125,7 @@ void phx_socket_destroy(struct phx_socket *socket)
     if (socket->next)
         socket->next->prev = socket->prev;
     phx_machine_free(socket->machine);
+    phx_attempt_deinit(socket);
     free(socket->url_text);
     free(socket->ca);
     free(socket->cert);
@@ -239,7 +191,8 @@ static bool fill(struct phx_socket *socket, const struct phx_socket_options *opt
         socket->credentials_user = events->user;
     }
     socket->machine = make_machine(socket, options, events);
-    return socket->machine && copy_text(&socket->url_text, options->url ? options->url : "") &&
+    return socket->machine && phx_attempt_init(socket, options) &&
+           copy_text(&socket->url_text, options->url ? options->url : "") &&
            copy_text(&socket->ca, options->ca_file) &&
            copy_text(&socket->cert, options->cert_file) &&
            copy_text(&socket->key, options->key_file) &&
@@ -290,6 +243,8 @@ int phx_socket_connect(struct phx_socket *socket)
     if (phx_url_parse(socket->url_text, &socket->url, socket->error, sizeof socket->error))
         return PHX_ERR_BAD_OPTION;
     if (!check_tls(socket, socket->url.tls ? &files : &(struct phx_tls_files){.ca = NULL}))
+        return PHX_ERR_BAD_OPTION;
+    if (!phx_attempt_check(socket))
         return PHX_ERR_BAD_OPTION;
     now = phx_socket_enter(socket);
     phx_machine_connect(socket->machine, now);

@@ -10,11 +10,17 @@
 
 #include <uv.h>
 
+#define PHX_TRANSPORTS (PHX_AUTO + 1)
+
+struct phx_net;
+struct phx_command;
+
 struct phx_context {
     uv_loop_t *loop;
     uv_timer_t timer;
     uint64_t armed; /* when the timer fires; PHX_NEVER: not armed */
-    struct phx_transport *transport;
+    struct phx_net *net;
+    struct phx_transport *transports[PHX_TRANSPORTS];
     struct phx_context_options options;
     struct phx_socket *sockets;
     bool closing;
@@ -33,6 +39,14 @@ struct phx_socket {
     char *url_text, *ca, *cert, *key, *agent;
     struct phx_url url;
     enum phx_vsn vsn;
+    enum phx_via via;
+    bool deflate;
+    char *proxy; /* NULL: the environment's */
+    struct phx_fallback fallback;
+    enum phx_secret_use secret_use;
+    char *secret_name, *secret_file, **command_argv;
+    uint32_t command_ms;
+    struct phx_command *command; /* under way */
     size_t max_message;
     unsigned attempts;
     unsigned depth; /* inputs under way, one inside the other */

@@ -1,6 +1,7 @@
 /*
  * phx_transport.h - the seam between a socket and the network: a way to reach a server, behind a
- * table of functions. phx_ws.h is the one over WebSocket.
+ * table of functions: phx_ws.h over WebSocket, phx_poll.h over HTTP long polling, phx_auto.h over
+ * the first of them that works.
  *
  * A connection goes opened, then frames both ways, then closed, and tells so by its events; what
  * to do about each is decided in phx_machine.c. All of it happens on the loop's thread. An event
@@ -10,6 +11,7 @@
 #define PHX_TRANSPORT_H
 
 #include "phx_machine.h"
+#include "phx_proxy.h"
 #include "phx_tls.h"
 #include "phx_url.h"
 
@@ -30,12 +32,26 @@ struct phx_conn_events {
     void (*closed)(void *user, const struct phx_end *end);
 };
 
+/* What a socket remembers of WebSockets that did not work; zero-initialised is nothing. */
+struct phx_fallback {
+    uint32_t after_ms; /* without an open WebSocket for so long, long polling is tried */
+    uint32_t
+        memory_ms; /* long polling comes first for so long, and twice as long the next time... */
+    uint32_t period_ms; /* ...which is this; 0: WebSockets are not known to fail */
+    uint64_t until_ms;  /* of the loop's clock */
+};
+
 /* All texts are copied. */
 struct phx_request {
     const struct phx_url *url;
     const char *target;  /* path and query, credentials and vsn included */
     const char *headers; /* whole lines, each with CR LF; wiped when sent */
+    enum phx_vsn vsn;
+    const char *auth_token; /* of Phoenix 1.8, plain; NULL: none */
     struct phx_tls_files tls;
+    struct phx_proxy proxy;        /* no host: none */
+    bool deflate;                  /* offer permessage-deflate */
+    struct phx_fallback *fallback; /* the caller's, for as long as it has the connection */
     size_t max_message; /* a longer message ends the connection with PHX_CAUSE_PROTOCOL */
     unsigned attempt;   /* counts up, so that another address of the name comes first */
 };
@@ -53,9 +69,10 @@ struct phx_transport_ops {
     void (*shut)(struct phx_conn *conn, int code);
     /* No event follows; the connection goes as fast as it can. */
     void (*drop)(struct phx_conn *conn);
-    /* Drops every connection; `closed` is called from the loop when nothing is left there. Not
-     * from inside an event. */
-    void (*close)(struct phx_transport *transport, void (*closed)(void *user), void *user);
+    /* Drops every connection. Not from inside an event. The transport is freed, by free, when its
+     * network is closed. */
+    void (*stop)(struct phx_transport *transport);
+    void (*free)(struct phx_transport *transport);
 };
 
 /* The first member of what each transport keeps for itself. */

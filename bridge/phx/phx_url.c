@@ -162,3 +162,20 @@ int phx_url_add_param(char *target, size_t cap, const char *name, const char *va
     target[before] = '\0';
     return PHX_ERR_BAD_OPTION;
 }
+
+bool phx_url_poll_target(const char *target, char *out, size_t cap)
+{
+    static const char from[] = "/websocket", to[] = "/longpoll";
+    size_t path = strcspn(target, "?"), end = path, keep;
+
+    while (end > 0 && target[end - 1] == '/')
+        end--;
+    if (end >= sizeof from - 1 &&
+        memcmp(target + end - (sizeof from - 1), from, sizeof from - 1) == 0)
+        keep = end - (sizeof from - 1);
+    else if (end >= sizeof to - 1 && memcmp(target + end - (sizeof to - 1), to, sizeof to - 1) == 0)
+        keep = end - (sizeof to - 1);
+    else
+        return false;
+    return (size_t)snprintf(out, cap, "%.*s%s%s", (int)keep, target, to, target + path) < cap;
+}

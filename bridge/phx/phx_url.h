@@ -25,4 +25,8 @@ int phx_url_parse(const char *text, struct phx_url *url, char *error, size_t cap
  * Returns PHX_OK, or PHX_ERR_BAD_OPTION, and `target` as it was, if that would be too long. */
 int phx_url_add_param(char *target, size_t cap, const char *name, const char *value);
 
+/* The target of long polling for that of a WebSocket: longpoll in place of the path's last part,
+ * which must be websocket or longpoll. False: it is not, or `cap` bytes are too few. */
+bool phx_url_poll_target(const char *target, char *out, size_t cap);
+
 #endif

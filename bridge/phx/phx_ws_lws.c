@@ -6,70 +6,13 @@
 
 #include "phx_judge.h"
 
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 _Static_assert(PHX_SEND_ROOM >= LWS_PRE, "libwebsockets writes its header before the message");
 
 /* ---- how it ended ---- */
-
-#define HEADER_MAX 100
-
-struct header {
-    char text[HEADER_MAX];
-};
-
-static struct phx_text header(struct lws *wsi, enum lws_token_indexes token, struct header *room)
-{
-    int n = lws_hdr_copy(wsi, room->text, sizeof room->text, token);
-
-    return (struct phx_text){room->text, n > 0 ? (size_t)n : 0};
-}
-
-/* libwebsockets has one text for a refused connection and for one that ended early. */
-static void explain_failure(struct phx_ws_conn *conn, struct lws *wsi, const char *detail,
-                            struct phx_end *end)
-{
-    const struct attempt *attempt = conn->attempt;
-    struct header retry_after, date, location;
-    struct phx_sight sight = {
-        .stage = attempt->asked ? PHX_STAGE_REQUEST : PHX_STAGE_CONNECT,
-        .tls = attempt->tls,
-        .host = attempt->name,
-        .ca_file = attempt->ca,
-        .verify_error = attempt->verify_error,
-        .http_status = (int)lws_http_client_http_response(wsi),
-        .retry_after = header(wsi, WSI_TOKEN_HTTP_RETRY_AFTER, &retry_after),
-        .date = header(wsi, WSI_TOKEN_HTTP_DATE, &date),
-        .location = header(wsi, WSI_TOKEN_HTTP_LOCATION, &location),
-        .detail = strcmp(detail, "closed before established") == 0 ? NULL : detail,
-        .now_s = (int64_t)time(NULL),
-    };
-
-    phx_judge(&sight, end);
-}
-
-static void on_failed(struct phx_ws_conn *conn, struct lws *wsi, const char *in, size_t len)
-{
-    struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
-    char detail[120];
-
-    if (conn->starting || !conn->base.user || !conn->attempt)
-        return;
-    snprintf(detail, sizeof detail, "%.*s", in ? (int)len : 0, in ? in : "");
-    explain_failure(conn, wsi, detail, &end);
-    if (end.cause == PHX_CAUSE_CONNECT && phx_ws_has_address(conn->attempt)) {
-        conn->base.events->progress(conn->base.user);
-        if (phx_ws_begin_any(conn, &end)) {
-            lws_set_wsi_user(wsi, NULL);
-            return;
-        }
-    }
-    phx_ws_report(conn, &end);
-}
 
 static void on_closed(struct phx_ws_conn *conn)
 {
@@ -183,20 +126,6 @@ static int on_writeable(struct phx_ws_conn *conn, struct lws *wsi)
     return 0;
 }
 
-static int append_headers(const struct phx_ws_conn *conn, char **at, size_t room)
-{
-    const char *headers = conn->attempt && conn->attempt->headers ? conn->attempt->headers : "";
-    size_t n = strlen(headers);
-
-    if (n >= room)
-        return -1;
-    if (conn->attempt)
-        conn->attempt->asked = true;
-    memcpy(*at, headers, n);
-    *at += n;
-    return 0;
-}
-
 static void on_peer_close(struct phx_ws_conn *conn, const unsigned char *in, size_t len)
 {
     if (len < 2)
@@ -206,46 +135,41 @@ static void on_peer_close(struct phx_ws_conn *conn, const unsigned char *in, siz
              (const char *)in + 2);
 }
 
-static void on_established(struct phx_ws_conn *conn)
+static void on_established(struct phx_ws_conn *conn, struct lws *wsi)
 {
-    conn->open = true;
-    phx_ws_free_attempt(conn);
+    conn->wsi = wsi;
+    phx_dial_free(conn->way.dial);
+    conn->way.dial = NULL;
     if (conn->base.user)
         conn->base.events->opened(conn->base.user);
 }
 
+static void on_failed(struct phx_ws_conn *conn, struct lws *wsi, const char *in, size_t len)
+{
+    if (conn->base.user && conn->way.dial)
+        phx_dial_on_error(conn->way.dial, wsi, in, len);
+}
+
+/* Of an address that was refused while it was begun, the dialler knows. */
 static void on_destroyed(struct phx_ws_conn *conn)
 {
-    if (conn->starting)
+    if (conn->way.dial && conn->way.dial->starting)
         return;
     on_closed(conn);
     phx_ws_free_conn(conn);
 }
 
-static int on_verify(struct lws *wsi, void *store, bool good)
-{
-    struct phx_ws_conn *conn = lws_wsi_user(wsi);
-
-    if (!good && conn && conn->attempt)
-        conn->attempt->verify_error = X509_STORE_CTX_get_error(store);
-    return good ? 0 : 1;
-}
-
-static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+int phx_ws_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                   size_t len)
 {
     struct phx_ws_conn *conn = user;
 
-    if (reason == LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION)
-        return on_verify(wsi, user, len != 0);
-    if (!conn)
-        return 0;
     if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER)
-        return append_headers(conn, in, len);
+        return phx_dial_on_headers(conn->way.dial, in, len);
     if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
         on_failed(conn, wsi, in, len);
     else if (reason == LWS_CALLBACK_CLIENT_ESTABLISHED)
-        on_established(conn);
+        on_established(conn, wsi);
     else if (reason == LWS_CALLBACK_CLIENT_RECEIVE)
         return on_receive(conn, wsi, in, len);
     else if (reason == LWS_CALLBACK_CLIENT_WRITEABLE)
@@ -258,8 +182,3 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
         on_destroyed(conn);
     return 0;
 }
-
-const struct lws_protocols phx_ws_protocols[] = {
-    {.name = PHX_WS_PROTOCOL, .callback = on_lws},
-    {.name = NULL},
-};

@@ -2,7 +2,8 @@
  * phx_probe.c - a client on libphx for tests: joins one topic and prints every event as a JSON
  * line. Standard input takes orders, one a line:
  *
- *   push EVENT PAYLOAD      leave      join      disconnect      connect      free      quit
+ *   push EVENT PAYLOAD      pushb EVENT BYTES      leave      join      disconnect      connect
+ * free      quit
  *
  * `--inside EVENT=ORDER` obeys an order once from inside that event instead.
  */
@@ -31,6 +32,7 @@ struct probe {
     struct phx_channel_options channel_options;
     const char *header_names[HEADERS_MAX], *header_values[HEADERS_MAX];
     int headers;
+    const char *secret_argv[9], *token;
     bool join_on_metadata, doubtful, freed;
     const char *inside_event, *inside_order;
     unsigned pushes;
@@ -92,6 +94,8 @@ static bool credentials(void *user, struct phx_credentials *to)
     for (int i = 0; i < probe->headers; i++)
         if (phx_add_header(to, probe->header_names[i], probe->header_values[i]))
             return false;
+    if (probe->token && phx_set_auth_token(to, probe->token))
+        return false;
     inside(probe, "credentials");
     return true;
 }
@@ -207,8 +211,10 @@ static void context_closed(void *user)
     uv_close((uv_handle_t *)&probe->watch, NULL);
 }
 
-static void push(struct probe *probe, const char *rest)
+static void push(struct probe *probe, const char *rest, bool binary)
 {
+    struct phx_text bytes;
+    void *token;
     const char *payload = strchr(rest, ' ');
     char event[64];
     int error;
@@ -216,8 +222,10 @@ static void push(struct probe *probe, const char *rest)
     if (!payload || !probe->channel)
         return;
     snprintf(event, sizeof event, "%.*s", (int)(payload++ - rest), rest);
-    error = phx_push(probe->channel, event, (struct phx_text){payload, strlen(payload)}, 0,
-                     &tokens[++probe->pushes % TOKENS]);
+    bytes = (struct phx_text){payload, strlen(payload)};
+    token = &tokens[++probe->pushes % TOKENS];
+    error = binary ? phx_push_binary(probe->channel, event, bytes, 0, token)
+                   : phx_push(probe->channel, event, bytes, 0, token);
     printf("{\"event\":\"pushed\",\"push\":%u,\"error\":%d", probe->pushes, error);
     end_line();
 }
@@ -234,7 +242,9 @@ static void obey(struct probe *probe, const char *line)
     if (probe->freed && strcmp(line, "quit") != 0)
         return;
     if (strncmp(line, "push ", 5) == 0) {
-        push(probe, line + 5);
+        push(probe, line + 5, false);
+    } else if (strncmp(line, "pushb ", 6) == 0) {
+        push(probe, line + 6, true);
     } else if (strcmp(line, "leave") == 0) {
         if (probe->channel)
             phx_leave(probe->channel);
@@ -293,6 +303,62 @@ static void on_watch(uv_timer_t *timer)
     end_line();
 }
 
+static enum phx_via via_of(const char *value)
+{
+    return strcmp(value, "auto") == 0       ? PHX_AUTO
+           : strcmp(value, "longpoll") == 0 ? PHX_LONGPOLL
+                                            : PHX_WEBSOCKET;
+}
+
+/* Words, by spaces. */
+static void set_command(struct probe *probe, char *words)
+{
+    size_t count = sizeof probe->secret_argv / sizeof probe->secret_argv[0] - 1;
+
+    for (size_t i = 0; i < count && words; i++)
+        probe->secret_argv[i] = strsep(&words, " ");
+    probe->options.secret.command = probe->secret_argv;
+}
+
+/* auth, header:NAME or param:NAME */
+static void set_secret_use(struct phx_secret *secret, char *value)
+{
+    char *name = strchr(value, ':');
+
+    secret->use = *value == 'h'   ? PHX_SECRET_HEADER
+                  : *value == 'p' ? PHX_SECRET_PARAM
+                                  : PHX_SECRET_AUTH_TOKEN;
+    secret->name = name ? name + 1 : NULL;
+}
+
+/* How to connect. */
+static bool set_way(struct probe *probe, const char *name, char *value)
+{
+    struct phx_socket_options *o = &probe->options;
+
+    if (strcmp(name, "via") == 0)
+        o->via = via_of(value);
+    else if (strcmp(name, "deflate") == 0)
+        o->deflate = true;
+    else if (strcmp(name, "proxy") == 0)
+        o->proxy = value;
+    else if (strcmp(name, "cert") == 0)
+        o->cert_file = value;
+    else if (strcmp(name, "key") == 0)
+        o->key_file = value;
+    else if (strcmp(name, "token") == 0)
+        probe->token = value;
+    else if (strcmp(name, "secret-file") == 0)
+        o->secret.file = value;
+    else if (strcmp(name, "secret-command") == 0)
+        set_command(probe, value);
+    else if (strcmp(name, "secret-as") == 0)
+        set_secret_use(&o->secret, value);
+    else
+        return false;
+    return true;
+}
+
 static bool set_option(struct probe *probe, const char *name, char *value)
 {
     struct phx_socket_options *o = &probe->options;
@@ -306,6 +372,9 @@ static bool set_option(struct probe *probe, const char *name, char *value)
         {"backoff-min", &o->backoff_min_ms},
         {"backoff-max", &o->backoff_max_ms},
         {"stable", &o->stable_ms},
+        {"fallback", &o->fallback_ms},
+        {"fallback-memory", &o->fallback_memory_ms},
+        {"secret-timeout", &o->secret.timeout_ms},
         {"timeout", &probe->channel_options.timeout_ms},
         {"rejoin-min", &probe->channel_options.rejoin_min_ms},
     };
@@ -340,7 +409,7 @@ static bool set_option(struct probe *probe, const char *name, char *value)
         probe->header_names[probe->headers] = value;
         probe->header_values[probe->headers++] = equals + 1;
     } else {
-        return false;
+        return set_way(probe, name, value);
     }
     return true;
 }

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(os.environ.get("MCU_SOURCE", pathlib.Path(__file__).resolve(
 # A library's header may be included only by the files named here (folder prefix or file).
 SEAMS = {
     r"libserialport\.h": ["bridge/serial/serial_port.c", "bridge/serial/serial_list.c"],
-    r"libwebsockets\.h": ["bridge/phx/phx_ws", "bridge/phx/phx_hosts"],
+    r"libwebsockets\.h": ["bridge/phx/phx_ws", "bridge/phx/phx_hosts", "bridge/phx/phx_dial", "bridge/phx/phx_http"],
     r"yaml\.h": ["bridge/config"],
     r"sqlite3\.h": ["bridge/spool"],
     r"archive(_entry)?\.h": ["bridge/fw/fw_file.c", "tools/mkfw/pack.c"],

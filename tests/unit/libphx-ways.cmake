@@ -1,0 +1,2 @@
+mcu_unit_test(phx_proxy_test LIBS phx)
+mcu_unit_test(phx_poll_body_test LIBS phx)
