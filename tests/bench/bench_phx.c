@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define READINGS 500
+#define REF      1000 /* of the push whose reply comes */
 
 static const struct profile_sensor sensors[] = {
     {"bme280", "temperature", MP_TYPE_I16, -2, 0},
@@ -31,6 +32,8 @@ struct job {
     struct phx_machine *machine;
     struct phx_channel *channel;
     unsigned ended;
+    char reply[128];
+    size_t reply_len;
 };
 
 static void write_ours(void *state)
@@ -139,29 +142,27 @@ static void push_and_reply(void *state)
 {
     struct job *job = state;
     struct phx_push_order order = {.event = "e", .payload = {"{}", 2}, .token = job};
-    char text[200];
+    char text[sizeof job->reply];
+    job->machine->last_ref = REF - 1;
     if (phx_machine_push(job->channel, &order, 1) != PHX_OK)
         abort();
     free(phx_machine_next(job->machine, 1));
-    size_t len = write_reply(text, sizeof text, (unsigned long long)job->machine->last_ref);
-    phx_machine_text(job->machine, text, len, 1);
+    memcpy(text, job->reply, job->reply_len);
+    phx_machine_text(job->machine, text, job->reply_len, 1);
 }
 
 static void reply_tree(void *state)
 {
     struct job *job = state;
-    char text[200];
     print_and_delete(message("2", "e", cJSON_CreateObject()));
-    size_t len = write_reply(text, sizeof text, (unsigned long long)job->machine->last_ref);
-    cJSON *array = cJSON_ParseWithLength(text, len);
+    cJSON *array = cJSON_ParseWithLength(job->reply, job->reply_len);
     const char *ref = cJSON_GetStringValue(cJSON_GetArrayItem(array, 1));
     const char *topic = cJSON_GetStringValue(cJSON_GetArrayItem(array, 2));
     const char *event = cJSON_GetStringValue(cJSON_GetArrayItem(array, 3));
     const cJSON *payload = cJSON_GetArrayItem(array, 4);
     const char *status = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(payload, "status"));
-    if (strtoull(ref, NULL, 10) == job->machine->last_ref &&
-        strcmp(topic, "microcontroller:v1:3") == 0 && strcmp(event, "phx_reply") == 0 &&
-        strcmp(status, "ok") == 0)
+    if (strtoull(ref, NULL, 10) == REF && strcmp(topic, "microcontroller:v1:3") == 0 &&
+        strcmp(event, "phx_reply") == 0 && strcmp(status, "ok") == 0)
         job->ended++;
     cJSON_Delete(array);
 }
@@ -245,7 +246,8 @@ int main(void)
     if (!join_machine(&job))
         return 1;
     both("phx.upload.push", push_ours, push_tree, &job, READINGS, 8);
-    both("phx.push.reply", push_and_reply, reply_tree, &job, 1, 2);
+    job.reply_len = write_reply(job.reply, sizeof job.reply, REF);
+    both("phx.push.reply", push_and_reply, reply_tree, &job, 1, 1);
     phx_machine_free(job.machine);
     free(job.out);
     return 0;
