@@ -3,7 +3,7 @@
  * line. Standard input takes orders, one a line:
  *
  *   push EVENT PAYLOAD      pushb EVENT BYTES      leave      join      disconnect      connect
- * free      quit
+ *   url URL      payload JSON      hurry      free      quit
  *
  * `--inside EVENT=ORDER` obeys an order once from inside that event instead.
  */
@@ -33,6 +33,7 @@ struct probe {
     const char *header_names[HEADERS_MAX], *header_values[HEADERS_MAX];
     int headers;
     const char *secret_argv[9], *token;
+    const char *retry; /* "never", or in so many milliseconds */
     bool join_on_metadata, doubtful, freed;
     const char *inside_event, *inside_order;
     unsigned pushes;
@@ -119,6 +120,19 @@ static void disconnected(void *user, const struct phx_disconnect *why)
     inside(user, "disconnected");
 }
 
+static bool retry(void *user, const struct phx_disconnect *why, uint32_t *wait_ms)
+{
+    struct probe *probe = user;
+
+    (void)why;
+    if (!probe->retry)
+        return true;
+    if (strcmp(probe->retry, "never") == 0)
+        return false;
+    *wait_ms = (uint32_t)strtoul(probe->retry, NULL, 10);
+    return true;
+}
+
 static void joined(void *user, struct phx_text response)
 {
     printf("{\"event\":\"joined\",\"response\":");
@@ -153,13 +167,28 @@ static void channel_message(void *user, struct phx_text event, struct phx_text p
     inside(user, "message");
 }
 
+static void channel_binary(void *user, struct phx_text event, struct phx_text bytes)
+{
+    printf("{\"event\":\"binary\",\"name\":");
+    put_text(event);
+    printf(",\"hex\":\"");
+    for (size_t i = 0; i < bytes.len; i++)
+        printf("%02x", (unsigned char)bytes.at[i]);
+    printf("\"");
+    end_line();
+    inside(user, "binary");
+}
+
 static void push_end(void *user, void *token, const struct phx_push_result *result)
 {
     printf("{\"event\":\"push_end\",\"push\":%u,\"end\":%d", (unsigned)((char *)token - tokens),
            (int)result->end);
     if (result->end == PHX_PUSH_REPLY) {
         printf(",\"ok\":%s,\"response\":", result->ok ? "true" : "false");
-        put_json(result->response);
+        if (result->binary)
+            put_text(result->response);
+        else
+            put_json(result->response);
     }
     end_line();
     inside(user, "push_end");
@@ -173,6 +202,7 @@ static void join(struct probe *probe)
         .refused = refused,
         .ended = ended,
         .message = channel_message,
+        .binary = channel_binary,
         .push_end = push_end,
     };
     int error = phx_join(probe->socket, &probe->channel_options, &events, &probe->channel);
@@ -237,6 +267,12 @@ static void quit(struct probe *probe)
     probe->context = NULL;
 }
 
+static void done(const char *event, int error)
+{
+    printf("{\"event\":\"%s\",\"error\":%d", event, error);
+    end_line();
+}
+
 static void obey(struct probe *probe, const char *line)
 {
     if (probe->freed && strcmp(line, "quit") != 0)
@@ -245,6 +281,12 @@ static void obey(struct probe *probe, const char *line)
         push(probe, line + 5, false);
     } else if (strncmp(line, "pushb ", 6) == 0) {
         push(probe, line + 6, true);
+    } else if (strncmp(line, "url ", 4) == 0) {
+        done("url", phx_socket_set_url(probe->socket, line + 4));
+    } else if (strncmp(line, "payload ", 8) == 0 && probe->channel) {
+        done("payload", phx_channel_set_payload(probe->channel, line + 8));
+    } else if (strcmp(line, "hurry") == 0) {
+        phx_socket_hurry(probe->socket);
     } else if (strcmp(line, "leave") == 0) {
         if (probe->channel)
             phx_leave(probe->channel);
@@ -336,7 +378,11 @@ static bool set_way(struct probe *probe, const char *name, char *value)
 {
     struct phx_socket_options *o = &probe->options;
 
-    if (strcmp(name, "via") == 0)
+    if (strcmp(name, "hold") == 0)
+        probe->channel_options.max_held = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(name, "retry") == 0)
+        probe->retry = value;
+    else if (strcmp(name, "via") == 0)
         o->via = via_of(value);
     else if (strcmp(name, "deflate") == 0)
         o->deflate = true;
@@ -422,6 +468,7 @@ static bool start(struct probe *probe)
         .credentials = credentials,
         .connected = connected,
         .disconnected = disconnected,
+        .retry = retry,
         .message = socket_message,
         .heartbeat = heartbeat,
     };

@@ -1,0 +1,104 @@
+"""What a user of libphx decides: when and where to connect, what is held until joined, and bytes
+instead of JSON. Against the scripted server of test_phx_client."""
+
+import unittest
+
+from test_phx_client import OK, Case
+
+
+class Decides(Case):
+    def test_another_address_counts_from_the_next_attempt_on(self):
+        first, second = self.serve(), self.serve()
+        probe = self.probe(first.url())
+        peer = first.upgraded()
+        probe.next("connected")
+        probe.order("url nonsense")
+        self.assertLess(probe.next("url")["error"], 0)
+        probe.order("url " + second.url())
+        self.assertEqual(probe.next("url")["error"], 0)
+        peer.close_frame(1012)
+        probe.down()
+        second.upgraded()
+        probe.next("connected")
+        probe.quit()
+
+    def test_a_wait_can_be_cut_short(self):
+        server = self.serve()
+        probe = self.probe(server.url(), backoff_min=600000, backoff_max=600000)
+        server.peer().request().refuse(403)
+        _, line = probe.down()
+        self.assertGreaterEqual(line["retry_ms"], 600000)
+        probe.order("hurry")
+        server.upgraded()
+        probe.next("connected")
+        probe.quit()
+
+    def test_no_other_attempt_follows_when_the_user_says_so(self):
+        server = self.serve()
+        probe = self.probe(server.url(), retry="never")
+        server.peer().request().refuse(403)
+        cause, line = probe.down()
+        self.assertEqual((cause, line["retry"]), ("refused", False))
+        probe.order("connect")
+        server.upgraded()
+        probe.next("connected")
+        probe.quit()
+
+    def test_the_user_chooses_the_wait(self):
+        server = self.serve()
+        probe = self.probe(server.url(), retry="37", backoff_min=600000, backoff_max=600000)
+        server.peer().request().refuse(500)
+        self.assertEqual(probe.down()[1]["retry_ms"], 37)
+        server.upgraded()
+        probe.next("connected")
+        probe.quit()
+
+    def test_what_is_held_is_sent_once_joined_over_a_reconnect(self):
+        server = self.serve()
+        probe = self.probe(server.url(), topic="room:1", hold=4)
+        peer = server.upgraded()
+        peer.message()
+        probe.order('push a {"n":1}')
+        self.assertEqual(probe.next("pushed")["error"], 0)
+        peer.close_frame(1012)
+        probe.down()
+        peer = server.upgraded()
+        peer.accept_join()
+        join_ref, ref, topic, event, payload = peer.message()
+        self.assertEqual((topic, event, payload), ("room:1", "a", {"n": 1}))
+        peer.text([join_ref, ref, topic, "phx_reply", OK])
+        self.assertTrue(probe.next("push_end")["ok"])
+        probe.quit()
+
+    def test_the_next_join_carries_the_new_payload(self):
+        server = self.serve()
+        probe = self.probe(server.url(), topic="room:1")
+        peer = server.upgraded()
+        peer.accept_join()
+        probe.next("joined")
+        probe.order('payload {"version":2}')
+        self.assertEqual(probe.next("payload")["error"], 0)
+        peer.close_frame(1012)
+        probe.down()
+        self.assertEqual(server.upgraded().accept_join()[2], {"version": 2})
+        probe.quit()
+
+    def test_bytes_go_as_binary_frames_and_come_as_such(self):
+        server = self.serve()
+        probe = self.probe(server.url(), topic="room:1")
+        peer = server.upgraded()
+        peer.accept_join()
+        probe.next("joined")
+        probe.order("pushb e xyz")
+        opcode, data = peer.receive()
+        self.assertEqual((opcode, data), (2, b"\x00\x01\x01\x06\x01" b"12room:1exyz"))
+        peer.frame(2, b"\x01\x01\x01\x06\x02" b"12room:1okabc")
+        end = probe.next("push_end")
+        self.assertEqual((end["ok"], end["response"]), (True, "abc"))
+        peer.frame(2, b"\x02\x06\x04" b"room:1news\x00\xff")
+        self.assertEqual(probe.next("binary")["hex"], "00ff")
+        probe.quit()
+
+
+if __name__ == "__main__":
+    unittest.main()
