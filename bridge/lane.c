@@ -46,6 +46,11 @@ struct port *lane_port(const struct lane *lane)
     return lane->port;
 }
 
+struct profile_board lane_board(const struct lane *lane)
+{
+    return (struct profile_board){lane->config->name, lane->device, lane->device_len};
+}
+
 /* -- Up: from the board to the uplink. */
 
 static union mp_value to_wire(const struct lane *lane, const struct mp_host_reading *reading)
@@ -208,10 +213,37 @@ static const struct port_client client_of_board = {
     .lost = on_board_lost,
 };
 
+/* Whose topic it is, where the board's identity makes it. What waits for another board's topic
+ * never goes to this one. */
+static bool take_identity(struct lane *lane, const struct mp_peer *peer)
+{
+    const struct profile *profile = lane->shared->profile;
+    const struct profile_board board = {lane->config->name, peer->device, peer->device_len};
+    char topic[PROFILE_TOPIC_MAX];
+    const char *why = NULL;
+    if (profile->topic_of != NULL) {
+        if (!profile->topic_of(profile, &board, topic, &why)) {
+            lane_log_say(&lane->log, LOG_ERROR, "the board has no topic: %s", why);
+            return false;
+        }
+        if (strcmp(topic, lane->topic) != 0 && !uplink_is_empty(&lane->uplink)) {
+            lane_log_say(&lane->log, LOG_WARNING, "readings of another board wait still for %s",
+                         lane->topic);
+            return false;
+        }
+        if (strcmp(topic, lane->topic) != 0)
+            lane_leave(lane);
+        memcpy(lane->topic, topic, sizeof topic);
+    }
+    memcpy(lane->device, peer->device, peer->device_len);
+    lane->device_len = peer->device_len;
+    return true;
+}
+
 bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer,
                 const struct mp_description *description, struct port_client *client)
 {
-    if (lane->state == LANE_STOPPING || !describe(lane, description))
+    if (lane->state == LANE_STOPPING || !take_identity(lane, peer) || !describe(lane, description))
         return false;
     *client = client_of_board;
     client->user = lane;
@@ -227,6 +259,8 @@ bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer
     lane->commands_ms = 0;
     if (lane->state == LANE_IDLE)
         lane_connect(lane);
+    else if (lane->channel == NULL && phx_socket_is_connected(lane->socket))
+        lane_join_own(lane);
     loop_wake(lane->shared->loop);
     return true;
 }
@@ -244,11 +278,11 @@ static int64_t unix_minus_mono_us(const struct lane *lane)
 static int push_upload(struct lane *lane, const struct profile_upload *upload)
 {
     const struct profile *profile = lane->shared->profile;
-    size_t bound = profile->upload_bound(upload);
+    size_t bound = profile->upload_bound(profile, upload);
     char *json = malloc(bound);
     if (json == NULL)
         return PHX_ERR_MEMORY;
-    size_t n = profile->write_upload(upload, json, bound);
+    size_t n = profile->write_upload(profile, upload, json, bound);
     int error = PHX_ERR_BAD_JSON;
     if (n > 0)
         error = phx_push(lane->channel, profile->upload_event, (struct phx_text){json, n},

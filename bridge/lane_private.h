@@ -44,6 +44,8 @@ struct lane {
     struct phx_socket *socket;
     struct phx_channel *channel;
     char topic[PROFILE_TOPIC_MAX];
+    uint8_t device[CONFIG_DEVICE_MAX]; /* of the board that is, or was, there */
+    uint8_t device_len;
     uint64_t gone_ms;     /* since when the board is not there */
     uint64_t greeting_ms; /* when the metadata is missing for too long; NEVER: it is here */
     bool greeting_missed; /* that was said of this connection */
@@ -62,12 +64,15 @@ struct lane {
 };
 
 uint64_t lane_now_ms(const struct lane *lane);
+struct profile_board lane_board(const struct lane *lane);
 
 /* lane.c: gives the board, if it is there, its credit and what has become safe. */
 void lane_tell_safe(struct lane *lane);
 
 /* lane_server.c */
 void lane_connect(struct lane *lane);
+/* The board, and with it the topic, is another one on the same connection. */
+void lane_join_own(struct lane *lane);
 /* Ends the channel, if there is one; the next metadata brings another. */
 void lane_leave(struct lane *lane);
 /* The loop has counted so many gaps: to be told before acting on what the server sent. */

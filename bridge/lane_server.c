@@ -6,6 +6,7 @@
 #include "log.h"
 #include "profile/profile_command.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define GREETING_MS       10000 /* the metadata may take so long before its absence is said */
@@ -24,7 +25,8 @@ static bool read_key(struct lane *lane, char key[SECRET_BYTES], uint8_t hash[MP_
         lane_log_say(&lane->log, LOG_ERROR, "%s", error);
         return false;
     }
-    const char *wrong = lane->shared->profile->check_credential(key);
+    const struct profile *profile = lane->shared->profile;
+    const char *wrong = profile->check_credential(profile, key);
     if (wrong != NULL) {
         lane_log_say(&lane->log, LOG_ERROR, "%s: %s", lane->config->api_key_file, wrong);
         explicit_bzero(key, SECRET_BYTES);
@@ -39,11 +41,14 @@ static bool read_key(struct lane *lane, char key[SECRET_BYTES], uint8_t hash[MP_
 static bool on_credentials(void *user, struct phx_credentials *credentials)
 {
     struct lane *lane = user;
+    const struct profile *profile = lane->shared->profile;
     char key[SECRET_BYTES];
+    if (profile->credential == PROFILE_NONE)
+        return true;
     if (!read_key(lane, key, lane->key_hash))
         return false;
-    bool good =
-        phx_add_header(credentials, lane->shared->profile->credential_header, key) == PHX_OK;
+    bool good = (profile->credential == PROFILE_HEADER ? phx_add_header : phx_add_param)(
+                    credentials, profile->credential_name, key) == PHX_OK;
     explicit_bzero(key, sizeof key);
     return good;
 }
@@ -52,7 +57,8 @@ void lane_refresh_key(struct lane *lane)
 {
     char key[SECRET_BYTES];
     uint8_t hash[MP_SHA256_BYTES];
-    if (lane->state == LANE_IDLE || lane->state == LANE_STOPPING || !read_key(lane, key, hash))
+    if (lane->shared->profile->credential == PROFILE_NONE || lane->state == LANE_IDLE ||
+        lane->state == LANE_STOPPING || !read_key(lane, key, hash))
         return;
     explicit_bzero(key, sizeof key);
     if (memcmp(hash, lane->key_hash, sizeof hash) == 0)
@@ -62,6 +68,21 @@ void lane_refresh_key(struct lane *lane)
     phx_socket_connect(lane->socket);
 }
 
+static void join(struct lane *lane);
+
+/* Where the server names no topic, the board's own is joined at once. */
+static void greet(struct lane *lane)
+{
+    const struct profile *profile = lane->shared->profile;
+    if (profile->topic_of != NULL) {
+        join(lane);
+        return;
+    }
+    lane->state = LANE_GREETING;
+    lane->greeting_ms = lane_now_ms(lane) + GREETING_MS;
+    lane->greeting_missed = false;
+}
+
 static void on_connected(void *user)
 {
     struct lane *lane = user;
@@ -69,11 +90,9 @@ static void on_connected(void *user)
     lane_log_connected(&lane->log);
     if (lane->state == LANE_STOPPING)
         return;
-    lane->state = LANE_GREETING;
-    lane->greeting_ms = lane_now_ms(lane) + GREETING_MS;
-    lane->greeting_missed = false;
     commands_fresh_on_connected(&lane->fresh, lane_now_ms(lane));
     lane->gaps = loop_gaps(lane->shared->loop);
+    greet(lane);
     loop_wake(lane->shared->loop);
 }
 
@@ -203,8 +222,10 @@ void lane_report_command(struct lane *lane, const struct commands_report *report
 static void on_message(void *user, struct phx_text event, struct phx_text payload)
 {
     struct lane *lane = user;
-    const char *control_event = lane->shared->profile->control_event;
-    if (event.len != strlen(control_event) || memcmp(event.at, control_event, event.len) != 0) {
+    const struct profile *profile = lane->shared->profile;
+    const char *control_event = profile->control_event;
+    if (control_event == NULL || event.len != strlen(control_event) ||
+        memcmp(event.at, control_event, event.len) != 0) {
         lane_log_ignored(&lane->log, event);
         return;
     }
@@ -212,7 +233,7 @@ static void on_message(void *user, struct phx_text event, struct phx_text payloa
         return;
     lane_on_gaps(lane, loop_gaps(lane->shared->loop));
     const struct profile_control_io io = {lane, on_control_element, on_bad_control};
-    lane->shared->profile->read_control((struct profile_text){payload.at, payload.len}, &io);
+    profile->read_control(profile, (struct profile_text){payload.at, payload.len}, &io);
     lane->commands_ms = commands_flush(&lane->commands, lane_now_ms(lane));
     loop_wake(lane->shared->loop);
 }
@@ -242,10 +263,10 @@ static void on_push_end(void *user, void *token, const struct phx_push_result *r
 
 static void join(struct lane *lane)
 {
-    const struct phx_channel_options options = {
-        .topic = lane->topic,
-        .join_payload = lane->shared->profile->join_payload,
-    };
+    const struct profile *profile = lane->shared->profile;
+    const struct profile_board board = lane_board(lane);
+    char *payload = profile->join_payload(profile, &board);
+    const struct phx_channel_options options = {.topic = lane->topic, .join_payload = payload};
     const struct phx_channel_events events = {
         .user = lane,
         .joined = on_joined,
@@ -255,12 +276,20 @@ static void join(struct lane *lane)
         .push_end = on_push_end,
     };
     lane->state = LANE_JOINING;
-    int error = phx_join(lane->socket, &options, &events, &lane->channel);
+    int error = payload == NULL ? PHX_ERR_MEMORY
+                                : phx_join(lane->socket, &options, &events, &lane->channel);
+    free(payload);
     if (error != PHX_OK) {
         lane->channel = NULL;
         lane_log_say(&lane->log, LOG_ERROR, "cannot join %s: %s", lane->topic,
                      phx_error_text(error));
     }
+}
+
+void lane_join_own(struct lane *lane)
+{
+    if (lane->shared->profile->topic_of != NULL)
+        join(lane);
 }
 
 /* A message outside the channel: the metadata, before or instead of a topic known from earlier. */
@@ -274,7 +303,12 @@ static void on_socket_message(void *user, const struct phx_message *message)
                                    {message->payload.at, message->payload.len}};
     if (lane->state == LANE_STOPPING)
         return;
-    if (!lane->shared->profile->topic(parts[0], parts[1], parts[2], topic, &why)) {
+    const struct profile *profile = lane->shared->profile;
+    if (profile->topic == NULL) {
+        lane_log_ignored(&lane->log, message->event);
+        return;
+    }
+    if (!profile->topic(profile, parts[0], parts[1], parts[2], topic, &why)) {
         if (why != NULL)
             lane_log_say(&lane->log, LOG_WARNING, "%s", why);
         else

@@ -256,7 +256,8 @@ static int check_keys(const struct config *config, void (*report)(void *user, co
         char key[256], error[256], line[600];
         const char *file = config->mcus[i].api_key_file;
         if (config_secret(file, key, sizeof key, error, sizeof error) == 0) {
-            const char *why = profile_microcontrollers.check_credential(key);
+            const char *why =
+                profile_microcontrollers.check_credential(&profile_microcontrollers, key);
             explicit_bzero(key, sizeof key);
             if (why == NULL)
                 continue;

@@ -98,7 +98,7 @@ int uplink_describe(struct uplink *uplink, const struct uplink_sensor *sensors, 
     uplink->slot_count = 0;
     for (size_t i = 0; i < n; i++) {
         uplink->slots[i] = UPLINK_REFUSED;
-        if (!uplink->config.profile->knows_kind(sensors[i].kind)) {
+        if (!uplink->config.profile->knows_kind(uplink->config.profile, sensors[i].kind)) {
             refused(user, &sensors[i]);
             continue;
         }

@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KEY_PREFIX        "API_TOKEN_MC_"
@@ -24,8 +25,9 @@ static bool is_letter_or_digit(char c)
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-static const char *check_credential(const char *secret)
+static const char *check_credential(const struct profile *self, const char *secret)
 {
+    (void)self;
     if (strncmp(secret, KEY_PREFIX, strlen(KEY_PREFIX)) != 0)
         return "an API key begins with " KEY_PREFIX;
     const char *rest = secret + strlen(KEY_PREFIX);
@@ -37,8 +39,9 @@ static const char *check_credential(const char *secret)
     return NULL;
 }
 
-static bool knows_kind(const char *kind)
+static bool knows_kind(const struct profile *self, const char *kind)
 {
+    (void)self;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(kind, kinds[i]) == 0)
             return true;
@@ -55,10 +58,11 @@ static cJSON *parse(struct profile_text text)
     return text.at == NULL ? NULL : cJSON_ParseWithLength(text.at, text.len);
 }
 
-static bool topic_from_metadata(struct profile_text topic, struct profile_text event,
-                                struct profile_text payload, char out[PROFILE_TOPIC_MAX],
-                                const char **why)
+static bool topic_from_metadata(const struct profile *self, struct profile_text topic,
+                                struct profile_text event, struct profile_text payload,
+                                char out[PROFILE_TOPIC_MAX], const char **why)
 {
+    (void)self;
     (void)topic; /* it repeats the id, but the payload is what the server documents */
     *why = NULL;
     if (!text_is(event, "metadata"))
@@ -73,6 +77,16 @@ static bool topic_from_metadata(struct profile_text topic, struct profile_text e
         *why = "the metadata has no controller_id that is a positive integer";
     cJSON_Delete(tree);
     return good;
+}
+
+static char *join_payload(const struct profile *self, const struct profile_board *board)
+{
+    (void)self;
+    (void)board;
+    char *payload = malloc(sizeof "{}");
+    if (payload != NULL)
+        memcpy(payload, "{}", sizeof "{}");
+    return payload;
 }
 
 /* -- Uploads. */
@@ -161,10 +175,12 @@ static void put_group(struct out *out, const struct profile_upload *upload, uint
     put_text(out, "]");
 }
 
-static size_t write_upload(const struct profile_upload *upload, char *at, size_t cap)
+static size_t write_upload(const struct profile *self, const struct profile_upload *upload,
+                           char *at, size_t cap)
 {
     struct out out = {at, 0, cap, true};
     bool written[PROFILE_SENSORS_MAX] = {false};
+    (void)self;
     put_text(&out, "{");
     for (size_t i = 0; i < upload->reading_count; i++) {
         uint16_t group = upload->sensors[upload->readings[i].sensor].group;
@@ -179,8 +195,9 @@ static size_t write_upload(const struct profile_upload *upload, char *at, size_t
     return out.good ? out.len : 0;
 }
 
-static size_t upload_bound(const struct profile_upload *upload)
+static size_t upload_bound(const struct profile *self, const struct profile_upload *upload)
 {
+    (void)self;
     const size_t reading = sizeof ",{\"type\":\"temperature\",\"value\":\"\"}" + PROFILE_NUMBER_MAX;
     const size_t identity = sizeof ",\"at\":,\"seq\":\"ffffffff--\"" + 20 + 10 + 5;
     const size_t escaped = sizeof "\\u0000" - 1;
@@ -217,8 +234,10 @@ static void read_element(const cJSON *element, const struct profile_control_io *
         read_member(member, io);
 }
 
-static void read_control(struct profile_text payload, const struct profile_control_io *io)
+static void read_control(const struct profile *self, struct profile_text payload,
+                         const struct profile_control_io *io)
 {
+    (void)self;
     if (payload.len > CONTROL_BYTES_MAX) {
         io->bad(io->user, "it is longer than 64 KiB");
         return;
@@ -236,12 +255,14 @@ static void read_control(struct profile_text payload, const struct profile_contr
 
 const struct profile profile_microcontrollers = {
     .name = "microcontrollers",
-    .credential_header = "X-API-Key",
-    .join_payload = "{}",
+    .credential = PROFILE_HEADER,
+    .credential_name = "X-API-Key",
+    .identity = true,
     .upload_event = "upload_readings",
     .control_event = "control_update",
     .check_credential = check_credential,
     .topic = topic_from_metadata,
+    .join_payload = join_payload,
     .knows_kind = knows_kind,
     .upload_bound = upload_bound,
     .write_upload = write_upload,

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROFILE_TOPIC_MAX 64 /* bytes of a topic, the terminating NUL included */
+#define PROFILE_TOPIC_MAX 160 /* bytes of a topic, the terminating NUL included */
 
 /* Bytes of somebody else, valid during the call; not NUL-terminated. */
 struct profile_text {
@@ -71,27 +71,52 @@ struct profile_control_io {
     void (*bad)(void *user, const char *why);
 };
 
+/* How a secret goes to the server. */
+enum profile_credential {
+    PROFILE_HEADER, /* a request header, `credential_name` */
+    PROFILE_PARAM,  /* a parameter of the URL, `credential_name` */
+    PROFILE_NONE,   /* none is sent */
+};
+
+/* Whose topic it is: one MCU of the configuration, and what it says it is. */
+struct profile_board {
+    const char *name;      /* in the configuration */
+    const uint8_t *device; /* its identity; valid during the call */
+    size_t device_len;
+};
+
 struct profile {
     const char *name;
-    const char *credential_header;
-    const char *join_payload;
-    const char *upload_event;
-    const char *control_event;
+    enum profile_credential credential;
+    const char *credential_name;
+    const char *upload_event;  /* NULL: readings go nowhere */
+    const char *control_event; /* NULL: no controls come */
     bool command_events; /* its server takes an event, of the configuration's choice, with the end
                             of a control; false: none is ever pushed */
+    bool identity;       /* readings can carry `at` and `seq` */
     /* NULL, or what is wrong with this secret, in words that do not repeat it. */
-    const char *(*check_credential)(const char *secret);
+    const char *(*check_credential)(const struct profile *self, const char *secret);
     /* A message outside any channel: writes the topic to join and returns true, or returns false
      * with the reason (constant text), or with NULL when the message is about something else. */
-    bool (*topic)(struct profile_text topic, struct profile_text event, struct profile_text payload,
-                  char out[PROFILE_TOPIC_MAX], const char **why);
-    bool (*knows_kind)(const char *kind);
+    bool (*topic)(const struct profile *self, struct profile_text topic, struct profile_text event,
+                  struct profile_text payload, char out[PROFILE_TOPIC_MAX], const char **why);
+    /* Where no message names the topic: that of this board. False with the reason. NULL: the server
+     * names it, see `topic`. */
+    bool (*topic_of)(const struct profile *self, const struct profile_board *board,
+                     char out[PROFILE_TOPIC_MAX], const char **why);
+    /* The join payload of this board, JSON that the caller frees; NULL: out of memory. */
+    char *(*join_payload)(const struct profile *self, const struct profile_board *board);
+    bool (*knows_kind)(const struct profile *self, const char *kind);
+    /* How many of the readings, from the first on, one upload can hold; at least 1. NULL: all. */
+    size_t (*fits)(const struct profile *self, const struct profile_upload *upload);
     /* Bytes that write_upload needs at most. */
-    size_t (*upload_bound)(const struct profile_upload *upload);
+    size_t (*upload_bound)(const struct profile *self, const struct profile_upload *upload);
     /* Writes one JSON object and returns its length, or 0: `cap` is too small, or a value is not
      * finite. Not NUL-terminated. */
-    size_t (*write_upload)(const struct profile_upload *upload, char *out, size_t cap);
-    void (*read_control)(struct profile_text payload, const struct profile_control_io *io);
+    size_t (*write_upload)(const struct profile *self, const struct profile_upload *upload,
+                           char *out, size_t cap);
+    void (*read_control)(const struct profile *self, struct profile_text payload,
+                         const struct profile_control_io *io);
 };
 
 /* The server of microcontrollers: X-API-Key, object-shaped metadata, upload_readings,

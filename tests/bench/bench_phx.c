@@ -39,7 +39,8 @@ struct job {
 static void write_ours(void *state)
 {
     struct job *job = state;
-    if (profile_microcontrollers.write_upload(&job->upload, job->out, job->cap) == 0)
+    if (profile_microcontrollers.write_upload(&profile_microcontrollers, &job->upload, job->out,
+                                              job->cap) == 0)
         abort();
     bench_keep(job->out);
 }
@@ -238,7 +239,7 @@ int main(void)
                                          .sensor_count = SENSORS,
                                          .readings = job.readings,
                                          .reading_count = READINGS};
-    job.cap = profile_microcontrollers.upload_bound(&job.upload);
+    job.cap = profile_microcontrollers.upload_bound(&profile_microcontrollers, &job.upload);
     job.out = malloc(job.cap);
     if (job.out == NULL)
         return 1;

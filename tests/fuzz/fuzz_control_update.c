@@ -72,8 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     commands_init(&seen.commands, &config, &io);
     commands_on_mcu(&seen.commands, &description, holds, NULL, 0);
     commands_on_channel(&seen.commands, true, 0);
-    profile_microcontrollers.read_control((struct profile_text){(const char *)data, size},
-                                          &elements);
+    profile_microcontrollers.read_control(
+        &profile_microcontrollers, (struct profile_text){(const char *)data, size}, &elements);
     commands_flush(&seen.commands, 0);
     commands_on_mcu_gone(&seen.commands, 1);
     if (seen.reports != seen.elements || seen.sent > description.control_count)

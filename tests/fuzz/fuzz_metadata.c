@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *why = NULL;
     struct profile_text event = {"metadata", 8};
     struct profile_text payload = {(const char *)data, size};
-    if (profile_microcontrollers.topic((struct profile_text){"", 0}, event, payload, topic, &why))
+    if (profile_microcontrollers.topic(&profile_microcontrollers, (struct profile_text){"", 0},
+                                       event, payload, topic, &why))
         check_topic(topic);
     else if (why == NULL)
         abort();

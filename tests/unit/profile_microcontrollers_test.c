@@ -27,13 +27,13 @@ static struct profile_text text(const char *literal)
 static void a_key_is_checked_before_it_is_sent(void **state)
 {
     (void)state;
-    assert_null(profile->check_credential("API_TOKEN_MC_VZGkp2vvJJjHj3qZ"));
-    assert_null(profile->check_credential("API_TOKEN_MC_VZGkp2vvJJjHj3qZ0123456789"));
-    assert_non_null(profile->check_credential("API_TOKEN_MC_VZGkp2vvJJjHj3q"));
-    assert_non_null(profile->check_credential("API_TOKEN_MC_VZGkp2vvJJjHj3q-"));
-    assert_non_null(profile->check_credential("API_TOKEN_MC_VZGkp2vvJJjHj3q\xc3\xa9"));
-    assert_non_null(profile->check_credential("api_token_mc_VZGkp2vvJJjHj3qZ"));
-    assert_non_null(profile->check_credential(""));
+    assert_null(profile->check_credential(profile, "API_TOKEN_MC_VZGkp2vvJJjHj3qZ"));
+    assert_null(profile->check_credential(profile, "API_TOKEN_MC_VZGkp2vvJJjHj3qZ0123456789"));
+    assert_non_null(profile->check_credential(profile, "API_TOKEN_MC_VZGkp2vvJJjHj3q"));
+    assert_non_null(profile->check_credential(profile, "API_TOKEN_MC_VZGkp2vvJJjHj3q-"));
+    assert_non_null(profile->check_credential(profile, "API_TOKEN_MC_VZGkp2vvJJjHj3q\xc3\xa9"));
+    assert_non_null(profile->check_credential(profile, "api_token_mc_VZGkp2vvJJjHj3qZ"));
+    assert_non_null(profile->check_credential(profile, ""));
 }
 
 /* -- Metadata. */
@@ -42,7 +42,8 @@ static const char *topic_of(const char *event, const char *payload)
 {
     static char topic[PROFILE_TOPIC_MAX];
     const char *why;
-    if (!profile->topic(text("microcontroller:3"), text(event), text(payload), topic, &why))
+    if (!profile->topic(profile, text("microcontroller:3"), text(event), text(payload), topic,
+                        &why))
         return why == NULL ? "ignored" : "refused";
     return topic;
 }
@@ -90,13 +91,13 @@ static void another_event_is_not_metadata(void **state)
 static void only_what_the_server_knows_is_a_kind(void **state)
 {
     (void)state;
-    assert_true(profile->knows_kind("temperature"));
-    assert_true(profile->knows_kind("pressure"));
-    assert_true(profile->knows_kind("illuminance"));
-    assert_true(profile->knows_kind("humidity"));
-    assert_false(profile->knows_kind("voltage"));
-    assert_false(profile->knows_kind("Temperature"));
-    assert_false(profile->knows_kind(""));
+    assert_true(profile->knows_kind(profile, "temperature"));
+    assert_true(profile->knows_kind(profile, "pressure"));
+    assert_true(profile->knows_kind(profile, "illuminance"));
+    assert_true(profile->knows_kind(profile, "humidity"));
+    assert_false(profile->knows_kind(profile, "voltage"));
+    assert_false(profile->knows_kind(profile, "Temperature"));
+    assert_false(profile->knows_kind(profile, ""));
 }
 
 /* -- Uploads. */
@@ -119,10 +120,10 @@ static struct profile_upload upload_of(const struct profile_reading *readings, s
 static const char *written(const struct profile_upload *upload)
 {
     static char out[4096];
-    size_t bound = profile->upload_bound(upload);
+    size_t bound = profile->upload_bound(profile, upload);
     assert_true(bound < sizeof out);
     char *exact = malloc(bound);
-    size_t n = profile->write_upload(upload, exact, bound);
+    size_t n = profile->write_upload(profile, upload, exact, bound);
     memcpy(out, exact, n);
     out[n] = '\0';
     free(exact);
@@ -182,7 +183,7 @@ static void nothing_not_finite_is_ever_written(void **state)
         {.value.f = NAN, .sensor = 1},
     };
     struct profile_upload upload = upload_of(readings, 2);
-    assert_int_equal(profile->write_upload(&upload, out, sizeof out), 0);
+    assert_int_equal(profile->write_upload(profile, &upload, out, sizeof out), 0);
 }
 
 static void an_upload_that_does_not_fit_is_not_cut(void **state)
@@ -194,11 +195,11 @@ static void an_upload_that_does_not_fit_is_not_cut(void **state)
     size_t whole = strlen(written(&upload));
     for (size_t cap = 0; cap < whole; cap++) {
         char *out = malloc(cap + 1);
-        assert_int_equal(profile->write_upload(&upload, out, cap), 0);
+        assert_int_equal(profile->write_upload(profile, &upload, out, cap), 0);
         free(out);
     }
     char out[256];
-    assert_int_equal(profile->write_upload(&upload, out, whole), whole);
+    assert_int_equal(profile->write_upload(profile, &upload, out, whole), whole);
 }
 
 static void the_bound_holds_for_the_longest_values(void **state)
@@ -219,9 +220,9 @@ static void the_bound_holds_for_the_longest_values(void **state)
                                     .reading_count = 50,
                                     .values_as_strings = true,
                                     .identity = true};
-    size_t bound = profile->upload_bound(&upload);
+    size_t bound = profile->upload_bound(profile, &upload);
     char *out = malloc(bound);
-    assert_true(profile->write_upload(&upload, out, bound) > 0);
+    assert_true(profile->write_upload(profile, &upload, out, bound) > 0);
     free(out);
 }
 
@@ -250,7 +251,7 @@ static const char *control(const char *payload)
 {
     const struct profile_control_io io = {NULL, on_element, on_bad};
     heard[0] = '\0';
-    profile->read_control(text(payload), &io);
+    profile->read_control(profile, text(payload), &io);
     return heard;
 }
 
