@@ -18,7 +18,7 @@
 #define WHO            "bridge"
 #define SYSLOG_ERROR   3  /* LOG_ERR of syslog(3), whose names collide with the log's */
 #define SPARE_SOCKETS  64 /* descriptors of the library's own, and for MCUs that a reload adds */
-#define STATUS_LINE_US 5000000
+#define STATUS_LINE_US 1000000
 
 struct bridge {
     struct config *config; /* its lists are the registry's */

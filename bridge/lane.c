@@ -127,7 +127,8 @@ static void on_control_state(void *user, uint8_t control, enum mp_cause cause, u
 {
     struct lane *lane = user;
     if (control < lane->description->control_count)
-        lane_log_control_state(&lane->log, &lane->description->controls[control], cause, value);
+        lane_log_control_state(&lane->log, &lane->description->controls[control], cause, value,
+                               lane_now_ms(lane));
 }
 
 static void on_board_log(void *user, enum mp_level level, const char *text, size_t n)

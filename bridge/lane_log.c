@@ -119,13 +119,15 @@ void lane_log_board(struct lane_log *log, enum mp_level level, const char *text,
 }
 
 void lane_log_control_state(struct lane_log *log, const struct mp_host_control *control,
-                            enum mp_cause cause, union mp_value value)
+                            enum mp_cause cause, union mp_value value, uint64_t now_ms)
 {
     static const char *const causes[] = {
 #define X(id, NAME, text) [MP_CAUSE_##NAME] = text,
         MP_CAUSES(X)
 #undef X
     };
+    if (!may_say(log, &log->commands, LANE_LOG_COMMAND_LINES, "about controls", now_ms))
+        return;
     lane_log_say(log, cause == MP_CAUSE_FAILSAFE ? LOG_WARNING : LOG_INFO, "control %s is %g (%s)",
                  control->name, mp_value_to_physical(control->type, control->exponent, value),
                  cause < MP_CAUSE_COUNT ? causes[cause] : "unknown cause");

@@ -55,10 +55,11 @@ void lane_log_board(struct lane_log *log, enum mp_level level, const char *text,
                     uint64_t now_ms);
 #define LANE_LOG_BOARD_LINES 20
 void lane_log_control_state(struct lane_log *log, const struct mp_host_control *control,
-                            enum mp_cause cause, union mp_value value);
+                            enum mp_cause cause, union mp_value value, uint64_t now_ms);
 /* Asked for, or sent to the board; for who looks closely. */
 void lane_log_command_way(struct lane_log *log, const struct commands_report *report, bool sent);
-/* The end of one. More than LANE_LOG_COMMAND_LINES a second are counted only. */
+/* The end of one. More than LANE_LOG_COMMAND_LINES a second of these and of what the board says of
+ * its controls are counted only. */
 #define LANE_LOG_COMMAND_LINES 50
 void lane_log_command(struct lane_log *log, const struct commands_report *report, uint64_t now_ms);
 

@@ -372,13 +372,13 @@ class Reload(WithABoard):
 class Manager:
     """What systemd does: a datagram socket that is told, and the environment that says so."""
 
-    def __init__(self, test, watchdog_us=None):
+    def __init__(self, test, watchdog_us=None, abstract=False):
         self.path = str(folder(test) / "notify")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
+        self.socket.bind("\0" + self.path if abstract else self.path)
         self.socket.settimeout(0.2)
         self.said = []
-        self.environment = {"NOTIFY_SOCKET": self.path}
+        self.environment = {"NOTIFY_SOCKET": "@" + self.path if abstract else self.path}
         if watchdog_us:
             self.environment["WATCHDOG_USEC"] = str(watchdog_us)
         self.open = True
@@ -404,7 +404,11 @@ class Manager:
 
 class Systemd(WithABoard):
     def test_it_says_when_it_is_ready_reloading_and_stopping(self):
-        manager = Manager(self)
+        for abstract in (False, True):
+            with self.subTest(abstract=abstract):
+                self.check_what_it_says(Manager(self, abstract=abstract))
+
+    def check_what_it_says(self, manager):
         self.start(environment=manager.environment)
         manager.wait("READY=1")
         manager.wait("STATUS=1 of 1 MCUs are up")

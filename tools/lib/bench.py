@@ -12,6 +12,7 @@ GROUPS = {
     "phx": [BIN / "bench_phx"],
     "bridge": ["python3", ROOT / "tests" / "bench" / "bench_bridge.py"],
     "size": ["python3", ROOT / "tools" / "lib" / "footprint.py"],
+    "scrape": ["python3", ROOT / "tests" / "bench" / "bench_scrape.py"],
     "scale": ["python3", ROOT / "tests" / "bench" / "bench_bridge.py", "--scale"],
 }
 
