@@ -317,6 +317,7 @@ int phx_dial_on_headers(struct phx_dial *dial, char **at, size_t room)
     return 0;
 }
 
+/* `user` is not always ours: it is a certificate store, or the name of an extension, at times. */
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                   size_t len)
 {
@@ -327,7 +328,6 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
             way->dial->verify_error = X509_STORE_CTX_get_error(user);
         return len == 0;
     }
-    way = user;
     return way ? way->on_lws(wsi, reason, way->user, in, len) : 0;
 }
 

@@ -1,2 +1,3 @@
-# How libphx reaches a server: long polling.
+# How libphx reaches a server: long polling, credentials, proxies, reverse proxies.
 mcu_e2e_test(phx_poll test_phx_poll.py)
+mcu_e2e_test(phx_ways test_phx_ways.py)
