@@ -11,12 +11,14 @@
 #include "notify.h"
 #include "process_watch.h"
 #include "registry.h"
+#include "spool.h"
 #include "watch_server.h"
 
 #include <stdio.h>
 
 #define WHO            "bridge"
-#define SYSLOG_ERROR   3  /* LOG_ERR of syslog(3), whose names collide with the log's */
+#define SYSLOG_ERROR   3 /* LOG_ERR of syslog(3), whose names collide with the log's */
+#define PATH_BYTES     4096
 #define SPARE_SOCKETS  64 /* descriptors of the library's own, and for MCUs that a reload adds */
 #define STATUS_LINE_US 1000000
 
@@ -25,6 +27,7 @@ struct bridge {
     const struct bridge_source *source;
     struct loop loop;
     struct phx_context *phx;
+    struct spool *spool; /* NULL: readings stay in memory */
     struct registry registry;
     struct watch_server *server; /* NULL: nothing is shown */
     struct notify notify;
@@ -89,6 +92,9 @@ static void on_context_closed(void *user)
 static void close_all(struct bridge *bridge)
 {
     registry_deinit(&bridge->registry);
+    if (bridge->spool != NULL)
+        spool_close(bridge->spool);
+    bridge->spool = NULL;
     if (bridge->server != NULL)
         watch_server_close(bridge->server);
     bridge->server = NULL;
@@ -192,10 +198,48 @@ static const struct profile *profile_of(const struct config *config)
     return &profile_microcontrollers;
 }
 
+/* One MCU without a file has a spool of its own: several such bridges may run side by side. */
+static int spool_path(const struct config *config, char *out, size_t cap)
+{
+    char folder[PATH_BYTES];
+    int n;
+    if (config->spool_path != NULL)
+        n = snprintf(out, cap, "%s", config->spool_path);
+    else if (spool_folder(folder, sizeof folder) != 0)
+        return -1;
+    else if (config->one_line)
+        n = snprintf(out, cap, "%s/spool-%s.db", folder, config->mcus[0].name);
+    else
+        n = snprintf(out, cap, "%s/spool.db", folder);
+    return n > 0 && (size_t)n < cap ? 0 : -1;
+}
+
+static int open_spool(struct bridge *bridge)
+{
+    char path[PATH_BYTES], error[PATH_BYTES + 200];
+    const struct spool_options options = {
+        .loop = &bridge->loop.uv,
+        .path = path,
+        .max_age_ms = bridge->config->spool_max_age_ms,
+    };
+    if (!bridge->config->spool)
+        return 0;
+    if (spool_path(bridge->config, path, sizeof path) != 0) {
+        log_error("spool", "no folder for it is known: give spool: path, or spool: enabled: false");
+        return -1;
+    }
+    if (spool_open(&bridge->spool, &options, error, sizeof error) == 0)
+        return 0;
+    log_error("spool", "%s", error);
+    return -1;
+}
+
 static int start(struct bridge *bridge)
 {
     struct config *config = bridge->config;
     struct registry_changes changes;
+    if (open_spool(bridge) != 0)
+        return -1;
     bridge->most_mcus = 2 * config->mcu_count + SPARE_SOCKETS;
     const struct phx_context_options options = {
         .max_sockets = (unsigned)bridge->most_mcus + SPARE_SOCKETS,
@@ -211,6 +255,7 @@ static int start(struct bridge *bridge)
         .phx = bridge->phx,
         .config = config,
         .profile = profile_of(config),
+        .spool = bridge->spool,
     };
     registry_init(&bridge->registry, &shared, config->keepalive_ms);
     if (config->metrics_listen != NULL) {

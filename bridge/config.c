@@ -379,6 +379,7 @@ static int make_line_room(struct config *config)
         return -1;
     config->port_count = config->mcu_count = 1;
     config->mcus[0].any_device = true;
+    config->one_line = true;
     return config_value_defaults(&config_sections[CONFIG_PORTS], &config->ports[0]);
 }
 

@@ -72,10 +72,15 @@ struct config {
     uint32_t keepalive_ms;     /* between time questions to an MCU */
     uint32_t heartbeat_ms, heartbeat_timeout_ms;
     uint32_t backoff_min_ms, backoff_max_ms, stable_ms;
+    bool spool;                /* readings wait on disk; false: in memory, and with their boards */
+    char *spool_path;          /* of its file; NULL: by spool_folder */
+    uint32_t spool_bytes;      /* of one MCU on disk, at most */
+    uint32_t spool_max_age_ms; /* older readings are given up; 0: never */
     enum log_level log_level;
     bool log_json;
     char *metrics_listen;      /* where /metrics, /healthz and /status are served; NULL: nowhere */
     bool metrics_allow_remote; /* an address that other machines may reach is taken */
+    bool one_line;             /* it came from the command line */
     struct config_port *ports;
     size_t port_count;
     struct config_mcu *mcus;

@@ -52,6 +52,20 @@ static const struct config_setting readings[] = {
      "add at (Unix time in ms) and seq to each reading", IN(config, reading_at)},
 };
 
+static const struct config_setting spool[] = {
+    {"enabled", CONFIG_FLAG, 0, 0, NULL, "true", false,
+     "readings wait on disk until the server has them; false: in memory, and with their boards",
+     IN(config, spool)},
+    {"path", CONFIG_PATH, 0, 0, NULL, NULL, false,
+     "of its file; default: spool.db in $STATE_DIRECTORY, /var/lib/mcu-bridge (root) or "
+     "~/.local/state/mcu-bridge",
+     IN(config, spool_path)},
+    {"size", CONFIG_SIZE, 65536, UINT32_MAX, NULL, "64MiB", false,
+     "for one MCU; when full, the MCU is made to keep its readings", IN(config, spool_bytes)},
+    {"max_age", CONFIG_DURATION, 0, UINT32_MAX, NULL, "0s", false,
+     "older readings are given up and counted; 0s: never", IN(config, spool_max_age_ms)},
+};
+
 static const struct config_setting commands[] = {
     {"ttl", CONFIG_DURATION, 10, 600000, NULL, "2s", false,
      "a control older than this is never applied", IN(config, command_ttl_ms)},
@@ -139,6 +153,7 @@ static const struct config_setting control[] = {
 const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_SERVER] = {"server", "the Phoenix server", ROWS(server), false, true},
     [CONFIG_READINGS] = {"readings", "sensors to server", ROWS(readings), false, false},
+    [CONFIG_SPOOL] = {"spool", "readings on disk", ROWS(spool), false, false},
     [CONFIG_COMMANDS] = {"commands", "server to motors", ROWS(commands), false, false},
     [CONFIG_LINK] = {"link", "the serial protocol", ROWS(link), false, false},
     [CONFIG_LOG] = {"log", "to standard error", ROWS(logging), false, false},

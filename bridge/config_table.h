@@ -47,6 +47,7 @@ struct config_section {
 enum config_section_id {
     CONFIG_SERVER,
     CONFIG_READINGS,
+    CONFIG_SPOOL,
     CONFIG_COMMANDS,
     CONFIG_LINK,
     CONFIG_LOG,

@@ -22,6 +22,7 @@
 #define CLOSE_MS          1000
 #define RETRY_MIN_MS      500
 #define RETRY_MAX_MS      60000
+#define COMMIT_MS         250 /* a reading waits at most so long for its commit to begin */
 #define FULL_PAUSE_MS     1000
 /* Still no metadata after it was said: connect anew. */
 #define GREETING_AGAIN_MS 20000
@@ -64,13 +65,15 @@ static union mp_value to_wire(const struct lane *lane, const struct mp_host_read
 static void on_reading(void *user, const struct mp_host_reading *reading)
 {
     struct lane *lane = user;
+    if (lane->state == LANE_STOPPING)
+        return;
+    if (lane->message_count == 0)
+        lane->boot_minus_mono_us = lane_boot_minus_mono_us(lane);
     const struct uplink_reading kept = {
         .slot = reading->slot,
         .value = to_wire(lane, reading),
-        .at_us = port_host_us(lane->port, reading->device_us),
+        .at_us = port_host_us(lane->port, reading->device_us) + (uint64_t)lane->boot_minus_mono_us,
     };
-    if (lane->state == LANE_STOPPING)
-        return;
     if (!reading->reliable)
         uplink_add_once(&lane->uplink, &kept, lane_now_ms(lane));
     else if (lane->message_count < READINGS_PER_MESSAGE)
@@ -227,14 +230,18 @@ static bool take_identity(struct lane *lane, const struct mp_peer *peer)
             lane_log_say(&lane->log, LOG_ERROR, "the board has no topic: %s", why);
             return false;
         }
-        if (strcmp(topic, lane->topic) != 0 && !uplink_is_empty(&lane->uplink)) {
+        if (strcmp(topic, lane->topic) != 0 && lane->stream == NULL &&
+            !uplink_is_empty(&lane->uplink)) {
             lane_log_say(&lane->log, LOG_WARNING, "readings of another board wait still for %s",
                          lane->topic);
             return false;
         }
-        if (strcmp(topic, lane->topic) != 0)
+        bool other = strcmp(topic, lane->topic) != 0;
+        if (other)
             lane_leave(lane);
         memcpy(lane->topic, topic, sizeof topic);
+        if (other && !lane_up_topic(lane))
+            return false;
     }
     memcpy(lane->device, peer->device, peer->device_len);
     lane->device_len = peer->device_len;
@@ -254,6 +261,7 @@ bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer
     lane->counts.boards++;
     lane_log_board_ready(&lane->log, port_path(port), peer, description);
     say_unknown_controls(lane);
+    lane_up_board(lane, peer);
     uplink_session(&lane->uplink, peer->epoch, peer->first);
     lane_tell_safe(lane);
     commands_on_mcu(&lane->commands, description, holds, lane, lane_now_ms(lane));
@@ -267,53 +275,6 @@ bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer
 }
 
 /* -- What is due. */
-
-static int64_t unix_minus_mono_us(const struct lane *lane)
-{
-    struct timespec wall;
-    clock_gettime(CLOCK_REALTIME, &wall);
-    return (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000 -
-           (int64_t)loop_now_us(lane->shared->loop);
-}
-
-static int push_upload(struct lane *lane, const struct profile_upload *upload)
-{
-    const struct profile *profile = lane->shared->profile;
-    size_t bound = profile->upload_bound(profile, upload);
-    char *json = malloc(bound);
-    if (json == NULL)
-        return PHX_ERR_MEMORY;
-    size_t n = profile->write_upload(profile, upload, json, bound);
-    int error = PHX_ERR_BAD_JSON;
-    if (n > 0)
-        error = phx_push(lane->channel, profile->upload_event, (struct phx_text){json, n},
-                         lane->shared->config->reply_timeout_ms, lane);
-    free(json);
-    return error;
-}
-
-static void upload(struct lane *lane, uint64_t now)
-{
-    struct profile_upload upload = {
-        .values_as_strings = lane->shared->config->values_as_strings,
-        .identity = lane->shared->config->reading_at,
-    };
-    if (lane->state != LANE_JOINED || !phx_channel_is_joined(lane->channel) ||
-        !uplink_due(&lane->uplink, now, &upload))
-        return;
-    upload.unix_minus_mono_us = unix_minus_mono_us(lane);
-    uplink_on_pushed(&lane->uplink);
-    lane->pushed_ms = now;
-    commands_fresh_on_push(&lane->fresh, now);
-    int error = push_upload(lane, &upload);
-    if (error != PHX_OK) {
-        commands_fresh_on_push_end(&lane->fresh, false, now, NEVER);
-        lane_log_push_failed(&lane->log, phx_error_text(error),
-                             uplink_on_failure(&lane->uplink, now));
-        return;
-    }
-    lane->counts.pushed += upload.reading_count;
-}
 
 static void finish_stop(struct lane *lane)
 {
@@ -371,8 +332,7 @@ static uint64_t next_ms(const struct lane *lane)
 {
     uint64_t next = earlier(lane->commands_ms, lane->greeting_ms);
     next = earlier(next, commands_fresh_due_at(&lane->fresh));
-    if (lane->state == LANE_JOINED)
-        next = earlier(next, uplink_due_at(&lane->uplink));
+    next = earlier(next, lane_up_next_ms(lane));
     if (lane->port == NULL && lane->state != LANE_IDLE && uplink_is_empty(&lane->uplink))
         next = earlier(next, lane->gone_ms + lane->shared->config->linger_ms);
     if (lane->state == LANE_STOPPING)
@@ -389,7 +349,7 @@ uint64_t lane_tick(struct lane *lane, uint64_t now_us)
     if (now >= lane->greeting_ms)
         on_no_greeting(lane, now);
     lane_probe(lane, now);
-    upload(lane, now);
+    lane_up_tick(lane, now);
     if (lane->state == LANE_STOPPING)
         close_when_done(lane, now);
     else if (may_disconnect(lane, now))
@@ -432,23 +392,31 @@ struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu 
     lane->greeting_ms = lane->commands_ms = NEVER;
     lane->gaps = loop_gaps(shared->loop);
     lane_log_init(&lane->log, config->name);
-    const struct uplink_config uplink = {
+    struct uplink_config uplink = {
         .profile = shared->profile,
         .buffer_bytes = shared->config->buffer_bytes,
         .batch_readings = shared->config->batch_readings,
         .batch_ms = shared->config->batch_ms,
         .retry_min_ms = RETRY_MIN_MS,
         .retry_max_ms = RETRY_MAX_MS,
+        .identity = shared->config->reading_at,
+        .spooled = shared->spool != NULL,
+        .commit_ms = COMMIT_MS,
+        .io = lane_uplink_io,
     };
+    uplink.io.user = lane;
     const struct commands_config commands = {shared->config->command_ttl_ms,
                                              shared->config->channel_loss_ms};
     const struct commands_io io = {lane, send_command, on_command_ended, on_command_way};
     commands_init(&lane->commands, &commands, &io);
     commands_fresh_init(&lane->fresh, shared->config->command_probe_ms);
+    for (int i = 0; i < UPLINK_FLIGHT_MAX; i++)
+        lane->pushed_ms[i] = NEVER;
     if (uplink_init(&lane->uplink, &uplink) != 0) {
         free(lane);
         return NULL;
     }
+    lane_read_key(lane);
     return lane;
 }
 
@@ -456,6 +424,7 @@ void lane_free(struct lane *lane)
 {
     if (lane->socket != NULL)
         phx_socket_free(lane->socket);
+    lane_up_close(lane);
     uplink_deinit(&lane->uplink);
     free(lane);
 }
@@ -466,6 +435,7 @@ void lane_stop(struct lane *lane)
         lane->shared->stopped(lane->shared->user, lane);
         return;
     }
+    lane_up_stop(lane);
     lane->state = LANE_STOPPING;
     lane->stop_ms = lane_now_ms(lane) + LANE_STOP_MS;
     loop_wake(lane->shared->loop);

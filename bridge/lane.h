@@ -10,6 +10,7 @@
 #include "phx/phx.h"
 #include "port.h"
 #include "profile/profile.h"
+#include "spool.h"
 #include "watch.h"
 
 #include <stdbool.h>
@@ -23,6 +24,7 @@ struct lane_shared {
     struct phx_context *phx;
     const struct config *config;
     const struct profile *profile;
+    struct spool *spool; /* NULL: readings stay in memory */
     void *user;
     void (*freed)(void *user); /* the board of a lane is gone: another may be it now */
     /* A lane has finished after lane_stop; it may be freed after the callback. */

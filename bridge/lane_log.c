@@ -288,6 +288,35 @@ void lane_log_push_failed(struct lane_log *log, const char *why, uint32_t failur
     upload_failed(log, why, failures);
 }
 
+void lane_log_spool_full(struct lane_log *log, uint64_t bytes)
+{
+    if (log->spool_full)
+        return;
+    log->spool_full = true;
+    lane_log_say(log, LOG_WARNING,
+                 "the spool holds %llu KiB for this MCU and takes no more: the board keeps its "
+                 "readings until the server has taken some (or give spool: size)",
+                 (unsigned long long)(bytes / 1024));
+}
+
+void lane_log_spool_room(struct lane_log *log, uint64_t bytes, uint64_t most)
+{
+    if (!log->spool_full || bytes > most / 2)
+        return;
+    log->spool_full = false;
+    lane_log_say(log, LOG_INFO, "the spool has room again");
+}
+
+void lane_log_parked(struct lane_log *log, const char *sensor, const char *kind, double value,
+                     bool kept)
+{
+    char name[QUOTED];
+    lane_log_say(log, LOG_ERROR,
+                 "the server takes other readings but not this one, which is given up: %s %s %g%s",
+                 log_quote(name, sizeof name, sensor, strlen(sensor)), kind, value,
+                 kept ? "; it is kept in the table parked of the spool" : "");
+}
+
 void lane_log_uploaded(struct lane_log *log)
 {
     if (log->upload_failures > 0)

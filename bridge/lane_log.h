@@ -28,6 +28,7 @@ struct lane_log {
     uint64_t error_ms;            /* when, on the monotonic clock */
     int last_cause, last_status;  /* of the disconnect said last */
     uint32_t disconnects;         /* like it since the last connection */
+    bool spool_full;              /* was said */
     uint32_t upload_failures;     /* in a row */
     uint32_t ignored;             /* messages of no use here */
     uint32_t refusals;            /* of a join, in a row */
@@ -48,6 +49,12 @@ void lane_log_board_ready(struct lane_log *log, const char *path, const struct m
 /* A sensor of a kind that the server does not know. */
 void lane_log_sensor(struct lane_log *log, const char *sensor, const char *kind,
                      const char *profile);
+/* The spool holds as much as it may for one MCU; said once until there is room again. */
+void lane_log_spool_full(struct lane_log *log, uint64_t bytes);
+void lane_log_spool_room(struct lane_log *log, uint64_t bytes, uint64_t most);
+/* A reading is given up. */
+void lane_log_parked(struct lane_log *log, const char *sensor, const char *kind, double value,
+                     bool kept);
 /* Memory is full in spite of the credit. */
 void lane_log_full(struct lane_log *log);
 /* A line of the board's own log; more than LANE_LOG_BOARD_LINES a second are counted only. */

@@ -1,5 +1,6 @@
 /*
- * lane_private.h - what lane.c (the board's side, and what is due) and lane_server.c (the socket
+ * lane_private.h - what lane.c (the board's side, and what is due), lane_up.c
+ * (readings to the spool and the server) and lane_server.c (the socket
  * and its channel) share of a lane. Nobody else includes it.
  */
 #ifndef LANE_PRIVATE_H
@@ -10,6 +11,7 @@
 #include "lane.h"
 #include "lane_log.h"
 #include "mp_sha256.h"
+#include "spool.h"
 #include "uplink.h"
 
 #define NEVER                UINT64_MAX
@@ -40,6 +42,11 @@ struct lane {
     struct port *port; /* NULL: the board is not there */
     const struct mp_description *description;
     struct uplink uplink;
+    struct spool_stream *stream;  /* NULL: no spool, or the key is not known */
+    uint8_t key[SPOOL_KEY_BYTES]; /* of the stream: the beginning of key_hash */
+    int binds;                    /* the spool is asked whose readings these are */
+    uint64_t expire_ms;           /* when to look for readings that are too old */
+    int64_t boot_minus_mono_us;
     struct commands commands;
     struct phx_socket *socket;
     struct phx_channel *channel;
@@ -51,8 +58,8 @@ struct lane {
     bool greeting_missed; /* that was said of this connection */
     uint64_t stop_ms;     /* stopping: not to wait longer for the upload, then for the close */
     uint64_t commands_ms; /* when commands wants to be called */
-    uint64_t pushed_ms;   /* when the upload in flight was */
-    uint32_t gaps;        /* of the loop, as far as they were dealt with */
+    uint64_t pushed_ms[UPLINK_FLIGHT_MAX]; /* when the uploads in flight were; NEVER: none */
+    uint32_t gaps;                         /* of the loop, as far as they were dealt with */
     struct commands_fresh fresh;
     bool closing;                      /* stopping: the socket was asked to close */
     bool closed;                       /* and has done so */
@@ -69,7 +76,30 @@ struct profile_board lane_board(const struct lane *lane);
 /* lane.c: gives the board, if it is there, its credit and what has become safe. */
 void lane_tell_safe(struct lane *lane);
 
+/* lane_up.c */
+extern const struct uplink_io lane_uplink_io;
+/* By how much the clock that goes on during suspend is ahead of the loop's. */
+int64_t lane_boot_minus_mono_us(const struct lane *lane);
+/* The key that stands for the controller was read just now: lane->key_hash. */
+void lane_up_credential(struct lane *lane);
+/* The server has named the controller: lane->topic. Returns false: out of memory. */
+bool lane_up_topic(struct lane *lane);
+/* A board begins to speak; before its session. */
+void lane_up_board(struct lane *lane, const struct mp_peer *peer);
+void lane_up_on_push_end(struct lane *lane, void *token, const struct phx_push_result *result);
+void lane_up_tick(struct lane *lane, uint64_t now);
+/* When lane_up_tick will have something to do. */
+uint64_t lane_up_next_ms(const struct lane *lane);
+/* No more readings come: what there is goes to the spool. */
+void lane_up_stop(struct lane *lane);
+/* For watchers: readings that wait, and the age of the oldest in memory; NEVER: there is none. */
+uint64_t lane_up_waiting(const struct lane *lane);
+uint64_t lane_up_oldest_age_us(const struct lane *lane);
+void lane_up_close(struct lane *lane);
+
 /* lane_server.c */
+/* Tells lane_up whose key it is, before the first connection. */
+void lane_read_key(struct lane *lane);
 void lane_connect(struct lane *lane);
 /* The board, and with it the topic, is another one on the same connection. */
 void lane_join_own(struct lane *lane);

@@ -16,11 +16,18 @@
 
 /* -- The socket. */
 
+static void hash_key(const char *key, uint8_t hash[MP_SHA256_BYTES])
+{
+    struct mp_sha256 sha;
+    mp_sha256_begin(&sha);
+    mp_sha256_add(&sha, (const uint8_t *)key, strlen(key));
+    mp_sha256_end(&sha, hash);
+}
+
 /* Reads the API key and its hash; says what is wrong with it. */
 static bool read_key(struct lane *lane, char key[SECRET_BYTES], uint8_t hash[MP_SHA256_BYTES])
 {
     char error[256];
-    struct mp_sha256 sha;
     if (config_secret(lane->config->api_key_file, key, SECRET_BYTES, error, sizeof error) != 0) {
         lane_log_say(&lane->log, LOG_ERROR, "%s", error);
         return false;
@@ -32,10 +39,21 @@ static bool read_key(struct lane *lane, char key[SECRET_BYTES], uint8_t hash[MP_
         explicit_bzero(key, SECRET_BYTES);
         return false;
     }
-    mp_sha256_begin(&sha);
-    mp_sha256_add(&sha, (const uint8_t *)key, strlen(key));
-    mp_sha256_end(&sha, hash);
+    hash_key(key, hash);
     return true;
+}
+
+void lane_read_key(struct lane *lane)
+{
+    char key[SECRET_BYTES] = "";
+    if (lane->shared->spool == NULL)
+        return;
+    if (lane->shared->profile->credential == PROFILE_NONE)
+        hash_key(lane->config->name, lane->key_hash);
+    else if (!read_key(lane, key, lane->key_hash))
+        return;
+    explicit_bzero(key, sizeof key);
+    lane_up_credential(lane);
 }
 
 static bool on_credentials(void *user, struct phx_credentials *credentials)
@@ -47,6 +65,7 @@ static bool on_credentials(void *user, struct phx_credentials *credentials)
         return true;
     if (!read_key(lane, key, lane->key_hash))
         return false;
+    lane_up_credential(lane);
     bool good = (profile->credential == PROFILE_HEADER ? phx_add_header : phx_add_param)(
                     credentials, profile->credential_name, key) == PHX_OK;
     explicit_bzero(key, sizeof key);
@@ -240,25 +259,7 @@ static void on_message(void *user, struct phx_text event, struct phx_text payloa
 
 static void on_push_end(void *user, void *token, const struct phx_push_result *result)
 {
-    struct lane *lane = user;
-    (void)token;
-    commands_fresh_on_push_end(&lane->fresh, result->end == PHX_PUSH_REPLY, lane->pushed_ms, NEVER);
-    if (!uplink_is_in_flight(&lane->uplink))
-        return;
-    if (result->end == PHX_PUSH_REPLY && result->ok) {
-        uplink_on_ok(&lane->uplink);
-        lane->counts.uploads_ok++;
-        lane->counts.reply_ms += lane_now_ms(lane) - lane->pushed_ms;
-        lane_log_uploaded(&lane->log);
-        lane_tell_safe(lane);
-    } else if (result->end == PHX_PUSH_LOST) {
-        lane_log_upload_failed(&lane->log, result,
-                               uplink_on_lost(&lane->uplink, lane_now_ms(lane)));
-    } else {
-        lane_log_upload_failed(&lane->log, result,
-                               uplink_on_failure(&lane->uplink, lane_now_ms(lane)));
-    }
-    loop_wake(lane->shared->loop);
+    lane_up_on_push_end(user, token, result);
 }
 
 static void join(struct lane *lane)
@@ -323,7 +324,8 @@ static void on_socket_message(void *user, const struct phx_message *message)
                      lane->topic);
     lane_leave(lane);
     memcpy(lane->topic, topic, sizeof topic);
-    join(lane);
+    if (lane_up_topic(lane))
+        join(lane);
 }
 
 void lane_connect(struct lane *lane)

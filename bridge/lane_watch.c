@@ -36,18 +36,14 @@ static void watch_board(const struct lane *lane, struct watch_lane *out)
 
 static void watch_readings(const struct lane *lane, struct watch_lane *out)
 {
-    const struct uplink *uplink = &lane->uplink;
-    const struct uplink_counts *counts = &uplink->counts;
-    uint64_t now_us = loop_now_us(lane->shared->loop);
+    const struct uplink_counts *counts = &lane->uplink.counts;
     out->received = counts->readings;
     out->pushed = lane->counts.pushed;
     out->replied = counts->uploaded;
     out->repeated = counts->repeated;
     out->missing = counts->missing;
-    out->waiting = uplink->count;
-    out->oldest_us = WATCH_NONE;
-    if (uplink->count > 0)
-        out->oldest_us = now_us - uplink->rows[uplink->head].at_us;
+    out->waiting = lane_up_waiting(lane);
+    out->oldest_us = lane_up_oldest_age_us(lane);
     out->uploads_ok = lane->counts.uploads_ok;
     out->uploads_failed = counts->failures;
     out->reply_us = lane->counts.reply_ms * 1000;

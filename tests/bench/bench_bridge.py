@@ -50,6 +50,7 @@ def configuration(folder, url, count):
         key.touch(0o600)
         key.write_text(f"API_TOKEN_MC_BENCH{i:012d}\n")
         lines.append(f'  - {{name: m{i}, device: "b{i}", api_key_file: {key}}}')
+    lines += ["spool:", "  enabled: false"]
     file = folder / "bridge.yaml"
     file.write_text("\n".join(lines) + "\n")
     return file

@@ -46,6 +46,13 @@ def folder(test):
     return path
 
 
+def state_folder(test):
+    """Where the bridges of one test keep their spool: the next one finds what the last one left."""
+    if not hasattr(test, "state_folder"):
+        test.state_folder = folder(test)
+    return test.state_folder
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -156,7 +163,8 @@ class Bridge:
         self.lines = []
         self.process = subprocess.Popen([str(BIN / "mcu-bridge"), *map(str, arguments)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-                                        env={**os.environ, **(environment or {})})
+                                        env={**os.environ, "STATE_DIRECTORY": str(state_folder(test)),
+                                             **(environment or {})})
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
         test.addCleanup(self.close)

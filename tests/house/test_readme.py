@@ -22,7 +22,7 @@ class Readme(unittest.TestCase):
         self.assertGreaterEqual(len(commands), 3)
         with tempfile.TemporaryDirectory() as home:
             script = "set -eu\n" + "\n".join(commands)
-            environment = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}", HOME=home)
+            environment = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}", HOME=home, STATE_DIRECTORY=home)
             done = subprocess.run(["bash", "-c", f"trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{script}"], cwd=home,
                                   env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                   timeout=240)

@@ -58,14 +58,24 @@ static enum uplink_taken add(struct uplink *uplink, uint32_t number, size_t n, u
     return uplink_add(uplink, number, readings, n, now_ms);
 }
 
+static int slot; /* of the latest push */
+
+static bool is_due(struct uplink *uplink, uint64_t now_ms, struct profile_upload *upload)
+{
+    uint32_t clock;
+    int due = uplink_due(uplink, now_ms, upload, &clock);
+    slot = due != UPLINK_NONE ? due : slot;
+    return due != UPLINK_NONE;
+}
+
 /* Pushes what is due; returns how many readings, and of the first its value. */
 static size_t push(struct uplink *uplink, uint64_t now_ms, int32_t *first)
 {
     struct profile_upload upload = {0};
-    if (!uplink_due(uplink, now_ms, &upload))
+    if (!is_due(uplink, now_ms, &upload))
         return 0;
     *first = upload.readings[0].value.i;
-    uplink_on_pushed(uplink);
+    uplink_on_pushed(uplink, slot);
     return upload.reading_count;
 }
 
@@ -103,7 +113,7 @@ static void one_upload_is_in_flight(void **state)
     assert_true(uplink_is_in_flight(&uplink));
     assert_int_equal(push(&uplink, 100000, &first), 0);
     assert_int_equal(uplink_due_at(&uplink), UINT64_MAX);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(push(&uplink, 100000, &first), 2);
     assert_int_equal(first, 2);
     uplink_deinit(&uplink);
@@ -119,7 +129,7 @@ static void nothing_is_safe_before_the_reply(void **state)
     assert_int_equal(uplink_safe(&uplink), 0);
     push(&uplink, 1000, &first);
     assert_int_equal(uplink_safe(&uplink), 0);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink_safe(&uplink), 2);
     assert_true(uplink_is_empty(&uplink));
     uplink_deinit(&uplink);
@@ -133,10 +143,10 @@ static void a_message_cut_by_a_batch_is_safe_with_its_last_reading(void **state)
     add(&uplink, 0, 2, 0);
     add(&uplink, 1, 2, 0);
     push(&uplink, 0, &first);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink_safe(&uplink), 1);
     push(&uplink, 1000, &first);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink_safe(&uplink), 2);
     uplink_deinit(&uplink);
 }
@@ -152,7 +162,7 @@ static void a_message_without_readings_is_safe_when_those_before_are(void **stat
     add(&uplink, 2, 0, 0);
     assert_int_equal(uplink_safe(&uplink), 1);
     push(&uplink, 1000, &first);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink_safe(&uplink), 3);
     uplink_deinit(&uplink);
 }
@@ -168,17 +178,17 @@ static void a_failed_batch_goes_again_unchanged_after_a_growing_pause(void **sta
     const uint64_t pauses[] = {500, 1000, 2000, 4000, 4000};
     uint64_t now_ms = 200;
     for (size_t i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
-        assert_int_equal(uplink_on_failure(&uplink, now_ms), i + 1);
+        assert_int_equal(uplink_on_failure(&uplink, slot, UPLINK_LATE, now_ms), i + 1);
         assert_int_equal(push(&uplink, now_ms + pauses[i] - 1, &first), 0);
         now_ms += pauses[i];
         assert_int_equal(uplink_due_at(&uplink), now_ms);
         assert_int_equal(push(&uplink, now_ms, &first), 1);
         assert_int_equal(first, 0);
     }
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(push(&uplink, now_ms, &first), 2);
     assert_int_equal(first, 100);
-    assert_int_equal(uplink_on_failure(&uplink, now_ms), 1);
+    assert_int_equal(uplink_on_failure(&uplink, slot, UPLINK_ERROR, now_ms), 1);
     uplink_deinit(&uplink);
 }
 
@@ -189,9 +199,9 @@ static void a_lost_batch_goes_again_at_once_the_first_time(void **state)
     int32_t first = 0;
     add(&uplink, 0, 1, 0);
     push(&uplink, 100, &first);
-    assert_int_equal(uplink_on_lost(&uplink, 200), 1);
+    assert_int_equal(uplink_on_failure(&uplink, slot, UPLINK_LOST, 200), 1);
     assert_int_equal(push(&uplink, 200, &first), 1);
-    assert_int_equal(uplink_on_lost(&uplink, 300), 2);
+    assert_int_equal(uplink_on_failure(&uplink, slot, UPLINK_LOST, 300), 2);
     assert_int_equal(push(&uplink, 799, &first), 0);
     assert_int_equal(push(&uplink, 800, &first), 1);
     uplink_deinit(&uplink);
@@ -226,7 +236,7 @@ static void numbers_begin_anew_with_each_epoch(void **state)
     assert_int_equal(add(&uplink, 0, 1, 0), UPLINK_TAKEN);
     assert_int_equal(uplink_safe(&uplink), 0);
     assert_int_equal(push(&uplink, 1000, &first), 3);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink_safe(&uplink), 1);
     uplink_deinit(&uplink);
 }
@@ -242,7 +252,7 @@ static void numbers_may_wrap(void **state)
     assert_int_equal(add(&uplink, UINT32_MAX, 1, 0), UPLINK_REPEATED);
     assert_int_equal(uplink_safe(&uplink), UINT32_MAX);
     push(&uplink, 1000, &first);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink_safe(&uplink), 1);
     uplink_deinit(&uplink);
 }
@@ -269,11 +279,11 @@ static void a_full_uplink_takes_nothing_and_loses_nothing(void **state)
     assert_int_equal(add(&uplink, 1, 4, 0), UPLINK_TAKEN);
     assert_int_equal(add(&uplink, 2, 1, 0), UPLINK_FULL);
     assert_int_equal(push(&uplink, 0, &first), 4);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(add(&uplink, 2, 4, 0), UPLINK_TAKEN);
     assert_int_equal(push(&uplink, 0, &first), 4);
     assert_int_equal(first, 4);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink.counts.readings, 14);
     assert_int_equal(uplink.counts.uploaded, 8);
     uplink_deinit(&uplink);
@@ -307,7 +317,7 @@ static void credit_grows_back_when_earlier_readings_have_left(void **state)
     uplink_session(&uplink, EPOCH + 1, 0);
     assert_int_equal(uplink_credit(&uplink), whole - 180);
     push(&uplink, 1000, &first);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink_credit(&uplink), whole - 30);
     uplink_deinit(&uplink);
 }
@@ -321,7 +331,7 @@ static void a_sensor_of_a_kind_the_server_does_not_know_is_refused_once(void **s
         {.slot = 0, .value.i = 1}, {.slot = 1, .value.f = 9.81f}, {.slot = 2, .value.f = 1}};
     struct profile_upload upload = {0};
     uplink_add(&uplink, 0, readings, 3, 0);
-    assert_true(uplink_due(&uplink, 1000, &upload));
+    assert_true(is_due(&uplink, 1000, &upload));
     assert_int_equal(upload.reading_count, 2);
     assert_string_equal(upload.sensors[upload.readings[1].sensor].name, "bh1750");
     assert_int_equal(uplink.counts.refused, 1);
@@ -354,7 +364,7 @@ static void readings_outlive_the_description_they_came_with(void **state)
     assert_int_equal(uplink_describe(&uplink, other, 1, on_refused, NULL), 0);
     uplink_session(&uplink, EPOCH + 1, 0);
     add(&uplink, 0, 1, 0);
-    assert_true(uplink_due(&uplink, 1000, &upload));
+    assert_true(is_due(&uplink, 1000, &upload));
     assert_string_equal(upload.sensors[upload.readings[0].sensor].name, "bme280");
     assert_string_equal(upload.sensors[upload.readings[1].sensor].name, "dht");
     uplink_deinit(&uplink);
@@ -381,7 +391,7 @@ static void too_many_descriptions_at_once_are_told(void **state)
     }
     assert_int_equal(result, -1);
     push(&uplink, 1000, &first);
-    uplink_on_ok(&uplink);
+    uplink_on_ok(&uplink, slot);
     assert_int_equal(uplink_describe(&uplink, many, 2, on_refused, NULL), 0);
     uplink_deinit(&uplink);
 }
@@ -413,19 +423,19 @@ static void whatever_happens_order_holds_and_nothing_is_lost(void **state)
                 assert_int_equal(uplink_add(&uplink, n, NULL, 0, now_ms), UPLINK_REPEATED);
         } else if (uplink_is_in_flight(&uplink)) {
             if (dice < 180) {
-                size_t before = uplink.count;
-                uplink_on_ok(&uplink);
-                uploaded += (uint32_t)(before - uplink.count);
+                uint64_t before = uplink.counts.uploaded;
+                uplink_on_ok(&uplink, slot);
+                uploaded += (uint32_t)(uplink.counts.uploaded - before);
                 expected = (int32_t)uploaded;
             } else if (dice < 200) {
-                uplink_on_failure(&uplink, now_ms);
+                uplink_on_failure(&uplink, slot, UPLINK_LATE, now_ms);
             } else {
-                uplink_on_lost(&uplink, now_ms);
+                uplink_on_failure(&uplink, slot, UPLINK_LOST, now_ms);
             }
-        } else if (uplink_due(&uplink, now_ms, &upload)) {
+        } else if (is_due(&uplink, now_ms, &upload)) {
             for (size_t i = 0; i < upload.reading_count; i++)
                 assert_int_equal(upload.readings[i].value.i, expected + (int32_t)i);
-            uplink_on_pushed(&uplink);
+            uplink_on_pushed(&uplink, slot);
         }
         assert_int_equal(uplink_safe(&uplink), uploaded);
     }

@@ -167,6 +167,7 @@ def start(given, folder):
     key = folder / "api-key"
     key.touch(0o600)
     key.write_text("API_TOKEN_MC_DEMO0DEMO0DEMO0DEMO\n")
+    os.environ["STATE_DIRECTORY"] = str(folder)
     bridge = Process("mcu-bridge", [BIN / "mcu-bridge", "--port", port, "--api-key-file", key, "--url",
                                     f"ws://{address}/microcontrollers/websocket"], log=log("mcu-bridge"))
     print("bridge    mcu-bridge: serial frames <-> upload_readings and control_update")

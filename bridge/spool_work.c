@@ -1,0 +1,412 @@
+/*
+ * The spool's thread: requests are done in the order of asking, as much as there is in one
+ * transaction. A transaction that fails is undone and its requests stay; those that only free room
+ * are tried without the others. The tables are spool_table.c's, the file is spool_db.c's.
+ */
+#include "spool_file.h"
+#include "spool_request.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RETRY_NS     UINT64_C(1000000000)
+#define EXPIRE_BATCH 256
+#define WHY_BYTES    256
+#define WHO          "spool"
+
+int64_t spool_work_unix_minus_boot_us(void)
+{
+    struct timespec wall, boot;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    return (int64_t)(wall.tv_sec - boot.tv_sec) * 1000000 + (wall.tv_nsec - boot.tv_nsec) / 1000;
+}
+
+static void found_clock(void *user, uint32_t clock, int64_t unix_minus_us)
+{
+    struct spool *spool = user;
+    struct clock_offset *grown =
+        realloc(spool->clocks, (spool->clock_count + 1) * sizeof *spool->clocks);
+    if (grown == NULL)
+        return;
+    spool->clocks = grown;
+    grown[spool->clock_count++] = (struct clock_offset){clock, unix_minus_us};
+}
+
+/* -- One transaction. */
+
+static enum spool_db_result bind_stream(struct spool *spool, struct request *request)
+{
+    struct spool_stream *stream = request->stream;
+    struct spool_db_who who = {.url = stream->url, .topic = request->topic};
+    memcpy(who.key, request->key, sizeof who.key);
+    enum spool_db_result result =
+        spool_db_bind(spool->db, &who, 0, &stream->work, &request->changed);
+    request->bound = stream->work;
+    memcpy(stream->work_key, request->key, sizeof stream->work_key);
+    snprintf(stream->work_topic, sizeof stream->work_topic, "%s", request->topic);
+    return result;
+}
+
+static enum spool_db_result add(struct spool *spool, struct request *request)
+{
+    struct spool_stream *stream = request->stream;
+    request->id = stream->work.id << SPOOL_DB_STREAM_SHIFT | stream->work.n++;
+    request->clock = spool_db_clock(spool->db);
+    return spool_db_add(spool->db, request->id, &request->group);
+}
+
+static enum spool_db_result settle_one(struct spool *spool, struct request *request,
+                                       const struct settle_item *item)
+{
+    uint64_t readings = 0, bytes = 0;
+    enum spool_db_result result = SPOOL_DB_OK;
+    switch (item->kind) {
+    case SETTLE_PARKED:
+        return spool_db_park(spool->db, request->stream->work.id, &item->parked);
+    case SETTLE_DAMAGED:
+        result = spool_db_park_group(spool->db, item->id);
+        if (result == SPOOL_DB_OK)
+            result = spool_db_delivered(spool->db, item->id, 0, true, &readings, &bytes);
+        break;
+    case SETTLE_DELIVERED:
+        result =
+            spool_db_delivered(spool->db, item->id, item->upto, item->whole, &readings, &bytes);
+        break;
+    }
+    request->readings += readings;
+    request->bytes += bytes;
+    return result;
+}
+
+static enum spool_db_result settle(struct spool *spool, struct request *request)
+{
+    enum spool_db_result result = SPOOL_DB_OK;
+    request->readings = request->bytes = 0;
+    for (size_t i = 0; i < request->item_count && result == SPOOL_DB_OK; i++)
+        result = settle_one(spool, request, &request->items[i]);
+    return result;
+}
+
+static enum spool_db_result expire(struct spool *spool, struct request *request)
+{
+    int64_t before_us = 0;
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    before_us = (int64_t)wall.tv_sec * 1000000 - (int64_t)spool->max_age_ms * 1000;
+    return spool_db_expire(spool->db, request->stream->work.id, request->after, before_us,
+                           EXPIRE_BATCH, &request->readings, &request->bytes);
+}
+
+static enum spool_db_result apply(struct spool *spool, struct request *request)
+{
+    switch (request->kind) {
+    case REQUEST_BIND:
+        return bind_stream(spool, request);
+    case REQUEST_ADD:
+        return add(spool, request);
+    case REQUEST_SETTLE:
+        return settle(spool, request);
+    case REQUEST_EXPIRE:
+        return expire(spool, request);
+    case REQUEST_LOAD:
+        break;
+    }
+    return SPOOL_DB_OK;
+}
+
+static bool is_of_round(const struct request *request, bool freeing_only)
+{
+    return request->kind != REQUEST_LOAD && (!freeing_only || request->kind != REQUEST_ADD);
+}
+
+static void keep_or_undo(struct spool *spool, bool freeing_only, bool good)
+{
+    for (struct request *r = spool->pending.first; r != NULL; r = r->next) {
+        if (!is_of_round(r, freeing_only))
+            continue;
+        if (good) {
+            r->stream->kept = r->stream->work;
+            r->finished = true;
+        } else {
+            r->stream->work = r->stream->kept;
+        }
+    }
+}
+
+/* Every pending request that writes, or only those that free room. */
+static enum spool_db_result transact(struct spool *spool, bool freeing_only)
+{
+    bool any = false;
+    for (struct request *r = spool->pending.first; r != NULL; r = r->next)
+        any |= is_of_round(r, freeing_only);
+    if (!any)
+        return SPOOL_DB_OK;
+    enum spool_db_result result = spool_db_begin(spool->db);
+    if (result == SPOOL_DB_OK)
+        result = spool_db_note_clock(spool->db, spool_work_unix_minus_boot_us());
+    for (struct request *r = spool->pending.first; r != NULL && result == SPOOL_DB_OK; r = r->next)
+        if (is_of_round(r, freeing_only))
+            result = apply(spool, r);
+    if (result == SPOOL_DB_OK)
+        result = spool_db_commit(spool->db);
+    if (result != SPOOL_DB_OK)
+        spool_db_rollback(spool->db);
+    keep_or_undo(spool, freeing_only, result == SPOOL_DB_OK);
+    uv_mutex_lock(&spool->mutex);
+    spool->stats.commits += result == SPOOL_DB_OK ? 1 : 0;
+    uv_mutex_unlock(&spool->mutex);
+    return result;
+}
+
+/* -- The file. */
+
+static void set_aside(struct spool *spool, enum spool_db_result why_so, const char *why)
+{
+    char name[SPOOL_PATH_BYTES + 64];
+    spool_db_close(spool->db);
+    spool->db = NULL;
+    const char *word = why_so == SPOOL_DB_NEWER ? "newer" : "damaged";
+    if (spool_file_set_aside(spool->path, word, name, sizeof name) != 0) {
+        log_error(WHO, "%s: %s, and it cannot be renamed: %s", spool->path, why, strerror(errno));
+        return;
+    }
+    log_error(WHO,
+              "%s: %s; it is kept as %s and a new one begun; what it holds has not reached the "
+              "server: try: sqlite3 %s .recover",
+              spool->path, why, name, name);
+    uv_mutex_lock(&spool->mutex);
+    spool->stats.set_aside++;
+    for (struct spool_stream *stream = spool->streams; stream != NULL; stream = stream->next)
+        stream->lost = stream->kept.id != 0;
+    uv_mutex_unlock(&spool->mutex);
+}
+
+/* Streams that were found in a file that is gone are begun again in this one, under their ids. */
+static enum spool_db_result refind_locked(struct spool *spool)
+{
+    enum spool_db_result result = SPOOL_DB_OK;
+    bool changed, any = false;
+    for (struct spool_stream *s = spool->streams; s != NULL; s = s->next)
+        any |= s->lost;
+    if (!any)
+        return SPOOL_DB_OK;
+    result = spool_db_begin(spool->db);
+    for (struct spool_stream *s = spool->streams; s != NULL && result == SPOOL_DB_OK; s = s->next) {
+        if (!s->lost)
+            continue;
+        struct spool_db_who who = {.url = s->url, .topic = s->work_topic};
+        struct spool_db_stream fresh = {.id = 0};
+        memcpy(who.key, s->work_key, sizeof who.key);
+        result = spool_db_bind(spool->db, &who, s->kept.id, &fresh, &changed);
+    }
+    if (result == SPOOL_DB_OK)
+        result = spool_db_commit(spool->db);
+    if (result != SPOOL_DB_OK) {
+        spool_db_rollback(spool->db);
+        return result;
+    }
+    for (struct spool_stream *s = spool->streams; s != NULL; s = s->next) {
+        struct request *told = s->lost ? request_new(s, REQUEST_BIND) : NULL;
+        s->lost = false;
+        if (told == NULL)
+            continue;
+        told->begun_anew = told->finished = true;
+        s->asked++;
+        request_push(&spool->done, told);
+    }
+    return result;
+}
+
+static enum spool_db_result open_db(struct spool *spool, char *why, size_t why_cap)
+{
+    enum spool_db_result result = spool_db_open(&spool->db, spool->path, spool->vfs, why, why_cap);
+    if (result == SPOOL_DB_DAMAGED || result == SPOOL_DB_NEWER) {
+        set_aside(spool, result, why);
+        result = spool_db_open(&spool->db, spool->path, spool->vfs, why, why_cap);
+    }
+    if (result != SPOOL_DB_OK)
+        return result;
+    uint64_t readings, parked;
+    uv_mutex_lock(&spool->mutex);
+    result = refind_locked(spool);
+    spool->clock_count = 0;
+    spool->clock = spool_db_clock(spool->db);
+    spool_db_each_clock(spool->db, spool, found_clock);
+    uv_mutex_unlock(&spool->mutex);
+    if (result == SPOOL_DB_OK)
+        result = spool_db_totals(spool->db, &readings, &parked);
+    if (result != SPOOL_DB_OK)
+        return result;
+    uv_mutex_lock(&spool->mutex);
+    spool->stats.parked = parked;
+    uv_mutex_unlock(&spool->mutex);
+    return result;
+}
+
+static void note_failure(struct spool *spool, enum spool_db_result result, const char *why)
+{
+    if (spool->failures++ == 0)
+        log_error(WHO,
+                  "%s: %s; readings stay with their boards until it works again; trying each "
+                  "second",
+                  spool->path, why);
+    spool->retry_ns = uv_hrtime() + RETRY_NS;
+    uv_mutex_lock(&spool->mutex);
+    spool->stats.errors++;
+    spool->stats.failing = true;
+    uv_mutex_unlock(&spool->mutex);
+    if (result == SPOOL_DB_DAMAGED)
+        set_aside(spool, result, why);
+}
+
+static void note_success(struct spool *spool)
+{
+    if (spool->failures == 0)
+        return;
+    log_info(WHO, "%s: works again after %llu failures", spool->path,
+             (unsigned long long)spool->failures);
+    spool->failures = spool->retry_ns = 0;
+    uv_mutex_lock(&spool->mutex);
+    spool->stats.failing = false;
+    uv_mutex_unlock(&spool->mutex);
+}
+
+int spool_work_open(struct spool *spool, char *error, size_t error_cap,
+                    void (*device)(void *spool, const uint8_t *device, uint8_t len, uint32_t epoch,
+                                   uint32_t next))
+{
+    char why[WHY_BYTES] = "";
+    enum spool_db_result result = open_db(spool, why, sizeof why);
+    if (result == SPOOL_DB_NEVER) {
+        snprintf(error, error_cap, "%s: %s: give spool: path, or spool: enabled: false",
+                 spool->path, why);
+        return -1;
+    }
+    if (result == SPOOL_DB_OK) {
+        uint64_t parked;
+        spool_db_each_device(spool->db, spool, device);
+        spool_db_totals(spool->db, &spool->total_readings, &parked);
+    } else {
+        note_failure(spool, result, why);
+    }
+    return 0;
+}
+
+/* -- Rounds. */
+
+/* What is under way of the stream before this request decides what it would find. */
+static bool must_wait(const struct spool *spool, const struct request *load)
+{
+    for (const struct request *r = spool->pending.first; r != load; r = r->next)
+        if (r->stream == load->stream && !r->finished && r->kind != REQUEST_ADD)
+            return true;
+    return load->stream->kept.id == 0;
+}
+
+static enum spool_db_result load_all(struct spool *spool)
+{
+    enum spool_db_result result = SPOOL_DB_OK;
+    for (struct request *r = spool->pending.first; r != NULL && result == SPOOL_DB_OK;
+         r = r->next) {
+        if (r->kind != REQUEST_LOAD || must_wait(spool, r))
+            continue;
+        request_rows_clear(r);
+        result = spool_db_load(spool->db, r->stream->kept.id, r->after, SPOOL_LOAD_BYTES, r,
+                               request_rows_add, &r->end);
+        r->finished = result == SPOOL_DB_OK;
+    }
+    return result;
+}
+
+static void hand_over(struct spool *spool)
+{
+    struct request_list still = {NULL, NULL}, done = {NULL, NULL};
+    struct request *request;
+    while ((request = request_pop(&spool->pending)) != NULL)
+        request_push(request->finished ? &done : &still, request);
+    spool->pending = still;
+    if (done.first == NULL)
+        return;
+    uv_mutex_lock(&spool->mutex);
+    while ((request = request_pop(&done)) != NULL)
+        request_push(&spool->done, request);
+    uv_mutex_unlock(&spool->mutex);
+    if (spool->async != NULL)
+        uv_async_send(spool->async);
+}
+
+void spool_work_round(struct spool *spool)
+{
+    char why[WHY_BYTES] = "";
+    enum spool_db_result result = SPOOL_DB_OK;
+    bool failed_before = spool->failures > 0;
+    if (spool->db == NULL)
+        result = open_db(spool, why, sizeof why);
+    if (result == SPOOL_DB_OK && failed_before)
+        result = transact(spool, true);
+    if (result == SPOOL_DB_OK && spool->threaded && uv_hrtime() < spool->retry_ns) {
+        load_all(spool);
+        hand_over(spool);
+        return;
+    }
+    if (result == SPOOL_DB_OK)
+        result = transact(spool, false);
+    if (result != SPOOL_DB_OK && why[0] == '\0')
+        snprintf(why, sizeof why, "%s",
+                 spool->db == NULL ? "cannot be opened" : spool_db_error(spool->db));
+    if (result == SPOOL_DB_FAILED && spool->db != NULL && !failed_before)
+        transact(spool, true);
+    if (result == SPOOL_DB_OK) {
+        result = load_all(spool);
+        if (result != SPOOL_DB_OK)
+            snprintf(why, sizeof why, "%s", spool_db_error(spool->db));
+    } else if (result == SPOOL_DB_FAILED && spool->db != NULL) {
+        load_all(spool);
+    }
+    if (result == SPOOL_DB_OK)
+        note_success(spool);
+    else
+        note_failure(spool, result, why);
+    hand_over(spool);
+}
+
+void spool_work_take(struct spool *spool)
+{
+    struct request *request;
+    while ((request = request_pop(&spool->asked)) != NULL)
+        request_push(&spool->pending, request);
+}
+
+/* Waits for something to do. Returns false when it is time to end. */
+static bool await_work(struct spool *spool)
+{
+    uv_mutex_lock(&spool->mutex);
+    uint64_t until = uv_hrtime() + RETRY_NS;
+    while (spool->asked.first == NULL && !spool->stop) {
+        if (spool->pending.first == NULL && spool->db != NULL) {
+            uv_cond_wait(&spool->cond, &spool->mutex);
+            continue;
+        }
+        uint64_t now = uv_hrtime();
+        if (now >= until)
+            break;
+        uv_cond_timedwait(&spool->cond, &spool->mutex, until - now);
+    }
+    bool more = !spool->stop || spool->asked.first != NULL;
+    spool_work_take(spool);
+    uv_mutex_unlock(&spool->mutex);
+    return more;
+}
+
+void spool_work(void *user)
+{
+    struct spool *spool = user;
+    while (await_work(spool))
+        spool_work_round(spool);
+}
