@@ -19,9 +19,17 @@
 #define ROUNDING_US 1.0 /* the stamps are whole microseconds */
 #define STEPS       40
 
+#define SPREAD_STEP     0.1 /* of a spread, at each sample */
+#define SPREAD_FIRST_US 100.0
+#define LEAN_FROM       4 /* times the spread of the other direction: not by chance */
+#define SPREAD_LEAST_US 10.0
+#define SPREAD_MOST_US  100000.0
+
 void mp_clock_reset(struct mp_clock *clock)
 {
-    *clock = (struct mp_clock){.bound_us = MP_CLOCK_UNKNOWN};
+    *clock = (struct mp_clock){.bound_us = MP_CLOCK_UNKNOWN,
+                               .low_spread = SPREAD_FIRST_US,
+                               .high_spread = SPREAD_FIRST_US};
 }
 
 bool mp_clock_is_poor(const struct mp_clock *clock)
@@ -118,8 +126,32 @@ static void drop_oldest(struct mp_clock *clock)
         clock->pieces[i] = clock->pieces[i + 1];
 }
 
-/* The middle between the walls leans to the side of the direction that is delayed less evenly; that
- * is not known, so the middle it is. */
+/* Where between the walls: in the middle, unless one direction is far less even than the other. The
+ * best of as many questions as answers is off by a like share of how far they spread, so the wall
+ * of a direction that a timer delays by milliseconds is far off while the other is right. */
+static double between(const struct mp_clock *clock, double low, double high)
+{
+    double a = clock->low_spread, b = clock->high_spread;
+    bool alike = a < LEAN_FROM * b && b < LEAN_FROM * a;
+    return low + (high - low) * (alike ? 0.5 : a / (a + b));
+}
+
+/* The median of what comes, by steps: a stall counts as one, however long. */
+static void learn_spread(double *spread, double excess)
+{
+    *spread *= excess > *spread ? 1 + SPREAD_STEP : 1 / (1 + SPREAD_STEP);
+    *spread = fmin(fmax(*spread, SPREAD_LEAST_US), SPREAD_MOST_US);
+}
+
+static void learn_spreads(struct mp_clock *clock)
+{
+    const struct mp_clock_piece *latest = &clock->pieces[clock->count - 1];
+    learn_spread(&clock->low_spread,
+                 low_wall(clock, clock->rate) - low_of(clock, latest, clock->rate));
+    learn_spread(&clock->high_spread,
+                 high_of(clock, latest, clock->rate) - high_wall(clock, clock->rate));
+}
+
 static void fit(struct mp_clock *clock)
 {
     double rate = best_rate(clock, gap, -RATE_MAX, RATE_MAX);
@@ -133,7 +165,8 @@ static void fit(struct mp_clock *clock)
     double most = high_wall(clock, best_rate(clock, high_wall, slow, fast));
     clock->rate = rate;
     clock->rate_off = fmax(fast - rate, rate - slow);
-    clock->offset = (low_wall(clock, rate) + high_wall(clock, rate)) / 2;
+    learn_spreads(clock);
+    clock->offset = between(clock, low_wall(clock, rate), high_wall(clock, rate));
     clock->bound = fmax(most - clock->offset, clock->offset - least);
 }
 

@@ -27,6 +27,7 @@ struct mp_clock {
     /* The rest is mp_clock's own: what holds at taken_us, and how it goes on from there. */
     double offset, bound;
     double rate, rate_off; /* of the offset, a second a second; and how wrong that can be */
+    double low_spread, high_spread; /* how far a question, and an answer, is from the best ones */
     int64_t base;
     size_t count;
     bool line_unreal; /* the line is faster than its speed says: a USB port, an emulator */

@@ -131,9 +131,10 @@ int main(void)
         uint8_t n = encode(kind, &encoding);
         wrong |= decode(n, &decoding) != MP_DEFRAMED_FRAME;
         /* Cut short; damaged; and longer than the memory. */
+        uint8_t last = wire[n - 2];
         wire[n - 2] = 0;
         wrong |= decode((uint8_t)(n - 1), &odd) != MP_DEFRAMED_BAD;
-        wire[n - 2] = 1;
+        wire[n - 2] = last == 1 ? 2 : 1;
         wrong |= decode(n - 1, &odd) != MP_DEFRAMED_MORE;
         wrong |= decode(n, &odd) != MP_DEFRAMED_BAD;
     }

@@ -72,6 +72,21 @@ static void the_best_question_and_the_best_answer_need_not_be_one_exchange(void 
     assert_true(llabs(clock.offset_us - (int64_t)START_US) <= clock.bound_us);
 }
 
+/* An adapter's timer: every answer waits for up to 16 ms. Half of what is between the walls would
+ * be some hundred microseconds, all of it on the side of the answers. */
+static void the_wall_of_the_uneven_direction_counts_less(void **state)
+{
+    uint64_t at_us = START_US;
+    uint32_t random = 1;
+    (void)state;
+    for (int i = 0; i < 100; i++, at_us += 100000) {
+        random = random * 1664525u + 1013904223u;
+        exchange(at_us, 10 + (random >> 8) % 50, 600 + (random >> 16) % 16000, 0);
+    }
+    assert_in_range(clock.bound_us, 300, 2000);
+    assert_true(llabs(clock.offset_us - (int64_t)START_US) < 60);
+}
+
 static void a_crystal_that_is_off_is_learnt_and_foreseen(void **state)
 {
     uint64_t at_us = START_US;
@@ -136,6 +151,7 @@ int main(void)
                                set_up),
         cmocka_unit_test_setup(the_best_question_and_the_best_answer_need_not_be_one_exchange,
                                set_up),
+        cmocka_unit_test_setup(the_wall_of_the_uneven_direction_counts_less, set_up),
         cmocka_unit_test_setup(a_crystal_that_is_off_is_learnt_and_foreseen, set_up),
         cmocka_unit_test_setup(a_silence_makes_the_bound_grow_until_it_is_poor, set_up),
         cmocka_unit_test_setup(a_clock_that_jumps_is_followed_at_the_next_answer, set_up),
