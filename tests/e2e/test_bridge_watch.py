@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -120,7 +121,7 @@ class Metrics(WithABoard):
 
     def test_damage_on_the_line_is_counted_and_nothing_of_it_is_forgotten(self):
         self.start()
-        self.mcu.flip(0.002)
+        self.mcu.flip(0.01, "up")
         bad = ("mcu_bridge_link_bad_frames_total", ("port", "left"))
         wait_until(lambda: metrics(self.listen)[bad] > 3, "damaged frames are counted")
         self.mcu.flip(0)
@@ -359,6 +360,41 @@ class Reload(WithABoard):
         key.write_text(OTHER_KEY + "\n")
         self.bridge.signal(signal.SIGHUP)
         self.bridge.wait_line("joined microcontroller:v1:2")
+
+    def test_whatever_changes_in_between_the_last_configuration_is_what_runs(self):
+        seed = int(os.environ.get("MCU_SEED", random.randrange(1 << 32)))
+        print(f"MCU_SEED={seed}", end=" ", flush=True)
+        dice = random.Random(seed)
+        self.start()
+        boards = [self.mcu] + [Mcu(self, "posix", board=i) for i in range(2, 5)]
+        keys = [self.key] + [secret_file(self, f"API_TOKEN_MC_{i:020d}") for i in range(2, 5)]
+
+        def configuration(mcus, ports):
+            """Boards under any of two names, on ports of any name, in any order."""
+            names = dice.sample("abcdef", 6)
+            lines = {names[i]: boards[i].path for i in ports}
+            entries = [{"name": dice.choice("mn") + str(i), "device": f"stub-{i + 1}", "api_key_file": keys[i],
+                        "controls": {"motor": dice.choice(["hold", "failsafe"])}} for i in mcus]
+            dice.shuffle(entries)
+            return entries, lines
+
+        for _ in range(40):
+            entries, lines = configuration(dice.sample(range(4), dice.randrange(1, 5)),
+                                           dice.sample(range(4), dice.randrange(1, 5)))
+            self.rewrite(*entries, ports=lines)
+            if dice.random() < 0.3:
+                dice.choice(boards).reset()
+            time.sleep(dice.choice([0, 0, 0.01, 0.1]))
+        entries, lines = configuration(range(4), range(4))
+        names = {entry["name"] for entry in entries}
+        self.rewrite(*entries, ports=lines)
+
+        def settled():
+            said = json.loads(get(self.listen, "/status")[1])
+            return not said["down"] and {mcu["name"] for mcu in said["mcus"]} == names and len(said["ports"]) == 4
+        wait_until(settled, lambda: get(self.listen, "/status")[1])
+        wait_until(lambda: len(self.server.sockets()) == 4, "four sockets")
+        self.assertEqual(self.bridge.stop(), 0)
 
     def test_many_reloads_in_a_row_end_in_the_last_one(self):
         self.start()
