@@ -91,6 +91,22 @@ class House(unittest.TestCase):
                     stem = include.split("/")[-1]
                     self.assertFalse(stem.startswith("phx") and stem != "phx.h", f"{name} includes {include}")
 
+    def test_every_line_of_libphx_s_comparison_is_held_by_tests_that_exist(self):
+        tests = set()
+        for path in [*(ROOT / "tests" / "unit").glob("*.c"), *(ROOT / "tests").rglob("*.py")]:
+            tests |= set(re.findall(r"static void (\w+)\(void \*\*state\)|def (test_\w+)\(", path.read_text()))
+        tests = {name for pair in tests for name in pair if name}
+        rows = [line.strip("| \n").split("|") for line in (ROOT / "bridge/phx/README.md").read_text().splitlines()
+                if line.count("|") == 7]
+        lines = [row for row in rows if not row[0].startswith("**") and row[0].strip(" -") and "libphx" not in row[3:5]
+                 and row[-1].strip() != "tests" and set(row[0]) != {"-"}]
+        self.assertGreater(len(lines), 40)
+        for row in lines:
+            named = re.findall(r"`(\w+)`", row[-1])
+            self.assertTrue(named, f"no test for: {row[0]}")
+            for name in named:
+                self.assertIn(name, tests, row[0])
+
     def test_every_fuzz_target_has_seeds(self):
         for target in sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.c")):
             corpus = ROOT / "tests" / "fuzz" / "corpus" / target.stem

@@ -411,6 +411,18 @@ static void a_close_of_an_earlier_join_is_ignored(void **state)
     rig_deinit(&rig);
 }
 
+static void a_channel_that_the_server_closed_is_joined_again(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up_and_joined(&rig);
+    rig_server(&rig, "[\"1\",\"1\",\"room:1\",\"phx_close\",{}]");
+    rig_pass(&rig, 2000);
+    rig_expect(&rig, "room:1: closed in soon\n> [\"2\",\"2\",\"room:1\",\"phx_join\",{}]\n");
+    rig_deinit(&rig);
+}
+
 static void a_channel_that_crashes_at_once_backs_off_and_one_that_held_does_not(void **state)
 {
     struct rig rig;
@@ -504,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_topic_is_joined_once),
         cmocka_unit_test(pushing_needs_a_connection_and_a_joined_channel),
         cmocka_unit_test(a_close_of_an_earlier_join_is_ignored),
+        cmocka_unit_test(a_channel_that_the_server_closed_is_joined_again),
         cmocka_unit_test(a_channel_that_crashes_at_once_backs_off_and_one_that_held_does_not),
         cmocka_unit_test(a_channel_that_answered_a_push_rejoins_as_after_a_first_crash),
         cmocka_unit_test(messages_reach_only_their_joined_channel),
