@@ -94,7 +94,8 @@ static void forget_pushes(struct job *job)
 static void push_ours(void *state)
 {
     struct job *job = state;
-    size_t len = profile_microcontrollers.write_upload(&job->upload, job->out, job->cap);
+    size_t len = profile_microcontrollers.write_upload(&profile_microcontrollers, &job->upload,
+                                                       job->out, job->cap);
     struct phx_push_order order = {
         .event = "upload_readings", .payload = {job->out, len}, .token = job};
     if (phx_machine_push(job->channel, &order, 1) != PHX_OK)
