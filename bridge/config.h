@@ -21,6 +21,7 @@
 #define CONFIG_SECRET_MAX   1024 /* bytes of a secret */
 
 enum config_vsn { CONFIG_V2, CONFIG_V1 };
+enum config_transport { CONFIG_WEBSOCKET, CONFIG_LONGPOLL, CONFIG_AUTO };
 enum config_on_loss { CONFIG_FAILSAFE, CONFIG_HOLD };
 enum config_profile { CONFIG_MICROCONTROLLERS };
 
@@ -58,6 +59,12 @@ struct config {
     char *url;
     char *ca_file; /* NULL: the system's */
     enum config_vsn vsn;
+    enum config_transport transport;
+    char *proxy;                /* NULL: the environment's; "none" */
+    char *cert_file, *key_file; /* NULL, both: no client certificate */
+    char *auth_token_file;      /* one of the two, or none */
+    char *auth_token_command;   /* words by spaces */
+    bool deflate;
     bool values_as_strings;    /* "value":"21.5" instead of 21.5 */
     bool reading_at;           /* add at (Unix ms) and seq to each reading */
     uint32_t batch_readings;   /* most readings in an upload */

@@ -235,6 +235,53 @@ static void check_ca_file(struct config_parsing *parsing)
         config_complain(parsing, (struct config_mark){0}, "\"ca_file\": there is no file %s", file);
 }
 
+static bool is_private(const char *file)
+{
+    struct stat status;
+    return stat(file, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077) == 0;
+}
+
+static void check_certificate(struct config_parsing *parsing)
+{
+    const struct config *config = parsing->config;
+    struct stat status;
+    if (!config->cert_file != !config->key_file)
+        config_complain(parsing, (struct config_mark){0},
+                        "\"cert_file\" and \"key_file\" go together");
+    if (!parsing->source->check_files || !config->cert_file || !config->key_file)
+        return;
+    if (stat(config->cert_file, &status) || !S_ISREG(status.st_mode))
+        config_complain(parsing, (struct config_mark){0}, "\"cert_file\": there is no file %s",
+                        config->cert_file);
+    if (!is_private(config->key_file))
+        config_complain(parsing, (struct config_mark){0},
+                        "\"key_file\": expected a file that nobody else may read: chmod 600 %s",
+                        config->key_file);
+}
+
+static void check_auth_token(struct config_parsing *parsing)
+{
+    char secret[CONFIG_SECRET_MAX + 1], error[512];
+    const struct config *config = parsing->config;
+    if (config->auth_token_file && config->auth_token_command)
+        config_complain(parsing, (struct config_mark){0},
+                        "\"auth_token_file\": expected this or \"auth_token_command\", found both");
+    if (!config->auth_token_file || !parsing->source->check_files)
+        return;
+    if (config_secret(config->auth_token_file, secret, sizeof secret, error, sizeof error))
+        config_complain(parsing, (struct config_mark){0}, "\"auth_token_file\": %s", error);
+    explicit_bzero(secret, sizeof secret);
+}
+
+/* The rest of it is libphx's to judge; it is not shown, since it may hold a password. */
+static void check_proxy(struct config_parsing *parsing)
+{
+    const char *proxy = parsing->config->proxy;
+    if (proxy && !same(proxy, "none") && strncmp(proxy, "http://", 7) != 0)
+        config_complain(parsing, (struct config_mark){0},
+                        "\"proxy\": expected http://HOST:PORT, or none");
+}
+
 static void check_metrics(struct config_parsing *parsing)
 {
     struct config_listen listen;
@@ -272,6 +319,9 @@ void config_check(struct config_parsing *parsing)
         check_key_file(parsing, i);
     }
     check_ca_file(parsing);
+    check_certificate(parsing);
+    check_auth_token(parsing);
+    check_proxy(parsing);
     check_waits(parsing);
     check_metrics(parsing);
 }

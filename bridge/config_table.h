@@ -42,7 +42,7 @@ struct config_section {
     bool required;
 };
 
-#define CONFIG_SETTINGS_MAX 16 /* most settings of one section */
+#define CONFIG_SETTINGS_MAX 24 /* most settings of one section */
 
 enum config_section_id {
     CONFIG_SERVER,

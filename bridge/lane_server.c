@@ -328,13 +328,51 @@ static void on_socket_message(void *user, const struct phx_message *message)
         join(lane);
 }
 
+#define COMMAND_WORDS_MAX 32
+
+/* Cuts `text` at its spaces; `words` ends with NULL. */
+static void split_words(char *text, const char *words[COMMAND_WORDS_MAX + 1])
+{
+    size_t n = 0;
+    for (char *word = strtok(text, " \t"); word != NULL && n < COMMAND_WORDS_MAX;
+         word = strtok(NULL, " \t"))
+        words[n++] = word;
+    words[n] = NULL;
+}
+
+static enum phx_via via_of(enum config_transport transport)
+{
+    switch (transport) {
+    case CONFIG_LONGPOLL:
+        return PHX_LONGPOLL;
+    case CONFIG_AUTO:
+        return PHX_AUTO;
+    case CONFIG_WEBSOCKET:
+        break;
+    }
+    return PHX_WEBSOCKET;
+}
+
 void lane_connect(struct lane *lane)
 {
     const struct config *config = lane->shared->config;
+    char *command = config->auth_token_command ? strdup(config->auth_token_command) : NULL;
+    const char *words[COMMAND_WORDS_MAX + 1] = {NULL};
+    bool has_token = config->auth_token_file != NULL || command != NULL;
+    if (command != NULL)
+        split_words(command, words);
     const struct phx_socket_options options = {
         .url = config->url,
         .vsn = config->vsn == CONFIG_V1 ? PHX_V1 : PHX_V2,
         .ca_file = config->ca_file,
+        .cert_file = config->cert_file,
+        .key_file = config->key_file,
+        .via = via_of(config->transport),
+        .deflate = config->deflate,
+        .proxy = config->proxy != NULL && strcmp(config->proxy, "none") == 0 ? "" : config->proxy,
+        .secret = {.use = has_token ? PHX_SECRET_AUTH_TOKEN : PHX_SECRET_NONE,
+                   .file = config->auth_token_file,
+                   .command = words[0] != NULL ? words : NULL},
         .heartbeat_ms = config->heartbeat_ms,
         .heartbeat_timeout_ms = config->heartbeat_timeout_ms,
         .backoff_min_ms = config->backoff_min_ms,
@@ -353,6 +391,7 @@ void lane_connect(struct lane *lane)
         .heartbeat = on_heartbeat,
     };
     lane->socket = phx_socket_new(lane->shared->phx, &options, &events);
+    free(command);
     if (lane->socket == NULL || phx_socket_connect(lane->socket) != PHX_OK)
         lane_log_say(&lane->log, LOG_ERROR, "cannot connect: %s",
                      lane->socket == NULL ? "out of memory" : phx_socket_error(lane->socket));

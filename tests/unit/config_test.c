@@ -71,6 +71,9 @@ static void a_short_file_has_all_defaults(void **state)
         fail_msg("%s", errors);
     assert_string_equal(c.url, "ws://h:4000/microcontrollers/websocket");
     assert_null(c.ca_file);
+    assert_int_equal(c.transport, CONFIG_WEBSOCKET);
+    assert_null(c.proxy);
+    assert_false(c.deflate);
     assert_int_equal(c.vsn, CONFIG_V2);
     assert_int_equal(c.profile, CONFIG_MICROCONTROLLERS);
     assert_false(c.values_as_strings);
@@ -97,6 +100,8 @@ static void every_setting_reaches_its_member(void **state)
               "  ca_file: ca.pem\n  heartbeat: 5s\n  heartbeat_timeout: 500ms\n  reconnect_min: "
               "20ms\n"
               "  reconnect_max: 2m\n  stable_after: 1h\n  linger: 0\n"
+              "  transport: auto\n  proxy: http://p:1\n  cert_file: c.pem\n  key_file: c.key\n"
+              "  auth_token_command: fetch it\n  deflate: true\n"
               "readings: {batch: 7, batch_wait: 3s, buffer: 64KiB, values: string, at_and_seq: "
               "true, reply_timeout: 11s}\n"
               "commands: {ttl: 1500ms, channel_loss: 9s}\nlink: {keepalive: 250ms}\n"
@@ -110,6 +115,13 @@ static void every_setting_reaches_its_member(void **state)
         fail_msg("%s", errors);
     assert_int_equal(c.vsn, CONFIG_V1);
     assert_string_equal(c.ca_file, "/etc/b/ca.pem");
+    assert_int_equal(c.transport, CONFIG_AUTO);
+    assert_string_equal(c.proxy, "http://p:1");
+    assert_string_equal(c.cert_file, "/etc/b/c.pem");
+    assert_string_equal(c.key_file, "/etc/b/c.key");
+    assert_string_equal(c.auth_token_command, "fetch it");
+    assert_null(c.auth_token_file);
+    assert_true(c.deflate);
     assert_int_equal(c.heartbeat_ms, 5000);
     assert_int_equal(c.heartbeat_timeout_ms, 500);
     assert_int_equal(c.backoff_min_ms, 20);
