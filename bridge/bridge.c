@@ -41,6 +41,20 @@ struct bridge {
 
 /* -- What is shown. */
 
+static void watch_spool(const struct spool *spool, struct watch_spool *out)
+{
+    struct spool_stats stats;
+    spool_stats(spool, &stats);
+    *out = (struct watch_spool){
+        .commits = stats.commits,
+        .errors = stats.errors,
+        .failing = stats.failing,
+        .held = stats.held_readings,
+        .parked = stats.parked,
+        .set_aside = stats.set_aside,
+    };
+}
+
 static bool picture(void *user, struct watch *watch)
 {
     struct bridge *bridge = user;
@@ -52,6 +66,9 @@ static bool picture(void *user, struct watch *watch)
     process->reloads_ok = bridge->reloads_ok;
     process->reloads_failed = bridge->reloads_failed;
     process->stopping = bridge->stopping;
+    process->has_spool = bridge->spool != NULL;
+    if (process->has_spool)
+        watch_spool(bridge->spool, &process->spool);
     log_counts(&process->log_lines, &process->log_repeats);
     process_watch(process);
     return registry_watch(&bridge->registry, watch);

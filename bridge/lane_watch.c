@@ -50,6 +50,20 @@ static void watch_readings(const struct lane *lane, struct watch_lane *out)
     out->dropped_no_room = counts->dropped;
     out->dropped_kind = counts->refused;
     out->dropped_value = counts->not_finite;
+    out->dropped_parked = counts->parked;
+    out->dropped_damaged = counts->damaged;
+    out->dropped_expired = counts->expired;
+}
+
+static void watch_spooled(const struct lane *lane, struct watch_lane *out)
+{
+    struct spool_stream_stats stats;
+    out->spooled = out->spooled_bytes = WATCH_NONE;
+    if (lane->stream == NULL)
+        return;
+    spool_stream_stats(lane->stream, &stats);
+    out->spooled = stats.readings;
+    out->spooled_bytes = stats.bytes;
 }
 
 bool lane_is_up(const struct lane *lane)
@@ -75,4 +89,5 @@ void lane_watch(const struct lane *lane, struct watch_lane *out)
         out->outcomes[i] = lane->commands.counts[i];
     watch_board(lane, out);
     watch_readings(lane, out);
+    watch_spooled(lane, out);
 }

@@ -74,6 +74,8 @@ const char *watch_link_text(enum watch_link state);
     X(waiting, "readings_waiting", GAUGE, 1, "Readings that wait for the server's reply.")         \
     X(oldest_us, "readings_oldest_unsent_seconds", GAUGE, 1e-6,                                    \
       "Age of the oldest reading without a reply.")                                                \
+    X(spooled, "spool_readings", GAUGE, 1, "Readings on disk.")                                    \
+    X(spooled_bytes, "spool_bytes", GAUGE, 1, "What they take there.")                             \
     X(uploads_ok, "uploads_replied_total", COUNTER, 1, "Uploads that the server took.")            \
     X(uploads_failed, "uploads_failed_total", COUNTER, 1,                                          \
       "Uploads that were refused, lost, or not replied to in time.")                               \
@@ -92,7 +94,10 @@ const char *watch_link_text(enum watch_link state);
 #define WATCH_DROPPED(X)            \
     X(dropped_no_room, "no_room")   \
     X(dropped_kind, "unknown_kind") \
-    X(dropped_value, "not_finite")
+    X(dropped_value, "not_finite")  \
+    X(dropped_parked, "parked")     \
+    X(dropped_damaged, "damaged")   \
+    X(dropped_expired, "expired")
 
 #define WATCH_NONE UINT64_MAX
 
@@ -134,6 +139,24 @@ struct watch_lag {
 };
 void watch_lag_add(struct watch_lag *lag, uint64_t late_us);
 
+/* The file of readings, of all MCUs. */
+#define WATCH_SPOOL_FIGURES(X)                                                                  \
+    X(commits, "spool_commits_total", COUNTER, 1, "Transactions.")                              \
+    X(errors, "spool_errors_total", COUNTER, 1, "Transactions that failed, to be tried again.") \
+    X(failing, "spool_failing", GAUGE, 1, "Whether the latest transaction failed.")             \
+    X(held, "spool_held_readings", GAUGE, 1,                                                    \
+      "Readings on disk for controllers that no MCU here stands for.")                          \
+    X(parked, "spool_parked_readings", GAUGE, 1,                                                \
+      "Readings that the server refused, kept for somebody to look at.")                        \
+    X(set_aside, "spool_files_set_aside_total", COUNTER, 1,                                     \
+      "Files that were damaged or of a newer version, and renamed.")
+
+struct watch_spool {
+#define X(member, name, type, scale, help) uint64_t member;
+    WATCH_SPOOL_FIGURES(X)
+#undef X
+};
+
 struct watch_process {
     const char *version;
     uint64_t uptime_ms;
@@ -146,6 +169,8 @@ struct watch_process {
     uint64_t reloads_ok, reloads_failed;
     uint64_t log_lines, log_repeats; /* written; counted instead of written */
     bool stopping;
+    bool has_spool;
+    struct watch_spool spool;
 };
 
 struct watch {

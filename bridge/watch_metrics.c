@@ -235,6 +235,14 @@ static void lag(struct watch_text *text, const struct watch_lag *lag)
     put_value(text, sum, 1);
 }
 
+static void spool(struct watch_text *text, const struct watch_spool *it)
+{
+#define X(member, name, type, scale, help) \
+    single(text, PREFIX name, type == COUNTER ? "counter" : "gauge", help, it->member, scale);
+    WATCH_SPOOL_FIGURES(X)
+#undef X
+}
+
 static void process(struct watch_text *text, const struct watch_process *it)
 {
     family(text, PREFIX "build_info", "gauge", "The version that runs.");
@@ -264,6 +272,8 @@ static void process(struct watch_text *text, const struct watch_process *it)
 void watch_metrics(struct watch_text *text, const struct watch *watch)
 {
     process(text, &watch->process);
+    if (watch->process.has_spool)
+        spool(text, &watch->process.spool);
     sockets(text, watch);
     port_states(text, watch);
     for (size_t i = 0; i < sizeof port_figures / sizeof port_figures[0]; i++)

@@ -83,6 +83,9 @@ static void each_down(const struct watch *watch, void (*down)(void *user, const 
 {
     if (watch->process.stopping)
         down(user, "the bridge is stopping");
+    if (watch->process.has_spool && watch->process.spool.failing)
+        down(user, "spool: it cannot be written; boards keep their readings meanwhile (is the disk "
+                   "full?)");
     for (size_t i = 0; i < watch->port_count; i++) {
         const char *what = port_trouble(&watch->ports[i]);
         if (what != NULL)
@@ -161,6 +164,7 @@ static void put_lane(struct watch_text *text, const struct watch_lane *lane)
     number(text, "readings_in", lane->received);
     number(text, "readings_out", lane->replied);
     number(text, "waiting", lane->waiting);
+    number(text, "on_disk", lane->spooled == WATCH_NONE ? 0 : lane->spooled);
     watch_put(text, "\"oldest_unsent_s\":");
     if (lane->oldest_us == WATCH_NONE)
         watch_put(text, "null");

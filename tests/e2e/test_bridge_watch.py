@@ -119,6 +119,19 @@ class Metrics(WithABoard):
         self.assertGreater(now["process_resident_memory_bytes",], 1e6)
         self.assertEqual(self.bridge.stop(), 0)
 
+    def test_what_waits_on_disk_is_shown_and_how_old_it_is(self):
+        self.start()
+        self.server.stop()
+        on_disk = ("mcu_bridge_spool_readings", ("mcu", "bench-1"))
+        wait_until(lambda: metrics(self.listen).get(on_disk, 0) > 40, "readings are on disk")
+        now = metrics(self.listen)
+        self.assertGreater(now["mcu_bridge_readings_oldest_unsent_seconds", ("mcu", "bench-1")], 0.5)
+        self.assertGreater(now["mcu_bridge_spool_bytes", ("mcu", "bench-1")], 0)
+        self.assertGreater(now["mcu_bridge_spool_commits_total",], 0)
+        self.assertEqual(now["mcu_bridge_spool_failing",], 0)
+        self.server.start()
+        wait_until(lambda: metrics(self.listen)[on_disk] < 40, "they have left")
+
     def test_damage_on_the_line_is_counted_and_nothing_of_it_is_forgotten(self):
         self.start()
         self.mcu.flip(0.01, "up")

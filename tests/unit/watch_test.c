@@ -143,6 +143,7 @@ static size_t check_format(const char *text)
 static void every_line_is_as_prometheus_reads_it(void **state)
 {
     (void)state;
+    watch.process.has_spool = true;
     assert_true(check_format(metrics()) > 60);
 }
 
@@ -229,6 +230,11 @@ static void health_is_good_only_when_everything_is_up(void **state)
     assert_false(watch_health(&page, &watch));
     begin(NULL);
     port.state = WATCH_LINK_HELD;
+    assert_false(watch_health(&page, &watch));
+    begin(NULL);
+    watch.process.has_spool = true;
+    assert_true(watch_health(&page, &watch));
+    watch.process.spool.failing = 1;
     assert_false(watch_health(&page, &watch));
     begin(NULL);
     watch.process.stopping = true;
