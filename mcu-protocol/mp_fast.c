@@ -1,6 +1,6 @@
 /*
- * Whole frames at a time: the CRC eight bytes a step, zeros found eight bytes a step, contents
- * copied in one piece and only the codes touched. What a frame is stands in mp_frame.c.
+ * Whole frames at a time: the CRC sixteen bytes a step, zeros found and contents veiled eight bytes
+ * a step, and only the codes touched one by one. What a frame is stands in mp_frame.c.
  */
 #include "mp_fast.h"
 
@@ -10,7 +10,7 @@
 #include <string.h>
 
 /*
- * CRC-16, eight bytes a step: entry i of table s is the CRC register after byte i and s zeros,
+ * CRC-16, sixteen bytes a step: entry i of table s is the CRC register after byte i and s zeros,
  * begun at 0. That is linear, so each entry is the sum of those of its bits; and those are the
  * states that a register runs through when it is shifted from 1 on.
  */
@@ -27,7 +27,15 @@ enum {
     S8(40, 41, 42, 43, 44, 45, 46, 47, STATE_37),
     S8(50, 51, 52, 53, 54, 55, 56, 57, STATE_47),
     S8(60, 61, 62, 63, 64, 65, 66, 67, STATE_57),
-    S8(70, 71, 72, 73, 74, 75, 76, 77, STATE_67)
+    S8(70, 71, 72, 73, 74, 75, 76, 77, STATE_67),
+    S8(80, 81, 82, 83, 84, 85, 86, 87, STATE_77),
+    S8(90, 91, 92, 93, 94, 95, 96, 97, STATE_87),
+    S8(A0, A1, A2, A3, A4, A5, A6, A7, STATE_97),
+    S8(B0, B1, B2, B3, B4, B5, B6, B7, STATE_A7),
+    S8(C0, C1, C2, C3, C4, C5, C6, C7, STATE_B7),
+    S8(D0, D1, D2, D3, D4, D5, D6, D7, STATE_C7),
+    S8(E0, E1, E2, E3, E4, E5, E6, E7, STATE_D7),
+    S8(F0, F1, F2, F3, F4, F5, F6, F7, STATE_E7)
 };
 
 #define BIT(i, bit, state) ((i) >> (bit)&1 ? (state) : 0)
@@ -44,23 +52,38 @@ enum {
     {                                                                           \
         ENTRIES64(s, 0), ENTRIES64(s, 64), ENTRIES64(s, 128), ENTRIES64(s, 192) \
     }
-static const uint16_t after[8][256] = {TABLE(0), TABLE(1), TABLE(2), TABLE(3),
-                                       TABLE(4), TABLE(5), TABLE(6), TABLE(7)};
+static const uint16_t after[16][256] = {TABLE(0), TABLE(1), TABLE(2), TABLE(3), TABLE(4), TABLE(5),
+                                        TABLE(6), TABLE(7), TABLE(8), TABLE(9), TABLE(A), TABLE(B),
+                                        TABLE(C), TABLE(D), TABLE(E), TABLE(F)};
+
+/* The register after the two bytes at `b` and `more` others. */
+static unsigned two(unsigned crc, const uint8_t *b, unsigned more)
+{
+    return after[more + 1][b[0] ^ (crc & 0xff)] ^ after[more][b[1] ^ crc >> 8];
+}
+
+static unsigned four(const uint8_t *b, unsigned more)
+{
+    return two(0, b, more + 2) ^ two(0, b + 2, more);
+}
 
 uint16_t mp_fast_crc16(uint16_t crc, const uint8_t *b, size_t n)
 {
-    for (; n >= 8; n -= 8, b += 8) {
-        unsigned others = after[5][b[2]] ^ after[4][b[3]] ^ after[3][b[4]] ^ after[2][b[5]] ^
-                          after[1][b[6]] ^ after[0][b[7]];
-        crc = (uint16_t)(others ^ after[7][b[0] ^ (crc & 0xff)] ^ after[6][b[1] ^ crc >> 8]);
+    for (; n >= 16; n -= 16, b += 16) {
+        unsigned others = two(0, b + 2, 12) ^ four(b + 4, 8) ^ four(b + 8, 4) ^ four(b + 12, 0);
+        crc = (uint16_t)(others ^ two(crc, b, 14));
+    }
+    if (n & 8) {
+        unsigned others = two(0, b + 2, 4) ^ four(b + 4, 0);
+        crc = (uint16_t)(others ^ two(crc, b, 6));
+        b += 8;
     }
     if (n & 4) {
-        unsigned others = after[1][b[2]] ^ after[0][b[3]];
-        crc = (uint16_t)(others ^ after[3][b[0] ^ (crc & 0xff)] ^ after[2][b[1] ^ crc >> 8]);
+        crc = (uint16_t)(two(0, b + 2, 0) ^ two(crc, b, 2));
         b += 4;
     }
     if (n & 2) {
-        crc = after[1][b[0] ^ (crc & 0xff)] ^ after[0][b[1] ^ crc >> 8];
+        crc = (uint16_t)two(crc, b, 0);
         b += 2;
     }
     if (n & 1)
@@ -78,20 +101,18 @@ uint16_t mp_fast_crc16(uint16_t crc, const uint8_t *b, size_t n)
     VEILS16(place), VEILS16((place) + 16), VEILS16((place) + 32), VEILS16((place) + 48)
 static const uint8_t veils[256] = {VEILS64(0), VEILS64(64), VEILS64(128), VEILS64(192)};
 
-/* The first byte is the lowest. */
-static uint64_t eight(const uint8_t *b)
-{
-    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
-           (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 |
-           (uint64_t)b[7] << 56;
-}
-
-static void veil_eight(uint8_t *out, const uint8_t *in, const uint8_t *veil)
+/* Eight bytes, veiled; only ever compared and put back, so their order does not matter. */
+static uint64_t veil_eight(const uint8_t *in, const uint8_t *veil)
 {
     uint64_t word, mask;
     memcpy(&word, in, sizeof word);
     memcpy(&mask, veil, sizeof mask);
-    word ^= mask;
+    return word ^ mask;
+}
+
+static void copy_eight(uint8_t *out, const uint8_t *in, const uint8_t *veil)
+{
+    uint64_t word = veil_eight(in, veil);
     memcpy(out, &word, sizeof word);
 }
 
@@ -101,9 +122,9 @@ static void veil(uint8_t *out, const uint8_t *in, size_t place, size_t n)
 {
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
-        veil_eight(out + i, in + i, veils + place + i);
+        copy_eight(out + i, in + i, veils + place + i);
     if (i < n && n >= 8)
-        veil_eight(out + n - 8, in + n - 8, veils + place + n - 8);
+        copy_eight(out + n - 8, in + n - 8, veils + place + n - 8);
     else
         for (; i < n; i++)
             out[i] = in[i] ^ veils[place + i];
@@ -113,46 +134,42 @@ static void veil(uint8_t *out, const uint8_t *in, size_t place, size_t n)
 
 #define LOW_BITS 0x7f7f7f7f7f7f7f7full
 
-/* The top bit of each byte that is zero. */
-static uint64_t zeros_of(uint64_t word)
+static bool has_zero(uint64_t word)
 {
-    return ~(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
+    return ~(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS) != 0;
 }
 
-/* A code is wanted at `place`, the last one stands at `code`; returns where the last one stands
- * now.
- */
-static size_t put_code(uint8_t *frame, size_t code, size_t place)
+/* Puts codes to the zeros of a part of the frame; `code` is the place of the last one before it,
+ * which is open. Returns the place of the one that is open then. */
+static size_t put_codes(uint8_t *frame, size_t code, size_t place, size_t stop)
 {
-    frame[code] = (uint8_t)(place - code);
-    return place;
-}
-
-/* For the first `len` bytes of the frame; returns where the last one stands, which is open. */
-static size_t put_codes(uint8_t *frame, size_t len)
-{
-    size_t code = 0, place = MP_FRAME_ID;
-    for (; place + 8 <= len; place += 8)
-        for (uint64_t zeros = zeros_of(eight(frame + place) ^ eight(veils + place)); zeros != 0;
-             zeros &= zeros - 1)
-            code = put_code(frame, code, place + (unsigned)__builtin_ctzll(zeros) / 8);
-    for (; place < len; place++)
-        if (frame[place] == veils[place])
-            code = put_code(frame, code, place);
+    for (; place < stop; place++)
+        if (frame[place] == veils[place]) {
+            frame[code] = (uint8_t)(place - code);
+            code = place;
+        }
     return code;
+}
+
+/* The same, for the head and the body: most eights have no zero. */
+static size_t put_body_codes(uint8_t *frame, size_t stop)
+{
+    size_t code = MP_FRAME_CODE, place = MP_FRAME_ID;
+    for (; place + 8 <= stop; place += 8)
+        if (has_zero(veil_eight(frame + place, veils + place)))
+            code = put_codes(frame, code, place, place + 8);
+    return put_codes(frame, code, place, stop);
 }
 
 void mp_fast_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool shared)
 {
     size_t tail = MP_FRAME_BODY + len;
     uint16_t crc = mp_fast_crc16(MP_CRC16_START, frame + MP_FRAME_ID, tail - MP_FRAME_ID);
-    size_t code = put_codes(frame, tail);
+    size_t code = put_body_codes(frame, tail), stop = tail + MP_FRAME_TAIL;
     frame[tail] = (uint8_t)~crc;
     frame[tail + 1] = (uint8_t)(~crc >> 8);
-    for (size_t place = tail; place < tail + MP_FRAME_TAIL; place++)
-        if (frame[place] == veils[place])
-            code = put_code(frame, code, place);
-    put_code(frame, code, tail + MP_FRAME_TAIL);
+    code = put_codes(frame, code, tail, stop);
+    frame[code] = (uint8_t)(stop - code);
     framer->frame = frame;
     framer->place = 0;
     framer->end = (uint8_t)(len + MP_FRAME_AROUND + 1);
