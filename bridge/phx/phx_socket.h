@@ -59,7 +59,7 @@ struct phx_socket {
 uint64_t phx_socket_enter(struct phx_socket *socket);
 void phx_socket_leave(struct phx_socket *socket);
 uint64_t phx_context_now(const struct phx_context *context);
-void phx_context_log(void *context, int level, const char *text);
+void phx_context_log(void *user, int level, const char *text);
 /* phx_socket.c: when nothing is under way inside it any more. */
 void phx_socket_destroy(struct phx_socket *socket);
 
