@@ -1,9 +1,12 @@
 """What a user of libphx decides: when and where to connect, what is held until joined, and bytes
-instead of JSON. Against the scripted server of test_phx_client."""
+instead of JSON. Against the scripted server of test_phx_client, and what is slow against phx-dev."""
 
 import unittest
 
+import test_phx_client
 from test_phx_client import OK, Case
+
+ATTEMPTS = 10
 
 
 class Decides(Case):
@@ -97,6 +100,21 @@ class Decides(Case):
         self.assertEqual((end["ok"], end["response"]), (True, "abc"))
         peer.frame(2, b"\x02\x06\x04" b"room:1news\x00\xff")
         self.assertEqual(probe.next("binary")["hex"], "00ff")
+        probe.quit()
+
+
+class SlowServer(Case):
+    setUp = test_phx_client.PhxDev.setUp
+    stop = test_phx_client.PhxDev.stop
+
+    def test_a_join_that_holds_up_heartbeats_for_longer_than_their_time_out_succeeds(self):
+        probe = self.probe(self.url + "/socket/websocket", topic="slowjoin:1", timeout=300,
+                           heartbeat=500, heartbeat_timeout=500, join='{"ms":1500}')
+        probe.next("joined")
+        ends = [line for line in probe.seen if line["event"] == "disconnected"]
+        self.assertLess(len(ends), ATTEMPTS)
+        self.assertEqual({test_phx_client.CAUSES[line["cause"]] for line in ends}, {"heartbeat"})
+        probe.next("heartbeat")
         probe.quit()
 
 
