@@ -119,13 +119,17 @@ const struct uplink_io lane_uplink_io = {
 static void on_settled(void *user)
 {
     struct lane *lane = user;
-    uplink_on_settled(&lane->uplink);
+    if (--lane->settles == 0)
+        uplink_on_settled(&lane->uplink);
     loop_wake(lane->shared->loop);
 }
 
 static void settle(struct lane *lane)
 {
-    if (lane->stream != NULL && !spool_settle(lane->stream))
+    if (lane->stream == NULL)
+        return;
+    lane->settles += spool_settle(lane->stream) ? 1 : 0;
+    if (lane->settles == 0)
         uplink_on_settled(&lane->uplink);
 }
 

@@ -251,6 +251,8 @@ static void pop_delivered(struct uplink *uplink, uint8_t which)
 void uplink_on_ok(struct uplink *uplink, int slot)
 {
     struct uplink_batch *batch = &uplink->batches[slot];
+    if (batch->state != UPLINK_FLYING)
+        return;
     int suspect = waiting_slot(uplink, batch->queue);
     if (suspect != UPLINK_NONE && uplink->batches[suspect].at < batch->at && batch->count == 1 &&
         uplink->batches[suspect].blamed >= BLAME_AFTER) {
