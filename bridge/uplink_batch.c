@@ -318,6 +318,8 @@ uint32_t uplink_on_failure(struct uplink *uplink, int slot, enum uplink_failure 
 {
     struct uplink_batch *batch = &uplink->batches[slot];
     bool at_once = why == UPLINK_LOST || why == UPLINK_CRASH;
+    if (batch->state != UPLINK_FLYING)
+        return uplink->failures;
     uplink->counts.failures++;
     uplink->failures++;
     batch->state = UPLINK_WAITING;
