@@ -7,6 +7,8 @@
  */
 #include "bridge.h"
 
+#include "application.h"
+
 #include "log.h"
 #include "notify.h"
 #include "process_watch.h"
@@ -23,7 +25,8 @@
 #define STATUS_LINE_US 1000000
 
 struct bridge {
-    struct config *config; /* its lists are the registry's */
+    struct profile_ruled ruled; /* the profile, where it is one of rules */
+    struct config *config;      /* its lists are the registry's */
     const struct bridge_source *source;
     struct loop loop;
     struct phx_context *phx;
@@ -206,15 +209,6 @@ static void on_phx_log(void *user, int level, const char *text)
         log_debug("libphx", "%s", text);
 }
 
-static const struct profile *profile_of(const struct config *config)
-{
-    switch (config->profile) {
-    case CONFIG_MICROCONTROLLERS:
-        return &profile_microcontrollers;
-    }
-    return &profile_microcontrollers;
-}
-
 /* One MCU without a file has a spool of its own: several such bridges may run side by side. */
 static int spool_path(const struct config *config, char *out, size_t cap)
 {
@@ -255,6 +249,12 @@ static int start(struct bridge *bridge)
 {
     struct config *config = bridge->config;
     struct registry_changes changes;
+    const char *why;
+    const struct profile *profile = application_profile(config, &bridge->ruled, &why);
+    if (profile == NULL) {
+        log_error(WHO, "%s", why);
+        return -1;
+    }
     if (open_spool(bridge) != 0)
         return -1;
     bridge->most_mcus = 2 * config->mcu_count + SPARE_SOCKETS;
@@ -271,7 +271,7 @@ static int start(struct bridge *bridge)
         .loop = &bridge->loop,
         .phx = bridge->phx,
         .config = config,
-        .profile = profile_of(config),
+        .profile = profile,
         .spool = bridge->spool,
     };
     registry_init(&bridge->registry, &shared, config->keepalive_ms);

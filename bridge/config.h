@@ -23,7 +23,26 @@
 enum config_vsn { CONFIG_V2, CONFIG_V1 };
 enum config_transport { CONFIG_WEBSOCKET, CONFIG_LONGPOLL, CONFIG_AUTO };
 enum config_on_loss { CONFIG_FAILSAFE, CONFIG_HOLD };
-enum config_profile { CONFIG_MICROCONTROLLERS };
+enum config_profile { CONFIG_MICROCONTROLLERS, CONFIG_DEVICE_TOPIC, CONFIG_CUSTOM };
+enum config_credential {
+    CONFIG_BY_PARAM,
+    CONFIG_BY_HEADER,
+    CONFIG_BY_AUTH_TOKEN,
+    CONFIG_BY_NOTHING
+};
+enum config_readings_shape { CONFIG_READINGS_OBJECT, CONFIG_READINGS_LIST, CONFIG_READINGS_GROUPS };
+enum config_controls_shape { CONFIG_CONTROLS_OBJECT, CONFIG_CONTROLS_LIST };
+
+/* What the application calls things, for the profiles `device` and `custom`. NULL: not set. */
+struct config_application {
+    char *topic, *join;
+    enum config_credential credential;
+    char *credential_name;
+    char *readings_event, *controls_event;
+    enum config_readings_shape readings_shape;
+    enum config_controls_shape controls_shape;
+    char *kinds;
+};
 
 /* What happens to one control when its channel is gone for channel_loss_ms. */
 struct config_control {
@@ -48,14 +67,16 @@ struct config_mcu {
     bool any_device;
     uint8_t device[CONFIG_DEVICE_MAX]; /* `device: "text"` or `device: 0x0123..` (bytes in hex) */
     uint8_t device_len;
-    char *port;         /* name of the port it must be on; NULL: any */
-    char *api_key_file; /* read afresh at every connection attempt */
+    char *port; /* name of the port it must be on; NULL: any */
+    char
+        *api_key_file; /* read afresh at every connection attempt; NULL: none, see config_check.c */
     struct config_control *controls;
     size_t control_count;
 };
 
 struct config {
     enum config_profile profile;
+    struct config_application application;
     char *url;
     char *ca_file; /* NULL: the system's */
     enum config_vsn vsn;

@@ -172,7 +172,8 @@ static void check_mcu_once(struct config_parsing *parsing, size_t i, size_t j)
             parsing, mcu_mark(parsing, i, CONFIG_MCU_PORT),
             "\"port\": already belongs to \"%s\" in line %u, which takes any device too", name,
             line);
-    if (same(a->api_key_file, b->api_key_file))
+    if (parsing->config->profile == CONFIG_MICROCONTROLLERS &&
+        same(a->api_key_file, b->api_key_file))
         config_complain(
             parsing, mcu_mark(parsing, i, CONFIG_MCU_KEY_FILE),
             "\"api_key_file\": the same as of \"%s\" in line %u; the server knows an MCU "
@@ -218,7 +219,13 @@ static void check_pin(struct config_parsing *parsing, size_t i)
 static void check_key_file(struct config_parsing *parsing, size_t i)
 {
     char secret[CONFIG_SECRET_MAX + 1], error[512];
-    const char *file = parsing->config->mcus[i].api_key_file;
+    const struct config *config = parsing->config;
+    const char *file = config->mcus[i].api_key_file;
+    bool needed = config->profile == CONFIG_MICROCONTROLLERS ||
+                  config->application.credential != CONFIG_BY_NOTHING;
+    if (!file && needed && parsing->mcu_marks[i].entry.line)
+        config_complain(parsing, parsing->mcu_marks[i].entry,
+                        "\"api_key_file\" is missing in this entry of mcus");
     if (!file || !parsing->source->check_files)
         return;
     if (config_secret(file, secret, sizeof secret, error, sizeof error))

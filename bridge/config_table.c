@@ -14,7 +14,7 @@ static const struct config_setting server[] = {
                            "of the Phoenix socket, such as "
                            "wss://phoenix.example.org/microcontrollers/websocket",
                            IN(config, url)},
-    {"profile", CONFIG_CHOICE, 0, 0, "microcontrollers", "microcontrollers", false,
+    {"profile", CONFIG_CHOICE, 0, 0, "microcontrollers|device|custom", "microcontrollers", false,
      "what the server calls topics, events and payloads", IN(config, profile)},
     {"vsn", CONFIG_CHOICE, 0, 0, "2.0.0|1.0.0", "2.0.0", false,
      "version of the Phoenix serializer: frames as arrays (2.0.0) or objects (1.0.0)",
@@ -52,6 +52,34 @@ static const struct config_setting server[] = {
      "a connection that lived so long resets the waits", IN(config, stable_ms)},
     {"linger", CONFIG_DURATION, 0, 3600000, NULL, "30s", false,
      "the socket stays up so long after its MCU is gone", IN(config, linger_ms)},
+};
+
+#define NAMES_HELP "{name}, {device}, {hex}, {mac} and {MAC} stand for the board's"
+
+static const struct config_setting application[] = {
+    {"topic", CONFIG_TEXT, 1, 127, NULL, NULL, false,
+     "topic of a board; " NAMES_HELP "; profile device: device:{mac}",
+     IN(config, application.topic)},
+    {"join", CONFIG_TEXT, 1, 2048, NULL, NULL, false,
+     "join payload, as JSON in quotation marks, with the same names; default {}",
+     IN(config, application.join)},
+    {"credential", CONFIG_CHOICE, 0, 0, "param|header|auth_token|none", "param", false,
+     "how the secret of api_key_file goes to the server", IN(config, application.credential)},
+    {"credential_name", CONFIG_TEXT, 1, 63, NULL, "token", false,
+     "name of that header or parameter", IN(config, application.credential_name)},
+    {"readings_event", CONFIG_TEXT, 1, 63, NULL, NULL, false,
+     "event that takes readings; profile device: new_msg", IN(config, application.readings_event)},
+    {"readings_shape", CONFIG_CHOICE, 0, 0, "object|list|groups", "object", false,
+     "{\"SENSOR\":1}, {\"readings\":[{\"sensor\":..,\"type\":..,\"value\":1}]}, or "
+     "{\"SENSOR\":[{\"type\":..,\"value\":1}]}",
+     IN(config, application.readings_shape)},
+    {"kinds", CONFIG_TEXT, 1, 1023, NULL, NULL, false,
+     "kinds of reading that the application knows, by spaces; others are refused; default: all",
+     IN(config, application.kinds)},
+    {"controls_event", CONFIG_TEXT, 1, 63, NULL, NULL, false,
+     "event that brings controls; default: none does", IN(config, application.controls_event)},
+    {"controls_shape", CONFIG_CHOICE, 0, 0, "object|list", "object", false,
+     "{\"CONTROL\":1}, or {\"control\":[{\"CONTROL\":1}]}", IN(config, application.controls_shape)},
 };
 
 static const struct config_setting readings[] = {
@@ -154,8 +182,9 @@ static const struct config_setting mcus[] = {
                                "the same, by USB serial number",
                                IN(config_mcu_entry, port.usb_serial)},
     [CONFIG_MCU_BAUD] = {BAUD_ROW, IN(config_mcu_entry, port.baud)},
-    [CONFIG_MCU_KEY_FILE] = {"api_key_file", CONFIG_SECRET, 0, 0, NULL, NULL, true,
-                             "file with its X-API-Key, which only you may read",
+    [CONFIG_MCU_KEY_FILE] = {"api_key_file", CONFIG_SECRET, 0, 0, NULL, NULL, false,
+                             "file with its X-API-Key, or with the secret that the application "
+                             "wants, which only you may read; needed unless credential is none",
                              IN(config_mcu_entry, mcu.api_key_file)},
     [CONFIG_MCU_CONTROLS] = {"controls", CONFIG_CONTROLS, 0, CONFIG_CONTROLS_MAX, NULL, NULL, false,
                              "by name, what differs from the defaults",
@@ -170,6 +199,9 @@ static const struct config_setting control[] = {
 
 const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_SERVER] = {"server", "the Phoenix server", ROWS(server), false, true},
+    [CONFIG_APPLICATION] = {"application",
+                            "what it calls things; for the profiles device and custom",
+                            ROWS(application), false, false},
     [CONFIG_READINGS] = {"readings", "sensors to server", ROWS(readings), false, false},
     [CONFIG_SPOOL] = {"spool", "readings on disk", ROWS(spool), false, false},
     [CONFIG_COMMANDS] = {"commands", "server to motors", ROWS(commands), false, false},

@@ -46,6 +46,7 @@ struct config_section {
 
 enum config_section_id {
     CONFIG_SERVER,
+    CONFIG_APPLICATION,
     CONFIG_READINGS,
     CONFIG_SPOOL,
     CONFIG_COMMANDS,

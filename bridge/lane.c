@@ -217,6 +217,15 @@ static const struct port_client client_of_board = {
     .lost = on_board_lost,
 };
 
+bool lane_own_topic(struct lane *lane)
+{
+    const struct profile *profile = lane->shared->profile;
+    const struct profile_board board = {lane->config->name, lane->config->device,
+                                        lane->config->device_len};
+    const char *why;
+    return !lane->config->any_device && profile->topic_of(profile, &board, lane->topic, &why);
+}
+
 /* Whose topic it is, where the board's identity makes it. What waits for another board's topic
  * never goes to this one. */
 static bool take_identity(struct lane *lane, const struct mp_peer *peer)

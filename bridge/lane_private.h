@@ -73,6 +73,9 @@ struct lane {
 
 uint64_t lane_now_ms(const struct lane *lane);
 struct profile_board lane_board(const struct lane *lane);
+/* Finds the topic of the board that the configuration names, for what waits on disk before any
+ * board has spoken. False: the board has to come first. */
+bool lane_own_topic(struct lane *lane);
 
 /* lane.c: gives the board, if it is there, its credit and what has become safe. */
 void lane_tell_safe(struct lane *lane);

@@ -56,6 +56,22 @@ void lane_read_key(struct lane *lane)
     lane_up_credential(lane);
 }
 
+static int add_credential(struct phx_credentials *to, const struct profile *profile,
+                          const char *key)
+{
+    switch (profile->credential) {
+    case PROFILE_HEADER:
+        return phx_add_header(to, profile->credential_name, key);
+    case PROFILE_PARAM:
+        return phx_add_param(to, profile->credential_name, key);
+    case PROFILE_AUTH_TOKEN:
+        return phx_set_auth_token(to, key);
+    case PROFILE_NONE:
+        break;
+    }
+    return PHX_OK;
+}
+
 static bool on_credentials(void *user, struct phx_credentials *credentials)
 {
     struct lane *lane = user;
@@ -66,8 +82,7 @@ static bool on_credentials(void *user, struct phx_credentials *credentials)
     if (!read_key(lane, key, lane->key_hash))
         return false;
     lane_up_credential(lane);
-    bool good = (profile->credential == PROFILE_HEADER ? phx_add_header : phx_add_param)(
-                    credentials, profile->credential_name, key) == PHX_OK;
+    bool good = add_credential(credentials, profile, key) == PHX_OK;
     explicit_bzero(key, sizeof key);
     return good;
 }
@@ -94,7 +109,8 @@ static void greet(struct lane *lane)
 {
     const struct profile *profile = lane->shared->profile;
     if (profile->topic_of != NULL) {
-        join(lane);
+        if (lane->topic[0] != '\0' || lane_own_topic(lane))
+            join(lane);
         return;
     }
     lane->state = LANE_GREETING;

@@ -1,10 +1,10 @@
 /*
  * mcu-bridge: the command line. What the options mean is config's, what runs is bridge's.
  */
+#include "application.h"
 #include "bridge.h"
 #include "config.h"
 #include "log.h"
-#include "profile/profile.h"
 #include "status.h"
 
 #include <getopt.h>
@@ -248,16 +248,17 @@ static void set_log(struct config *config, const struct options *options)
 }
 
 /* A key that no server of the profile would take is found before the first attempt. */
-static int check_keys(const struct config *config, void (*report)(void *user, const char *error),
-                      void *user)
+static int check_keys(const struct config *config, const struct profile *profile,
+                      void (*report)(void *user, const char *error), void *user)
 {
     int wrong = 0;
     for (size_t i = 0; i < config->mcu_count; i++) {
         char key[256], error[256], line[600];
         const char *file = config->mcus[i].api_key_file;
+        if (file == NULL)
+            continue; /* config_check has seen to it that none is needed */
         if (config_secret(file, key, sizeof key, error, sizeof error) == 0) {
-            const char *why =
-                profile_microcontrollers.check_credential(&profile_microcontrollers, key);
+            const char *why = profile->check_credential(profile, key);
             explicit_bzero(key, sizeof key);
             if (why == NULL)
                 continue;
@@ -271,12 +272,12 @@ static int check_keys(const struct config *config, void (*report)(void *user, co
 }
 
 /* An event that a server does not know crashes the channel there. */
-static int check_command_event(const struct config *config,
+static int check_command_event(const struct config *config, const struct profile *profile,
                                void (*report)(void *user, const char *error), void *user)
 {
     if (config->command_event == NULL)
         return 0;
-    if (!profile_microcontrollers.command_events)
+    if (!profile->command_events)
         report(user,
                "\"command_event\": a server of this profile takes no such event; leave it out");
     else if (strncmp(config->command_event, "phx_", 4) == 0)
@@ -297,8 +298,15 @@ static int read_config(void *user, struct config *config,
     if (error != 0)
         return -1;
     set_log(config, options);
-    int wrong = check_keys(config, report, report_user);
-    wrong += check_command_event(config, report, report_user);
+    struct profile_ruled ruled;
+    const char *why;
+    const struct profile *profile = application_profile(config, &ruled, &why);
+    int wrong = 1;
+    if (profile == NULL)
+        report(report_user, why);
+    else
+        wrong = check_keys(config, profile, report, report_user) +
+                check_command_event(config, profile, report, report_user);
     if (wrong == 0)
         return 0;
     config_free(config);

@@ -73,9 +73,10 @@ struct profile_control_io {
 
 /* How a secret goes to the server. */
 enum profile_credential {
-    PROFILE_HEADER, /* a request header, `credential_name` */
-    PROFILE_PARAM,  /* a parameter of the URL, `credential_name` */
-    PROFILE_NONE,   /* none is sent */
+    PROFILE_HEADER,     /* a request header, `credential_name` */
+    PROFILE_PARAM,      /* a parameter of the URL, `credential_name` */
+    PROFILE_AUTH_TOKEN, /* Phoenix 1.8's auth_token */
+    PROFILE_NONE,       /* none is sent */
 };
 
 /* Whose topic it is: one MCU of the configuration, and what it says it is. */

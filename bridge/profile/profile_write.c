@@ -30,9 +30,9 @@ static void put_text(struct out *out, const char *text)
     put(out, text, strlen(text));
 }
 
-static void put_escaped(struct out *out, const char *text)
+/* What may stand between quotation marks. */
+static void put_characters(struct out *out, const char *text)
 {
-    put_text(out, "\"");
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
         char escape[8];
@@ -43,6 +43,12 @@ static void put_escaped(struct out *out, const char *text)
         else
             put(out, text, 1);
     }
+}
+
+static void put_escaped(struct out *out, const char *text)
+{
+    put_text(out, "\"");
+    put_characters(out, text);
     put_text(out, "\"");
 }
 
@@ -134,12 +140,44 @@ static void put_list(struct out *out, const struct profile_upload *upload)
     put_text(out, "]");
 }
 
+/* The first sensor that has the same name and kind: the same member of an object. */
+static size_t member_of(const struct profile_upload *upload, size_t sensor)
+{
+    const struct profile_sensor *this = &upload->sensors[sensor];
+    size_t i = this->group;
+    while (i < sensor && (upload->sensors[i].group != this->group ||
+                          strcmp(upload->sensors[i].kind, this->kind) != 0))
+        i++;
+    return i;
+}
+
+static bool has_kinds(const struct profile_upload *upload, uint16_t group)
+{
+    for (size_t i = group; i < upload->sensor_count; i++)
+        if (upload->sensors[i].group == group &&
+            strcmp(upload->sensors[i].kind, upload->sensors[group].kind) != 0)
+            return true;
+    return false;
+}
+
+static void put_key(struct out *out, const struct profile_upload *upload, size_t sensor)
+{
+    const struct profile_sensor *this = &upload->sensors[sensor];
+    put_text(out, "\"");
+    put_characters(out, this->name);
+    if (has_kinds(upload, this->group)) {
+        put_text(out, ".");
+        put_characters(out, this->kind);
+    }
+    put_text(out, "\"");
+}
+
 static void put_object(struct out *out, const struct profile_upload *upload)
 {
     for (size_t i = 0; i < upload->reading_count; i++) {
         if (i != 0)
             put_text(out, ",");
-        put_escaped(out, upload->sensors[upload->readings[i].sensor].name);
+        put_key(out, upload, upload->readings[i].sensor);
         put_text(out, ":");
         put_value(out, upload, &upload->readings[i]);
     }
@@ -193,10 +231,10 @@ size_t profile_write_fits(enum profile_shape shape, const struct profile_upload 
     if (shape != PROFILE_OBJECT)
         return upload->reading_count;
     for (size_t i = 0; i < upload->reading_count; i++) {
-        uint16_t group = group_of(upload, i);
-        if (seen[group])
+        size_t member = member_of(upload, upload->readings[i].sensor);
+        if (seen[member])
             return i;
-        seen[group] = true;
+        seen[member] = true;
     }
     return upload->reading_count;
 }

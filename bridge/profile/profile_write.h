@@ -4,7 +4,7 @@
  *
  *   groups   {"SENSOR":[{"type":"temperature","value":21.5},...],...}      (microcontrollers)
  *   list     {"readings":[{"sensor":"SENSOR","type":"temperature","value":21.5},...]}
- *   object   {"SENSOR":21.5,...}                                           (device: new_msg)
+ *   object   {"SENSOR":21.5,...}; SENSOR.KIND where one name has several   (device: new_msg)
  *
  * Members are quoted as JSON wants it. With upload->identity, `at` and `seq` follow each value; an
  * object has no place for them.
