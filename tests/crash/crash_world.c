@@ -359,6 +359,11 @@ int phx_add_param(struct phx_credentials *credentials, const char *name, const c
     return phx_add_header(credentials, name, value);
 }
 
+int phx_set_auth_token(struct phx_credentials *credentials, const char *token)
+{
+    return phx_add_header(credentials, "auth_token", token);
+}
+
 int phx_join(struct phx_socket *self, const struct phx_channel_options *options,
              const struct phx_channel_events *events, struct phx_channel **out)
 {

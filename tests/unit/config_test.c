@@ -218,6 +218,8 @@ static void every_default_fits_its_own_range(void **state)
             struct config_scalar value = {row->fallback, strlen(row->fallback), false};
             if (config_value_put(row, &value, NULL, &base, &complaint))
                 fail_msg("%s: %s is not %s", row->key, row->fallback, complaint.expected);
+            if (row->type == CONFIG_TEXT)
+                free(*(char **)((char *)&base + row->at));
         }
 }
 
@@ -469,9 +471,9 @@ static void missing_sections_are_named(void **state)
                                         "each after a \"- \", found a list");
     assert_refused(SERVER "mcus: [{}]\n",
                    "f:2:8: \"name\" is missing in this entry of mcus\n"
-                   "f:2:8: \"api_key_file\" is missing in this entry of mcus\n"
                    "f:2:8: no line to find this MCU on: add \"path\" or "
-                   "\"usb_serial\" here, or a list of \"ports\"");
+                   "\"usb_serial\" here, or a list of \"ports\"\n"
+                   "f:2:8: \"api_key_file\" is missing in this entry of mcus");
 }
 
 static void more_mcus_than_the_bridge_takes_are_refused(void **state)
