@@ -251,6 +251,10 @@ struct phx_channel_events {
     void (*ended)(void *user, bool crashed, uint32_t retry_ms);
     void (*message)(void *user, struct phx_text event, struct phx_text payload);
     void (*binary)(void *user, struct phx_text event, struct phx_text bytes);
+    /* After phx_leave, once: the server has confirmed it, or cannot any more (nothing in
+     * timeout_ms, or the connection is over). At once, inside phx_leave, if there was nothing to
+     * tell the server. */
+    void (*left)(void *user);
     /* Ends each phx_push that was given a token, exactly once. */
     void (*push_end)(void *user, void *token, const struct phx_push_result *result);
 };
@@ -274,7 +278,8 @@ struct phx_channel_options {
  * "phoenix") or PHX_ERR_MEMORY. */
 int phx_join(struct phx_socket *socket, const struct phx_channel_options *options,
              const struct phx_channel_events *events, struct phx_channel **channel);
-/* Leaves and frees the channel; pushes under way end LOST, then no callback follows. */
+/* Leaves: the channel must not be used any more, and its topic may be joined anew at once. Pushes
+ * under way end LOST inside this call; then no callback follows but left(). */
 void phx_leave(struct phx_channel *channel);
 bool phx_channel_is_joined(const struct phx_channel *channel);
 /* What the next join carries. Returns PHX_OK, PHX_ERR_BAD_JSON or PHX_ERR_MEMORY; copied. */

@@ -22,7 +22,8 @@ struct phx_machine *phx_machine_of(const struct phx_channel *channel)
 struct phx_channel *phx_channel_find(struct phx_machine *machine, struct phx_text topic)
 {
     for (struct phx_channel *channel = machine->channels; channel; channel = channel->next)
-        if (channel->state != PHX_CH_GONE && phx_text_equal(channel->topic, topic))
+        if (channel->state != PHX_CH_GONE && channel->state != PHX_CH_LEAVING &&
+            phx_text_equal(channel->topic, topic))
             return channel;
     return NULL;
 }
@@ -148,7 +149,17 @@ int phx_machine_set_payload(struct phx_channel *ch, const char *join_payload)
     return PHX_OK;
 }
 
-void phx_machine_leave(struct phx_channel *ch, uint64_t now)
+/* ---- leaving ---- */
+
+static void gone(struct phx_channel *ch)
+{
+    ch->state = PHX_CH_GONE;
+    ch->due = PHX_NEVER;
+    if (ch->events.left)
+        ch->events.left(ch->events.user);
+}
+
+static bool send_leave(struct phx_channel *ch)
 {
     struct phx_machine *machine = ch->machine;
     struct phx_frame_out frame = {
@@ -159,17 +170,54 @@ void phx_machine_leave(struct phx_channel *ch, uint64_t now)
         .payload = empty_payload,
     };
 
-    (void)now;
-    if (ch->state == PHX_CH_GONE)
+    if (!ch->join_ref || machine->state != PHX_UP || phx_machine_send(machine, &frame, false))
+        return false;
+    machine->last_ref = ch->leave_ref = frame.ref;
+    return true;
+}
+
+/* LEAVING comes first: the pushes' ends find a channel that is left already. */
+void phx_machine_leave(struct phx_channel *ch, uint64_t now)
+{
+    struct phx_machine *machine = ch->machine;
+    bool answered;
+
+    if (ch->state == PHX_CH_GONE || ch->state == PHX_CH_LEAVING)
         return;
     phx_machine_enter(machine);
-    if (ch->join_ref && machine->state == PHX_UP && !phx_machine_send(machine, &frame, false))
-        machine->last_ref = frame.ref;
-    ch->state = PHX_CH_GONE;
-    ch->due = PHX_NEVER;
+    answered = send_leave(ch);
+    set_state(ch, PHX_CH_LEAVING, answered ? now + ch->timeout_ms : PHX_NEVER);
     phx_pushes_lose(ch);
     phx_pushes_lose_held(ch);
+    if (ch->state == PHX_CH_LEAVING && (!answered || !ch->events.left))
+        gone(ch);
     phx_machine_exit(machine);
+}
+
+static uint64_t whose_close(const struct phx_frame *frame)
+{
+    return frame->has_join_ref ? frame->join_ref : frame->ref;
+}
+
+/* The reply and the close come in either order, or one alone. */
+static bool answers_leave(const struct phx_channel *ch, const struct phx_frame *frame)
+{
+    if (ch->state != PHX_CH_LEAVING || !phx_text_equal(ch->topic, frame->topic))
+        return false;
+    if (phx_text_equal(frame->event, phx_text_of("phx_reply")))
+        return frame->ref == ch->leave_ref;
+    return whose_close(frame) == ch->join_ref;
+}
+
+bool phx_channel_take_leave(struct phx_machine *machine, const struct phx_frame *frame)
+{
+    for (struct phx_channel *ch = machine->channels; ch; ch = ch->next) {
+        if (answers_leave(ch, frame)) {
+            gone(ch);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- the connection comes and goes ---- */
@@ -182,6 +230,8 @@ void phx_channel_online(struct phx_channel *ch, uint64_t now)
 
 void phx_channel_offline(struct phx_channel *ch)
 {
+    if (ch->state == PHX_CH_LEAVING)
+        gone(ch);
     if (ch->state == PHX_CH_GONE)
         return;
     ch->join_ref = 0;
@@ -264,6 +314,7 @@ static void on_join_reply(struct phx_channel *ch, bool ok, struct phx_text respo
         break;
     case PHX_CH_OFFLINE:
     case PHX_CH_JOINED:
+    case PHX_CH_LEAVING:
     case PHX_CH_GONE:
         break;
     }
@@ -316,9 +367,7 @@ static void on_reply(struct phx_channel *ch, const struct phx_frame *frame, uint
 static void on_close(struct phx_channel *ch, const struct phx_frame *frame, bool crashed,
                      uint64_t now)
 {
-    uint64_t whose = frame->has_join_ref ? frame->join_ref : frame->ref;
-
-    if (ch->join_ref == 0 || whose != ch->join_ref)
+    if (ch->join_ref == 0 || whose_close(frame) != ch->join_ref)
         return;
     if (ch->state == PHX_CH_PAUSED)
         on_late_join_over(ch, now);
@@ -378,6 +427,10 @@ void phx_channel_tick(struct phx_channel *ch, uint64_t now)
     case PHX_CH_PAUSED:
         if (now >= ch->due)
             pause_over(ch, now);
+        break;
+    case PHX_CH_LEAVING:
+        if (now >= ch->due)
+            gone(ch);
         break;
     case PHX_CH_JOINED:
     case PHX_CH_OFFLINE:

@@ -42,13 +42,16 @@ enum phx_state {
  *     +---- from all, when the connection ends
  *
  * A late ok of a join that was given up for lost still leads from PAUSED to JOINED. phx_leave leads
- * from all to GONE, where a channel waits for the outermost input to return and free it.
+ * from all to GONE, where a channel waits for the outermost input to return and free it, or before
+ * that to LEAVING, if its caller wants to know when it is left: then it is nobody's but the
+ * server's answer's.
  */
 enum phx_channel_state {
     PHX_CH_OFFLINE,
     PHX_CH_JOINING,
     PHX_CH_JOINED,
     PHX_CH_PAUSED,
+    PHX_CH_LEAVING,
     PHX_CH_GONE,
 };
 
@@ -74,7 +77,9 @@ struct phx_channel {
     struct phx_channel_events events;
     struct phx_backoff backoff;
     uint64_t join_ref; /* of the latest join; 0: the server knows of none */
-    uint64_t due;      /* JOINING: the join is late; PAUSED: join again; else PHX_NEVER */
+    uint64_t leave_ref;
+    uint64_t
+        due; /* JOINING: the join is late; PAUSED: join again; LEAVING: no answer; else never */
     uint64_t joined_at;
     uint32_t timeout_ms;
     unsigned max_held, held_count;
@@ -126,6 +131,8 @@ void phx_channel_online(struct phx_channel *channel, uint64_t now);
 void phx_channel_offline(struct phx_channel *channel);
 /* A heartbeat's reply moved heard_ref on. */
 void phx_channel_heard(struct phx_channel *channel, uint64_t now);
+/* Is this the answer to a leave? Then it has been dealt with. */
+bool phx_channel_take_leave(struct phx_machine *machine, const struct phx_frame *frame);
 /* Has a join been sent on this connection that may still be answered? */
 bool phx_channel_is_asking(const struct phx_channel *channel);
 void phx_channel_frame(struct phx_channel *channel, const struct phx_frame *frame, uint64_t now);

@@ -427,6 +427,8 @@ static void on_frame(struct phx_machine *m, const struct phx_frame *frame, uint6
             on_heartbeat_reply(m, frame, now);
         return;
     }
+    if (is_reserved(frame->event) && phx_channel_take_leave(m, frame))
+        return;
     channel = phx_channel_find(m, frame->topic);
     if (channel && (channel->state == PHX_CH_JOINED || is_reserved(frame->event)))
         phx_channel_frame(channel, frame, now);

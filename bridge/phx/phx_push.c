@@ -232,7 +232,8 @@ static int check_order(const struct phx_channel *ch, const struct phx_push_order
         return PHX_ERR_BAD_OPTION;
     if (ch->max_held == 0 && ch->machine->state != PHX_UP)
         return PHX_ERR_DISCONNECTED;
-    if (ch->state == PHX_CH_GONE || (ch->max_held == 0 && ch->state != PHX_CH_JOINED))
+    if (ch->state == PHX_CH_GONE || ch->state == PHX_CH_LEAVING ||
+        (ch->max_held == 0 && ch->state != PHX_CH_JOINED))
         return PHX_ERR_NOT_JOINED;
     if (order->binary && !phx_frame_fits_binary(ch->machine->settings.vsn, ch->topic, event))
         return PHX_ERR_BINARY;

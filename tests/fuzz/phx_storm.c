@@ -2,67 +2,18 @@
  * phx_storm.c - draws what happens from bytes and holds the machine to its rules. It looks into
  * phx_core.h, to compare what the machine believes with what it said.
  */
-#include "phx_storm.h"
-
-#include "phx_core.h"
+#include "phx_storm_core.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define TOPICS    3
-#define SEATS     4096 /* joins in one storm */
-#define QUEUE_MAX 2000
-#define FRAME_MAX 300
-#define SLACK_MS  (2 * PHX_LATE_MS)
-#define HELD_MAX  5
-
-#define RULE(what)                                                              \
-    do {                                                                        \
-        if (!(what)) {                                                          \
-            fprintf(stderr, "broken: %s (%s:%d)\n", #what, __FILE__, __LINE__); \
-            abort();                                                            \
-        }                                                                       \
-    } while (0)
-
-struct storm;
-
-/* One join, from phx_join to phx_leave. */
-struct seat {
-    struct storm *storm;
-    struct phx_channel *channel;
-    unsigned waiting; /* pushes without an end */
-    bool left;
-};
-
-struct storm {
-    const uint8_t *at, *end;
-    struct phx_storm_counts *counts;
-    struct phx_machine *machine;
-    struct phx_machine_settings settings;
-    uint64_t now, not_before, last_ref;
-    uint64_t alive, stalled; /* since then, by us */
-    bool is_open, connected, hurried;
-    unsigned waiting, unlimited;
-    int depth;
-    struct seat *topics[TOPICS];
-    struct seat seats[SEATS];
-    unsigned used;
-};
-
-static const char *const topics[TOPICS] = {"room:1", "room:2", "a\"b"};
-
-static unsigned draw(struct storm *s, unsigned below)
-{
-    return s->at < s->end ? *s->at++ % below : 0;
-}
 
 static void act(struct storm *s);
 
 /* What a caller does inside an event: anything, sometimes. */
 static void inside(struct storm *s)
 {
-    if (s->depth < 3 && draw(s, 4) == 3) {
+    if (s->depth < 3 && phx_storm_draw(s, 4) == 3) {
         s->depth++;
         act(s);
         s->depth--;
@@ -79,7 +30,7 @@ static bool io_open(void *user, struct phx_end *end)
     RULE(s->now >= s->not_before);
     s->counts->opens++;
     *end = (struct phx_end){.cause = PHX_CAUSE_CREDENTIAL};
-    s->is_open = draw(s, 8) != 7;
+    s->is_open = phx_storm_draw(s, 8) != 7;
     return s->is_open;
 }
 
@@ -136,7 +87,7 @@ static bool on_retry(void *user, const struct phx_disconnect *why, uint32_t *wai
 
     RULE(why->cause != PHX_CAUSE_ASKED && why->retry && *wait_ms == why->retry_ms);
     inside(s);
-    return draw(s, 16) != 15;
+    return phx_storm_draw(s, 16) != 15;
 }
 
 static void on_binary(void *user, struct phx_text event, struct phx_text bytes)
@@ -201,6 +152,16 @@ static void on_message(void *user, struct phx_text event, struct phx_text payloa
     inside(seat->storm);
 }
 
+static void on_left(void *user)
+{
+    struct seat *seat = user;
+
+    RULE(seat->left && !seat->told && seat->waiting == 0);
+    seat->told = true;
+    seat->storm->leaving--;
+    inside(seat->storm);
+}
+
 static void on_push_end(void *user, void *token, const struct phx_push_result *result)
 {
     struct seat *seat = user;
@@ -219,8 +180,8 @@ static void on_push_end(void *user, void *token, const struct phx_push_result *r
 
 static void join(struct storm *s, unsigned topic)
 {
-    struct phx_channel_options options = {.topic = topics[topic],
-                                          .max_held = draw(s, 2) ? HELD_MAX : 0};
+    struct phx_channel_options options = {.topic = phx_storm_topics[topic],
+                                          .max_held = phx_storm_draw(s, 2) ? HELD_MAX : 0};
     struct seat *seat = &s->seats[s->used];
     struct phx_channel_events events = {
         .user = seat,
@@ -229,6 +190,7 @@ static void join(struct storm *s, unsigned topic)
         .ended = on_ended,
         .message = on_message,
         .binary = on_binary,
+        .left = phx_storm_draw(s, 2) ? on_left : NULL,
         .push_end = on_push_end,
     };
     int error;
@@ -253,6 +215,7 @@ static void leave(struct storm *s, unsigned topic)
         return;
     s->topics[topic] = NULL;
     seat->left = true;
+    s->leaving += seat->channel->events.left != NULL;
     s->unlimited++;
     phx_machine_leave(seat->channel, s->now);
     RULE(seat->waiting == 0);
@@ -262,12 +225,12 @@ static void push(struct storm *s, unsigned topic)
 {
     static const char *const payloads[] = {"{}", "[1,2,3]", "{\"a\":nan}", "\"\xff\"", "1e400", ""};
     struct seat *seat = s->topics[topic];
-    unsigned which = draw(s, sizeof payloads / sizeof payloads[0]);
-    void *token = draw(s, 4) ? seat : NULL;
+    unsigned which = phx_storm_draw(s, sizeof payloads / sizeof payloads[0]);
+    void *token = phx_storm_draw(s, 4) ? seat : NULL;
     struct phx_push_order order = {.event = "e",
                                    .payload = phx_text_of(payloads[which]),
-                                   .binary = draw(s, 4) == 0,
-                                   .timeout_ms = draw(s, 200) * 100,
+                                   .binary = phx_storm_draw(s, 4) == 0,
+                                   .timeout_ms = phx_storm_draw(s, 200) * 100,
                                    .token = token};
     int error;
 
@@ -284,128 +247,11 @@ static void push(struct storm *s, unsigned topic)
     }
 }
 
-static void feed(struct storm *s, bool binary, const char *text, size_t len)
-{
-    char *copy = malloc(len ? len : 1);
-
-    if (!copy)
-        abort();
-    memcpy(copy, text, len);
-    if (binary)
-        phx_machine_binary(s->machine, copy, len, s->now);
-    else
-        phx_machine_text(s->machine, copy, len, s->now);
-    free(copy);
-}
-
-/* A frame of the server that is about right: refs that exist, or nearly. */
-static void frame(struct storm *s)
-{
-    static const char *const events[] = {"phx_reply", "phx_reply", "phx_reply",
-                                         "phx_close", "phx_error", "news"};
-    static const char *const payloads[] = {
-        "{\"status\":\"ok\",\"response\":{}}", "{\"status\":\"error\",\"response\":{}}",
-        "{\"status\":\"error\",\"response\":{\"reason\":\"unmatched topic\"}}", "{}"};
-    static const char *const names[] = {"room:1", "room:2", "a\\\"b", "phoenix", "other"};
-    unsigned long join_ref = (unsigned long)s->machine->last_ref - draw(s, 4);
-    unsigned long ref = (unsigned long)s->machine->last_ref - draw(s, 4);
-    const char *topic = names[draw(s, 5)], *event = events[draw(s, 6)];
-    const char *payload = payloads[draw(s, 4)];
-    char text[FRAME_MAX];
-    int n;
-
-    switch (draw(s, 4)) {
-    case 0:
-        n = snprintf(text, sizeof text, "[null,\"%lu\",\"%s\",\"%s\",%s]", ref, topic, event,
-                     payload);
-        break;
-    case 1:
-        n = snprintf(text, sizeof text,
-                     "{\"topic\":\"%s\",\"event\":\"%s\",\"ref\":\"%lu\",\"payload\":%s}", topic,
-                     event, ref, payload);
-        break;
-    default:
-        n = snprintf(text, sizeof text, "[\"%lu\",\"%lu\",\"%s\",\"%s\",%s]", join_ref, ref, topic,
-                     event, payload);
-        break;
-    }
-    feed(s, false, text, (size_t)n);
-}
-
-static void reply(struct storm *s, uint64_t join_ref, uint64_t ref, const char *topic)
-{
-    char text[FRAME_MAX];
-    int n =
-        snprintf(text, sizeof text,
-                 "[%s%.0llu%s,\"%llu\",\"%s\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]",
-                 join_ref ? "\"" : "null", (unsigned long long)join_ref, join_ref ? "\"" : "",
-                 (unsigned long long)ref, topic);
-
-    feed(s, false, text, (size_t)n);
-}
-
-/* The same as a binary message. */
-static void binary_frame(struct storm *s)
-{
-    struct phx_text names[4];
-    char text[FRAME_MAX], refs[2][21];
-    unsigned kind = draw(s, 3), count = kind == 1 ? 4 : kind == 0 ? 3 : 2, i = 0;
-    size_t n = 0;
-
-    snprintf(refs[0], sizeof refs[0], "%llu",
-             (unsigned long long)s->machine->last_ref - draw(s, 4));
-    snprintf(refs[1], sizeof refs[1], "%llu",
-             (unsigned long long)s->machine->last_ref - draw(s, 4));
-    if (kind != 2)
-        names[i++] = phx_text_of(refs[0]);
-    if (kind == 1)
-        names[i++] = phx_text_of(refs[1]);
-    names[i++] = phx_text_of(topics[draw(s, TOPICS)]);
-    names[i] = phx_text_of(draw(s, 2) ? "ok" : "error");
-    text[n++] = (char)kind;
-    for (i = 0; i < count; i++)
-        text[n++] = (char)names[i].len;
-    for (i = 0; i < count; i++) {
-        memcpy(text + n, names[i].at, names[i].len);
-        n += names[i].len;
-    }
-    feed(s, true, text, n);
-}
-
-/* The server does what it should: answers a heartbeat, a join or a push. */
-static void answer(struct storm *s)
-{
-    static const char *const names[TOPICS] = {"room:1", "room:2", "a\\\"b"};
-    unsigned topic = draw(s, TOPICS);
-    const struct phx_channel *ch;
-
-    if (s->machine->heartbeat_ref)
-        reply(s, 0, s->machine->heartbeat_ref, "phoenix");
-    if (!s->topics[topic])
-        return;
-    ch = s->topics[topic]->channel;
-    if (ch->state == PHX_CH_JOINING)
-        reply(s, ch->join_ref, ch->join_ref, names[topic]);
-    else if (ch->pushes.first)
-        reply(s, ch->join_ref, ch->pushes.first->ref, names[topic]);
-}
-
-static void raw(struct storm *s)
-{
-    bool binary = draw(s, 2);
-    size_t n = draw(s, 64);
-
-    if (n > (size_t)(s->end - s->at))
-        n = (size_t)(s->end - s->at);
-    s->at += n;
-    feed(s, binary, (const char *)s->at - n, n);
-}
-
 static void closed(struct storm *s)
 {
-    struct phx_end end = {.cause = draw(s, 2) ? PHX_CAUSE_CLOSED : PHX_CAUSE_LIMITED};
+    struct phx_end end = {.cause = phx_storm_draw(s, 2) ? PHX_CAUSE_CLOSED : PHX_CAUSE_LIMITED};
 
-    end.retry_after_ms = draw(s, 8) == 7 ? draw(s, 256) * 20000000u : 0;
+    end.retry_after_ms = phx_storm_draw(s, 8) == 7 ? phx_storm_draw(s, 256) * 20000000u : 0;
     if (!s->is_open)
         return;
     s->is_open = false;
@@ -436,7 +282,7 @@ static bool decodes(struct phx_send *send, struct phx_frame *sent)
 
 static void drain(struct storm *s)
 {
-    unsigned most = draw(s, 8);
+    unsigned most = phx_storm_draw(s, 8);
     struct phx_send *send;
     struct phx_frame sent;
     bool heartbeat;
@@ -480,13 +326,13 @@ static void stall(struct storm *s, uint64_t ms)
 
 static void act(struct storm *s)
 {
-    switch (draw(s, 25)) {
+    switch (phx_storm_draw(s, 25)) {
     case 0:
         phx_machine_connect(s->machine, s->now);
         break;
     case 1:
-        if (draw(s, 16) == 0)
-            phx_machine_disconnect(s->machine, draw(s, 3) * 1000, s->now);
+        if (phx_storm_draw(s, 16) == 0)
+            phx_machine_disconnect(s->machine, phx_storm_draw(s, 3) * 1000, s->now);
         break;
     case 2:
     case 3:
@@ -496,49 +342,49 @@ static void act(struct storm *s)
         }
         break;
     case 4:
-        join(s, draw(s, TOPICS));
+        join(s, phx_storm_draw(s, TOPICS));
         break;
     case 5:
-        if (draw(s, 4) == 0)
-            leave(s, draw(s, TOPICS));
+        if (phx_storm_draw(s, 4) == 0)
+            leave(s, phx_storm_draw(s, TOPICS));
         break;
     case 6:
     case 7:
-        push(s, draw(s, TOPICS));
+        push(s, phx_storm_draw(s, TOPICS));
         break;
     case 8:
-        if (draw(s, 16) == 0)
+        if (phx_storm_draw(s, 16) == 0)
             closed(s);
         break;
     case 9:
-        raw(s);
+        phx_storm_raw(s);
         break;
     case 10:
         drain(s);
         break;
     case 11:
         if (s->depth == 0)
-            pass(s, (uint64_t)draw(s, 256) * (draw(s, 8) ? 10 : 200));
+            pass(s, (uint64_t)phx_storm_draw(s, 256) * (phx_storm_draw(s, 8) ? 10 : 200));
         break;
     case 12:
-        if (s->depth == 0 && draw(s, 8) == 0)
-            stall(s, (uint64_t)draw(s, 256) * 1000);
+        if (s->depth == 0 && phx_storm_draw(s, 8) == 0)
+            stall(s, (uint64_t)phx_storm_draw(s, 256) * 1000);
         break;
     case 13:
-        if (draw(s, 16) == 0) {
+        if (phx_storm_draw(s, 16) == 0) {
             s->unlimited++;
             s->stalled += s->now - s->alive; /* the server has the whole time-out again */
             phx_machine_probe(s->machine, s->now);
         }
         break;
     case 14:
-        frame(s);
+        phx_storm_frame(s);
         break;
     case 15:
-        if (draw(s, 2))
-            binary_frame(s);
+        if (phx_storm_draw(s, 2))
+            phx_storm_binary_frame(s);
         else
-            frame(s);
+            phx_storm_frame(s);
         break;
     case 16:
         phx_machine_hurry(s->machine, s->now);
@@ -546,7 +392,7 @@ static void act(struct storm *s)
         s->hurried = true;
         break;
     default:
-        answer(s);
+        phx_storm_answer(s);
         break;
     }
 }
@@ -554,7 +400,7 @@ static void act(struct storm *s)
 static void check(struct storm *s)
 {
     const struct phx_machine *m = s->machine;
-    unsigned waiting = 0, held = 0;
+    unsigned waiting = 0, held = 0, leaving = 0;
     size_t promised = 0;
 
     RULE(m->pushes == s->waiting);
@@ -562,9 +408,11 @@ static void check(struct storm *s)
     RULE(m->queue.bytes <= QUEUE_MAX + s->unlimited * 100u);
     for (const struct phx_channel *ch = m->channels; ch; ch = ch->next) {
         RULE(ch->state != PHX_CH_GONE);
+        leaving += ch->state == PHX_CH_LEAVING;
         RULE(ch->state == PHX_CH_OFFLINE || s->connected);
         for (const struct phx_channel *other = ch->next; other; other = other->next)
-            RULE(!phx_text_equal(ch->topic, other->topic));
+            RULE(ch->state == PHX_CH_LEAVING || other->state == PHX_CH_LEAVING ||
+                 !phx_text_equal(ch->topic, other->topic));
         for (const struct phx_push *p = ch->pushes.first; p; p = p->next)
             waiting++;
         for (const struct phx_push *p = ch->held.first; p; p = p->next) {
@@ -574,6 +422,7 @@ static void check(struct storm *s)
         RULE(ch->state != PHX_CH_JOINED || m->state != PHX_UP || !ch->held.first);
         RULE(ch->held_count <= HELD_MAX);
     }
+    RULE(leaving == s->leaving && (s->connected || leaving == 0));
     RULE(waiting + held == m->pushes);
     RULE(promised == m->queue.promised && promised <= QUEUE_MAX);
     RULE(s->connected || waiting == 0);
@@ -614,7 +463,7 @@ void phx_storm(const uint8_t *bytes, size_t n, struct phx_storm_counts *counts)
     };
 
     s = (struct storm){.at = bytes, .end = bytes + n, .counts = counts, .now = 5000};
-    s.settings = (struct phx_machine_settings){.vsn = draw(&s, 2) ? PHX_V1 : PHX_V2,
+    s.settings = (struct phx_machine_settings){.vsn = phx_storm_draw(&s, 2) ? PHX_V1 : PHX_V2,
                                                .heartbeat_ms = 30000,
                                                .heartbeat_timeout_ms = 10000,
                                                .connect_timeout_ms = 10000,
@@ -622,7 +471,7 @@ void phx_storm(const uint8_t *bytes, size_t n, struct phx_storm_counts *counts)
                                                .backoff_max_ms = 60000,
                                                .stable_ms = 60000,
                                                .max_queue = QUEUE_MAX,
-                                               .seed = draw(&s, 256)};
+                                               .seed = phx_storm_draw(&s, 256)};
     s.machine = phx_machine_new(&s.settings, &io, &events);
     if (!s.machine)
         abort();

@@ -49,7 +49,7 @@ struct client {
     struct phx_machine *machine;
     struct seat seats[TOPICS];
     struct token tokens[TOKENS];
-    unsigned next_number, waiting;
+    unsigned next_number, waiting, leaving;
     bool writing, connected, asked;
     uint32_t asked_ms; /* the server's Retry-After, of the end under way; 0: none */
     uint64_t not_before, not_after;
@@ -173,6 +173,13 @@ static void on_ended(void *user, bool crashed, uint32_t retry_ms)
     seat->joined = false;
 }
 
+static void on_left(void *user)
+{
+    (void)user;
+    RULE(c.leaving > 0);
+    c.leaving--;
+}
+
 static void on_push_end(void *user, void *token_of, const struct phx_push_result *result)
 {
     struct token *token = token_of;
@@ -199,10 +206,17 @@ static void join(int i)
                                         .joined = on_joined,
                                         .refused = on_refused,
                                         .ended = on_ended,
+                                        .left = on_left,
                                         .push_end = on_push_end};
 
     c.seats[i].joined = false;
     RULE(phx_machine_join(c.machine, &options, &events, w.now, &c.seats[i].channel) == PHX_OK);
+}
+
+static void leave(int i)
+{
+    c.leaving++;
+    phx_machine_leave(c.seats[i].channel, w.now);
 }
 
 static struct token *free_token(void)
@@ -241,7 +255,7 @@ static void live(void)
 
     push();
     if (fault(40)) {
-        phx_machine_leave(c.seats[i].channel, w.now);
+        leave(i);
         join(i);
     } else if (fault(150)) {
         phx_machine_disconnect(c.machine, week_draw(3) * 500, w.now);
@@ -267,7 +281,8 @@ static void check(void)
 
     for (const struct phx_channel *a = m->channels; a; a = a->next) {
         for (const struct phx_channel *b = a->next; b; b = b->next)
-            RULE(!phx_text_equal(a->topic, b->topic));
+            RULE(a->state == PHX_CH_LEAVING || b->state == PHX_CH_LEAVING ||
+                 !phx_text_equal(a->topic, b->topic));
         for (const struct phx_push *p = a->pushes.first; p; p = p->next)
             waiting++;
         for (const struct phx_push *p = a->held.first; p; p = p->next)
@@ -284,7 +299,7 @@ static void check_all_is_well(void)
     RULE(c.connected && phx_machine_is_connected(c.machine));
     for (int i = 0; i < TOPICS; i++)
         RULE(c.seats[i].joined && week_server_has(topics[i]));
-    RULE(c.waiting < 100);
+    RULE(c.waiting < 100 && c.leaving == 0);
     c.totals.calms++;
 }
 
@@ -424,7 +439,7 @@ static struct week_totals run(uint64_t seed, unsigned days)
         run_until(at);
     }
     for (int i = 0; i < TOPICS; i++)
-        phx_machine_leave(c.seats[i].channel, w.now);
+        leave(i);
     RULE(c.waiting == 0);
     phx_machine_free(c.machine);
     week_end();

@@ -186,6 +186,14 @@ static void on_binary(void *user, struct phx_text event, struct phx_text bytes)
     say(ch->rig, "%s: %.*s %.*s", ch->topic, (int)event.len, event.at, (int)text.len, text.at);
 }
 
+static void on_left(void *user)
+{
+    struct rig_channel *ch = user;
+
+    inside(ch->rig, "left");
+    say(ch->rig, "%s: left", ch->topic);
+}
+
 static void on_push_end(void *user, void *token, const struct phx_push_result *result)
 {
     struct rig_channel *ch = user;
@@ -300,6 +308,7 @@ int rig_join_with(struct rig *rig, unsigned index, const char *topic, const char
                                           .ended = on_ended,
                                           .message = on_message,
                                           .binary = on_binary,
+                                          .left = rig->tell_left ? on_left : NULL,
                                           .push_end = on_push_end}};
     return phx_machine_join(rig->machine, &options, &ch->events, rig->now, &ch->channel);
 }

@@ -8,6 +8,7 @@
  *   stray TOPIC EVENT PAYLOAD
  *   TOPIC: joined RESPONSE | refused RESPONSE in MS | crashed in MS | closed in MS
  *   TOPIC: EVENT PAYLOAD
+ *   TOPIC: left
  *   TOPIC: push N STATUS RESPONSE | push N timeout | push N lost
  *
  * What is binary is written as hex. Times that are drawn by lot are written as "soon".
@@ -35,6 +36,7 @@ struct rig {
     bool refuse_open;    /* an attempt fails at once */
     uint32_t timeout_ms; /* of the pushes that follow; 0: the channel's */
     uint64_t last_ref;   /* of the push that ended last */
+    bool tell_left;      /* of the channels joined next */
     unsigned max_held;   /* of the channels joined next */
     /* Written down as "retry? CAUSE"; NULL: not asked. */
     bool (*decide)(struct rig *rig, const struct phx_disconnect *why, uint32_t *wait_ms);
