@@ -457,9 +457,12 @@ static void on_timer_closed(uv_handle_t *handle)
 static void auto_stop(struct phx_transport *transport)
 {
     struct phx_auto *all = (struct phx_auto *)transport;
+    struct auto_conn *conn = all->conns, *next;
 
-    while (all->conns)
-        auto_drop(&all->conns->base);
+    for (; conn; conn = next) {
+        next = conn->next;
+        auto_drop(&conn->base);
+    }
     if (all->has_timer) {
         phx_net_hold(all->net);
         uv_close((uv_handle_t *)&all->timer, on_timer_closed);

@@ -471,9 +471,12 @@ static void on_kick_closed(uv_handle_t *handle)
 static void poll_stop(struct phx_transport *transport)
 {
     struct phx_poll *poll = (struct phx_poll *)transport;
+    struct poll_conn *conn = poll->conns, *next;
 
-    while (poll->conns)
-        poll_drop(&poll->conns->base);
+    for (; conn; conn = next) {
+        next = conn->next;
+        poll_drop(&conn->base);
+    }
     if (poll->has_kick) {
         phx_net_hold(poll->net);
         uv_close((uv_handle_t *)&poll->kick, on_kick_closed);

@@ -69,8 +69,8 @@ struct phx_transport_ops {
     void (*shut)(struct phx_conn *conn, int code);
     /* No event follows; the connection goes as fast as it can. */
     void (*drop)(struct phx_conn *conn);
-    /* Drops every connection. Not from inside an event. The transport is freed, by free, when its
-     * network is closed. */
+    /* Drops every connection, from inside an event or not. The transport is freed, by free, when
+     * its network is closed. */
     void (*stop)(struct phx_transport *transport);
     void (*free)(struct phx_transport *transport);
 };

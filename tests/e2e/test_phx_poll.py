@@ -398,6 +398,18 @@ class Fallback(Case):
             for order in ("quit", "free", "disconnect"):
                 self.poller(server, via="auto", inside=f"{event}={order}").quit()
 
+    def test_all_may_be_closed_where_a_reply_comes_or_a_connection_ends(self):
+        server = self.phx_dev()
+        server.post("/fault", {"refuse": 403, "count": 1000, "transport": "websocket"})
+        for via in ("longpoll", "auto"):
+            for event, cause in (("push_end", "push ping {}"), ("disconnected", "disconnect"),
+                                 ("message", "push push_me {}")):
+                probe = self.poller(server, via=via, inside=f"{event}=quit")
+                probe.next("joined")
+                probe.order(cause)
+                probe.next("closed")
+                probe.quit()
+
 
 if __name__ == "__main__":
     unittest.main()

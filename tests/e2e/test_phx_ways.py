@@ -339,6 +339,22 @@ class Compression(Case):
         probe.kill()
 
 
+class PhxCat(Folder):
+    def test_a_shell_has_the_same_ways(self):
+        server = self.phx_dev("--lab")
+        token = self.file("cat-token", "s3cret\n")
+        proxy = Proxy({"far.test": "127.0.0.1"})
+        self.addCleanup(proxy.close)
+        for transport in ("longpoll", "auto"):
+            done = subprocess.run([os.path.join(client.BIN, "phx-cat"), "--quit", "--transport", transport,
+                                   "--proxy", f"http://127.0.0.1:{proxy.port}", "--token-file", token,
+                                   f"ws://far.test:{server.port}/socket_auth/websocket", "room:1"],
+                                  input='ping {"a":1}\n', capture_output=True, text=True,
+                                  timeout=client.PATIENCE)
+            self.assertEqual((done.returncode, json.loads(done.stdout)["response"]), (0, {"a": 1}), done)
+        self.assertTrue(proxy.asked)
+
+
 class IPv6(Case):
     def test_long_polling_by_an_ipv6_address(self):
         try:

@@ -21,6 +21,10 @@ static const char USAGE[] =
     "  --header-file FILE     such lines from a file: for secrets, read at every attempt\n"
     "  --ca FILE              trust this certificate authority (PEM) instead of the system's\n"
     "  --cert FILE --key FILE show this certificate (PEM)\n"
+    "  --transport websocket|longpoll|auto\n"
+    "                         how messages travel; auto takes the first that works (websocket)\n"
+    "  --proxy URL|none       HTTP proxy, in place of that of the environment\n"
+    "  --token-file FILE      holds the authToken of Phoenix 1.8, read at every attempt\n"
     "  --once                 end with the first connection that ends or fails (status 3)\n"
     "  --quit                 end with the input, once every push is answered (status 1 when one "
     "was\n"
@@ -43,6 +47,9 @@ enum option_id {
     OPT_CA,
     OPT_CERT,
     OPT_KEY,
+    OPT_TRANSPORT,
+    OPT_PROXY,
+    OPT_TOKEN_FILE,
     OPT_ONCE,
     OPT_QUIT,
     OPT_FOR,
@@ -60,6 +67,9 @@ static const struct option OPTIONS[] = {
     {"ca", required_argument, NULL, OPT_CA},
     {"cert", required_argument, NULL, OPT_CERT},
     {"key", required_argument, NULL, OPT_KEY},
+    {"transport", required_argument, NULL, OPT_TRANSPORT},
+    {"proxy", required_argument, NULL, OPT_PROXY},
+    {"token-file", required_argument, NULL, OPT_TOKEN_FILE},
     {"once", no_argument, NULL, OPT_ONCE},
     {"quit", no_argument, NULL, OPT_QUIT},
     {"for", required_argument, NULL, OPT_FOR},
@@ -88,6 +98,19 @@ static int take_vsn(struct cat_options *options)
     if (strcmp(optarg, "1") != 0 && strcmp(optarg, "2") != 0)
         return usage_error("--vsn: expected 1 or 2");
     options->socket.vsn = optarg[0] == '1' ? PHX_V1 : PHX_V2;
+    return 0;
+}
+
+static int take_transport(struct cat_options *options)
+{
+    if (strcmp(optarg, "websocket") == 0)
+        options->socket.via = PHX_WEBSOCKET;
+    else if (strcmp(optarg, "longpoll") == 0)
+        options->socket.via = PHX_LONGPOLL;
+    else if (strcmp(optarg, "auto") == 0)
+        options->socket.via = PHX_AUTO;
+    else
+        return usage_error("--transport: expected websocket, longpoll or auto");
     return 0;
 }
 
@@ -124,6 +147,15 @@ static int take(struct cat_options *options, int id)
         return 0;
     case OPT_KEY:
         options->socket.key_file = optarg;
+        return 0;
+    case OPT_TRANSPORT:
+        return take_transport(options);
+    case OPT_PROXY:
+        options->socket.proxy = strcmp(optarg, "none") == 0 ? "" : optarg;
+        return 0;
+    case OPT_TOKEN_FILE:
+        options->socket.secret.use = PHX_SECRET_AUTH_TOKEN;
+        options->socket.secret.file = optarg;
         return 0;
     case OPT_ONCE:
         options->once = true;
