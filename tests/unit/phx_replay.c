@@ -443,9 +443,13 @@ static bool is_another(const struct replay *r, const cJSON *line)
            strcmp(replay_text(line, "what"), "request") == 0 && !r->rig.machine->wanted;
 }
 
-static bool is_longpoll(const cJSON *line)
+/* Long polling, downloads and others are not. */
+static bool is_websocket(const cJSON *line)
 {
-    return strstr(replay_text(line, "text"), "/longpoll") != NULL;
+    const char *text = replay_text(line, "text");
+
+    return strcmp(replay_text(line, "dir"), "http") != 0 || strncmp(text, "url ", 4) == 0 ||
+           strcasestr(text, "upgrade: websocket") != NULL;
 }
 
 void replay_conn(struct replay *r, cJSON *const *lines, size_t count, const char *conn)
@@ -455,7 +459,7 @@ void replay_conn(struct replay *r, cJSON *const *lines, size_t count, const char
     for (size_t i = 0; i < count; i++) {
         if (strcmp(replay_text(lines[i], "conn"), conn) != 0)
             continue;
-        if (!begun && is_longpoll(lines[i]))
+        if (!begun && !is_websocket(lines[i]))
             return;
         if (begun && is_another(r, lines[i])) {
             finish(r);

@@ -27,7 +27,8 @@
 
 /* Every recording in these is played. */
 static const char *const sets[] = {"microcontroller-server", "phoenix-1.7-cowboy",
-                                   "phoenix-1.8-bandit", "phoenix-js-client"};
+                                   "phoenix-1.8-bandit",     "phoenix-js-client",
+                                   "nerveshub-main",         "nerveshub-2.4.0"};
 
 static size_t read_lines(const char *path, cJSON **lines, size_t most)
 {
