@@ -3,7 +3,7 @@
  * line. Standard input takes orders, one a line:
  *
  *   push EVENT PAYLOAD      pushb EVENT BYTES      leave      join      disconnect      connect
- *   url URL      payload JSON      hurry      free      quit
+ *   url URL      ca FILE      payload JSON      hurry      free      quit
  *
  * `--inside EVENT=ORDER` obeys an order once from inside that event instead.
  */
@@ -283,6 +283,8 @@ static void obey(struct probe *probe, const char *line)
         push(probe, line + 6, true);
     } else if (strncmp(line, "url ", 4) == 0) {
         done("url", phx_socket_set_url(probe->socket, line + 4));
+    } else if (strncmp(line, "ca ", 3) == 0) {
+        done("ca", phx_socket_set_tls(probe->socket, line + 3, NULL, NULL));
     } else if (strncmp(line, "payload ", 8) == 0 && probe->channel) {
         done("payload", phx_channel_set_payload(probe->channel, line + 8));
     } else if (strcmp(line, "hurry") == 0) {

@@ -1,6 +1,8 @@
 """What a user of libphx decides: when and where to connect, what is held until joined, and bytes
 instead of JSON. Against the scripted server of test_phx_client, and what is slow against phx-dev."""
 
+import ssl
+import threading
 import unittest
 
 import test_phx_client
@@ -101,6 +103,60 @@ class Decides(Case):
         peer.frame(2, b"\x02\x06\x04" b"room:1news\x00\xff")
         self.assertEqual(probe.next("binary")["hex"], "00ff")
         probe.quit()
+
+
+class Trusts(Case):
+    setUpClass = test_phx_client.Tls.__dict__["setUpClass"]
+    certificate = test_phx_client.Tls.__dict__["certificate"]
+    file = test_phx_client.Tls.file
+    serve_tls = test_phx_client.Tls.serve_tls
+
+    def test_another_ca_file_counts_from_the_next_attempt_on(self):
+        server = self.serve_tls("good")
+        probe = self.probe(server.url(host="localhost"), backoff_min=600000, backoff_max=600000)
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            server.peer().request()
+        self.assertEqual(probe.down()[0], "tls")
+        probe.order("ca " + self.file("no-such.pem"))
+        self.assertLess(probe.next("ca")["error"], 0)
+        probe.order("ca " + self.file("ca.pem"))
+        self.assertEqual(probe.next("ca")["error"], 0)
+        probe.order("hurry")
+        server.upgraded()
+        probe.next("connected")
+        probe.quit()
+
+
+class Busy(Case):
+    def test_a_flood_from_the_server_does_not_starve_heartbeats(self):
+        server = self.serve()
+        probe = self.probe(server.url(), topic="room:1", heartbeat=200, heartbeat_timeout=20000)
+        peer = server.upgraded()
+        peer.accept_join()
+        enough = threading.Event()
+        flood = threading.Thread(target=self.flood, args=(peer, enough), daemon=True)
+        flood.start()
+        for _ in range(5):
+            _, ref, topic, event, _ = peer.message()
+            self.assertEqual((topic, event), ("phoenix", "heartbeat"))
+            with self.lock:
+                peer.text([None, ref, "phoenix", "phx_reply", OK])
+            probe.next("heartbeat")
+        enough.set()
+        flood.join(test_phx_client.PATIENCE)
+        self.assertNotIn("disconnected", [line["event"] for line in probe.seen])
+        self.assertIn("message", [line["event"] for line in probe.seen])
+        probe.quit()
+
+    def setUp(self):
+        self.lock = threading.Lock()
+
+    def flood(self, peer, enough):
+        """As fast as it takes them."""
+        while not enough.is_set():
+            with self.lock:
+                for _ in range(20):
+                    peer.text([None, None, "room:1", "news", {"n": "x" * 200}])
 
 
 class SlowServer(Case):
