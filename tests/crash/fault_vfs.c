@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILES_MAX 8
+#define FILES_MAX 256
 #define SECTOR    512
 
 struct fault_vfs fault_vfs;

@@ -1,0 +1,1 @@
+mcu_fuzz(fuzz_uplink_group LIBS bridge_core)
