@@ -8,6 +8,7 @@
  *                                                                |
  *                              RESTORED <-- RESTORING <--hung, or no tries left
  *
+ * A settled board whose RUN has no image is restored too.
  * The two arrows in words are the application's; all others are taken here, in one start if it
  * lasts.
  */
@@ -36,19 +37,24 @@ static bool copy(enum boot_slot to, enum boot_slot from, uint16_t pages)
     return true;
 }
 
+static bool can_install(const struct boot_state *state)
+{
+    return state->new_pages > 0 && state->new_pages <= BOOT_SLOT_PAGES &&
+           boot_slot_has_image(BOOT_NEXT);
+}
+
 /* Each of these does the phase's work and returns the phase that follows. */
 
 static enum boot_phase save(const struct boot_state *state)
 {
-    if (state->new_pages == 0 || state->new_pages > BOOT_SLOT_PAGES ||
-        !boot_slot_has_image(BOOT_NEXT) || !copy(BOOT_BACK, BOOT_RUN, BOOT_SLOT_PAGES))
+    if (!can_install(state) || !copy(BOOT_BACK, BOOT_RUN, BOOT_SLOT_PAGES))
         return BOOT_RESTORED; /* RUN was not touched */
     return BOOT_INSTALLING;
 }
 
 static enum boot_phase install(struct boot_state *state)
 {
-    if (!copy(BOOT_RUN, BOOT_NEXT, state->new_pages))
+    if (!can_install(state) || !copy(BOOT_RUN, BOOT_NEXT, state->new_pages))
         return BOOT_RESTORING;
     state->tries = BOOT_TRIES;
     return BOOT_TRIAL;
@@ -56,7 +62,8 @@ static enum boot_phase install(struct boot_state *state)
 
 static enum boot_phase restore(void)
 {
-    (void)copy(BOOT_RUN, BOOT_BACK, BOOT_SLOT_PAGES);
+    if (boot_slot_has_image(BOOT_BACK))
+        (void)copy(BOOT_RUN, BOOT_BACK, BOOT_SLOT_PAGES);
     return BOOT_RESTORED;
 }
 
@@ -74,20 +81,11 @@ static enum boot_start try_once(struct boot_state *state)
     return BOOT_START_TRIAL;
 }
 
-static enum boot_start start_settled(void)
-{
-    if (boot_slot_has_image(BOOT_RUN))
-        return BOOT_START_SETTLED;
-    if (!boot_slot_has_image(BOOT_BACK))
-        return BOOT_START_NONE;
-    (void)copy(BOOT_RUN, BOOT_BACK, BOOT_SLOT_PAGES);
-    return BOOT_START_SETTLED;
-}
-
 enum boot_start boot_prepare(bool hung)
 {
     struct boot_state state = boot_state_load();
     bool tried = state.phase == BOOT_TRIAL && state.tries < BOOT_TRIES;
+    bool helped = false;
 
     for (;;) {
         switch ((enum boot_phase)state.phase) {
@@ -98,7 +96,7 @@ enum boot_start boot_prepare(bool hung)
             enter(&state, install(&state));
             break;
         case BOOT_TRIAL:
-            if (state.tries > 0 && !(tried && hung))
+            if (state.tries > 0 && !(tried && hung) && boot_slot_has_image(BOOT_RUN))
                 return try_once(&state);
             enter(&state, BOOT_RESTORING);
             break;
@@ -108,7 +106,13 @@ enum boot_start boot_prepare(bool hung)
         case BOOT_SETTLED:
         case BOOT_RESTORED:
         case BOOT_PHASE_COUNT:
-            return start_settled();
+            if (boot_slot_has_image(BOOT_RUN))
+                return BOOT_START_SETTLED;
+            if (helped || !boot_slot_has_image(BOOT_BACK))
+                return BOOT_START_NONE;
+            helped = true;
+            enter(&state, BOOT_RESTORING);
+            break;
         }
     }
 }

@@ -60,10 +60,8 @@ foreach(mcu atmega328p atmega2560)
   target_link_options(mcu_protocol_${mcu} PUBLIC -mmcu=${mcu})
 endforeach()
 add_firmware(atmega328p "")
-foreach(variant IN LISTS fw_variants ITEMS "")
-  if(NOT TARGET mcu-stub-atmega2560${variant})
-    add_firmware(atmega2560 "${variant}")
-  endif()
+foreach(variant IN LISTS fw_variants)
+  add_firmware(atmega2560 "${variant}")
 endforeach()
 
 # What gcc and its library do by a table or a pointer does not reach beyond 128 KiB.

@@ -4,6 +4,10 @@
  */
 #include "board.h"
 
+#include "boot_image.h"
+#include "boot_store.h"
+#include "fw_app.h"
+#include "fw_info.h"
 #include "mps2.h"
 #include "port.h"
 
@@ -19,8 +23,9 @@ static struct {
 } ring;
 
 static bool write_cut_short;
-static uint8_t reset_cause;
-static struct board_kept kept __attribute__((section(".noinit")));
+
+/* Behind the vectors: FW_IMAGE_INFO_AT. */
+const struct fw_image_info image_info __attribute__((section(".image_info"), used)) = FW_IMAGE_INFO;
 
 /* Volatile: the first is written by nobody here. */
 static volatile struct board_id ids[2] __attribute__((section(".ids"), used));
@@ -40,17 +45,6 @@ static void unlock(void)
 
 /* -- Start. */
 
-static void find_reset_cause(void)
-{
-    if (kept.magic == BOARD_KEPT_MAGIC && kept.next_cause < MP_RESET_CAUSE_COUNT)
-        reset_cause = (uint8_t)kept.next_cause;
-    else
-        reset_cause = MP_RESET_POWER;
-    /* Only the pin resets a board that does not know of it. */
-    kept.next_cause = MP_RESET_PIN;
-    kept.magic = BOARD_KEPT_MAGIC;
-}
-
 /* Also switches the UART on. */
 static void wake_with_room(bool wanted)
 {
@@ -61,20 +55,10 @@ static void wake_with_room(bool wanted)
 
 void board_start(void)
 {
-    find_reset_cause();
     FPGAIO_PRESCALE = CLOCK_MHZ - 1;
     UART_BAUDDIV = CLOCK_MHZ * 1000000u / BAUD;
     wake_with_room(false);
     NVIC_ENABLE = 1u << UART0_RX_IRQ | 1u << UART0_TX_IRQ | 1u << TIMER0_IRQ;
-}
-
-_Noreturn void board_restart(uint32_t cause)
-{
-    kept.next_cause = cause;
-    __asm__ volatile("dsb" ::: "memory");
-    SCB_RESET = SCB_RESET_REQUEST;
-    for (;;)
-        ;
 }
 
 void port_reset(void)
@@ -89,7 +73,24 @@ bool port_running(void)
 
 uint8_t port_reset_cause(void)
 {
-    return reset_cause;
+    return (uint8_t)((const struct board_kept *)BOARD_KEPT_AT)->cause;
+}
+
+/* Nothing has fed it: an image on trial hangs. It is not on otherwise. */
+void board_on_watchdog(void)
+{
+    board_restart(MP_RESET_WATCHDOG);
+}
+
+const struct mp_bulk_store *port_image_store(void)
+{
+    return &boot_store;
+}
+
+void port_image_confirm(void)
+{
+    boot_confirm();
+    WATCHDOG_CTRL = 0;
 }
 
 /* -- The UART. */
@@ -172,6 +173,7 @@ void port_idle(uint32_t us)
 {
     const uint32_t longest = UINT32_MAX / CLOCK_MHZ;
 
+    WATCHDOG_INTCLEAR = 1;
     if (us == 0)
         return;
     TIMER_RELOAD = 0;
@@ -246,7 +248,7 @@ const char *port_architecture(void)
 
 const char *port_platform(void)
 {
-    return "mps2-an385";
+    return BOARD_PLATFORM;
 }
 
 void port_identify(bool on)

@@ -1,14 +1,37 @@
-# The image, linked from address 0, with its size printed and stack use noted beside each object.
+# Images are linked to run in slot RUN. mcu-stub.elf is what a new board comes with: the boot loader at
+# address 0 and such an image behind it.
 set(port ${CMAKE_CURRENT_LIST_DIR})
-add_executable(mcu-stub ${app_sources} ${port}/start.c ${port}/board.c ${port}/image.c)
-set_target_properties(mcu-stub PROPERTIES SUFFIX .elf LINK_DEPENDS ${port}/board.ld)
-target_include_directories(mcu-stub PRIVATE app ${CMAKE_CURRENT_SOURCE_DIR} ${port})
-target_compile_definitions(mcu-stub PRIVATE FW_IMAGES=1 ${fw_definitions})
-target_compile_options(mcu-stub PRIVATE -fstack-usage)
-target_link_libraries(mcu-stub PRIVATE mcu_protocol)
-target_link_options(mcu-stub PRIVATE -nostartfiles -Wl,--build-id=sha1
-                                     -T${port}/board.ld)
 find_program(ARM_SIZE arm-none-eabi-size)
-if(ARM_SIZE)
-  add_custom_command(TARGET mcu-stub POST_BUILD COMMAND ${ARM_SIZE} $<TARGET_FILE:mcu-stub>)
-endif()
+
+function(arm_executable name script)
+  add_executable(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES SUFFIX .elf LINK_DEPENDS ${port}/${script})
+  target_include_directories(${name} PRIVATE app ${boot_folder} ${CMAKE_CURRENT_SOURCE_DIR} ${port})
+  target_compile_options(${name} PRIVATE -fstack-usage)
+  target_link_libraries(${name} PRIVATE mcu_protocol)
+  target_link_options(${name} PRIVATE -nostartfiles -T${port}/${script})
+  if(ARM_SIZE)
+    add_custom_command(TARGET ${name} POST_BUILD COMMAND ${ARM_SIZE} $<TARGET_FILE:${name}>)
+  endif()
+endfunction()
+
+set(boot_common ${port}/restart.c ${boot_folder}/boot_memory.c ${boot_folder}/boot_state.c)
+
+foreach(variant IN LISTS fw_variants)
+  set(name mcu-stub-image${variant})
+  arm_executable(${name} board.ld ${app_sources} ${port}/start.c ${port}/board.c
+                 ${boot_folder}/boot_image.c ${boot_folder}/boot_store.c ${boot_common})
+  target_compile_definitions(${name} PRIVATE FW_IMAGES=1 ${fw_definitions${variant}})
+  target_link_options(${name} PRIVATE -Wl,--build-id=sha1)
+  add_custom_command(TARGET ${name} POST_BUILD
+    COMMAND ${CMAKE_OBJCOPY} -O binary $<TARGET_FILE:${name}> $<TARGET_FILE_DIR:${name}>/${name}.bin
+    BYPRODUCTS ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${name}.bin)
+endforeach()
+
+set(factory ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/mcu-stub-image.bin)
+set_source_files_properties(${port}/factory.c PROPERTIES
+  OBJECT_DEPENDS ${factory} COMPILE_DEFINITIONS FACTORY_IMAGE="${factory}")
+arm_executable(mcu-stub boot.ld ${port}/boot_main.c ${port}/factory.c ${boot_folder}/boot.c
+               ${boot_common})
+target_link_options(mcu-stub PRIVATE -Wl,--build-id=none)
+add_dependencies(mcu-stub mcu-stub-image)

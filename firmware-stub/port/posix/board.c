@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "board.h"
 
+#include "images.h"
 #include "port.h"
 
 #include <errno.h>
@@ -16,11 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#define WATCHDOG_US 4000000u
+
 static struct board *board;
 static uint8_t stored_id[MP_DEVICE_ID_MAX];
 static uint8_t stored_len;
-static uint8_t cause;
-static bool reset_asked, line_gone, room_wanted;
+static uint8_t cause, next_cause;
+static bool reset_asked, line_gone, room_wanted, muted;
 static volatile sig_atomic_t stop_asked;
 
 /* -- Start and end. */
@@ -76,13 +79,34 @@ bool board_take_reset(void)
 
     reset_asked = false;
     if (asked)
-        cause = MP_RESET_SOFTWARE;
+        cause = next_cause;
     return asked;
+}
+
+static void reset(enum mp_reset_cause why)
+{
+    next_cause = (uint8_t)why;
+    reset_asked = true;
 }
 
 void port_reset(void)
 {
-    reset_asked = true;
+    reset(MP_RESET_SOFTWARE);
+}
+
+void board_hang(void)
+{
+    uint32_t begun = port_micros();
+
+    while (port_running() && port_micros() - begun < WATCHDOG_US)
+        port_idle(WATCHDOG_US);
+    if (port_running())
+        reset(MP_RESET_WATCHDOG);
+}
+
+void board_mute(bool mute)
+{
+    muted = mute;
 }
 
 bool port_running(void)
@@ -119,7 +143,7 @@ size_t port_uart_read(uint8_t *out, size_t cap)
 
 size_t port_uart_write(const uint8_t *bytes, size_t n)
 {
-    ssize_t taken = write(board->fd, bytes, n);
+    ssize_t taken = muted ? (ssize_t)n : write(board->fd, bytes, n);
 
     if (taken < 0) {
         if (errno != EAGAIN && errno != EINTR)
@@ -260,13 +284,17 @@ uint8_t port_image_id(uint8_t out[MP_IMAGE_ID_MAX])
         uint8_t len;
     } found = {out, 0};
 
+    if (images_id(out))
+        return MP_IMAGE_ID_MAX;
     dl_iterate_phdr(find_build_id, &found);
     return found.len;
 }
 
 const char *port_version(void)
 {
-    return FW_VERSION;
+    const char *version = images_version();
+
+    return version ? version : FW_VERSION;
 }
 
 const char *port_architecture(void)

@@ -23,12 +23,14 @@ struct board {
  * end port_idle, and port_running then says false. */
 void board_power_on(struct board *given);
 
-/* port_reset was called since: fw_main is to be run again. Counts as a software reset. */
+/* The board was reset since: the image is to be started again. */
 bool board_take_reset(void);
 
-/* Uploaded images are kept in files whose names begin with `beside`, which is kept by pointer.
- * NULL, as at first: none are. */
-void board_keep_images(const char *beside);
+/* Hangs, as an image that does: until the watchdog resets the board, or a signal comes. */
+void board_hang(void);
+
+/* What is written to the UART from now on is lost on the way. */
+void board_mute(bool mute);
 
 /* Reads an identity: text, or hexadecimal digits behind "hex:". Returns its length, or -1. */
 int board_read_id(const char *text, uint8_t out[MP_DEVICE_ID_MAX]);

@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "board.h"
 #include "fw_app.h"
+#include "images.h"
+#include "port.h"
 #include "pty.h"
 
 #include <errno.h>
@@ -21,8 +23,8 @@ static const char usage[] =
     "  --pty-link PATH   put a symbolic link to the pseudo-terminal there\n"
     "  --fd N            use this open descriptor as the UART, and no pseudo-terminal\n"
     "  --id ID           identity: text, or hex:DIGITS; at most 16 bytes (default stub-1)\n"
-    "  --state FILE      keep an identity set over the line there, and uploaded images\n"
-    "                    in FILE.image\n"
+    "  --state FILE      keep an identity set over the line there; and take uploads of images\n"
+    "                    made for this program, into FILE.flash\n"
     "  --seed N          noise of the simulated sensors (default 1)\n"
     "  --time-scale X    run X times as fast, 0.01 to 1000 (default 1)\n"
     "  --help, --version\n"
@@ -69,7 +71,8 @@ static void take_option(struct options *options, int option, const char *text)
         break;
     case 's':
         options->board.state = text;
-        board_keep_images(text);
+        if (images_open(text) != 0)
+            fail(text, strerror(errno));
         break;
     case 'r':
         options->board.seed = (uint32_t)number("--seed", text, 0, UINT32_MAX);
@@ -129,6 +132,18 @@ static int open_line(struct options *options, struct pty *pty)
     return pty->master;
 }
 
+/* From reset to reset. */
+static int play(bool hung)
+{
+    enum images_play play = images_boot(hung);
+
+    board_mute(play == IMAGES_MUTE);
+    if (play != IMAGES_HANG)
+        return fw_main();
+    board_hang();
+    return MP_OK;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {
@@ -140,7 +155,7 @@ int main(int argc, char **argv)
     board_power_on(&options.board);
     options.board.fd = open_line(&options, &pty);
     do
-        result = fw_main();
+        result = play(port_reset_cause() == MP_RESET_WATCHDOG);
     while (board_take_reset());
     pty_close(&pty);
     return result == MP_OK ? 0 : 1;

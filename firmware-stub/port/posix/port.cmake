@@ -8,7 +8,10 @@ target_include_directories(fw_app PUBLIC app ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(fw_app PUBLIC mcu_protocol)
 target_compile_definitions(fw_app PUBLIC FW_IMAGES=1)
 
-add_executable(mcu-stub ${port}/main.c ${port}/board.c ${port}/image.c)
+add_executable(mcu-stub ${port}/main.c ${port}/board.c ${port}/images.c ${boot_folder}/boot.c
+               ${boot_folder}/boot_image.c ${boot_folder}/boot_memory.c ${boot_folder}/boot_state.c
+               ${boot_folder}/boot_store.c)
+target_include_directories(mcu-stub PRIVATE ${boot_folder} ${port})
 target_compile_definitions(mcu-stub PRIVATE ${fw_definitions})
 target_link_libraries(mcu-stub PRIVATE fw_app pty)
 target_link_options(mcu-stub PRIVATE -Wl,--build-id=sha1)

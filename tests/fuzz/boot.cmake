@@ -1,0 +1,1 @@
+mcu_fuzz(fuzz_boot LIBS boot_board)
