@@ -18,11 +18,13 @@ struct mp_bulk_store {
     void *user;
     /* An image is coming. If the store holds the beginning of this very one, by size and hash, it
      * says in *have how much, else it makes room and says 0. Returns MP_STATUS_DONE,
-     * MP_STATUS_TOO_LARGE or MP_STATUS_FAILED. */
+     * MP_STATUS_FAILED, or MP_STATUS_TOO_LARGE with the most bytes it takes in *have and nothing
+     * changed. */
     enum mp_status (*begin)(void *user, uint32_t size, const uint8_t hash[MP_SHA256_BYTES],
                             uint32_t *have);
     /* Keeps `n` bytes that belong at `offset`, which is where the last ones ended. Returns
-     * MP_STATUS_DONE or MP_STATUS_FAILED, which ends the upload. */
+     * MP_STATUS_DONE, or what ends the upload: MP_STATUS_FAILED, or MP_STATUS_FOREIGN when the
+     * image says that it is for another kind of board. */
     enum mp_status (*write)(void *user, uint32_t offset, const uint8_t *bytes, size_t n);
     /* Reads back what was kept. False: it cannot. */
     bool (*read)(void *user, uint32_t offset, uint8_t *out, size_t n);

@@ -5,7 +5,8 @@
  *
  *   WAITING --ready--> BEGINNING --state--> SENDING --all stored--> COMMITTING --state--> IDLE
  *
- * A lost session leads back to WAITING, a silence in SENDING to BEGINNING, a refusal to IDLE.
+ * A lost session leads back to WAITING, a silence in SENDING to BEGINNING, a refusal to IDLE. An
+ * answer to any BULK_BEGIN of this session will do: what was asked again meanwhile comes in order.
  */
 #include "mp_bulk_host.h"
 
@@ -14,14 +15,37 @@
 #include <string.h>
 
 #define DATA_HEAD 4
-#define AGAIN_US  500000u
-#define AHEAD_US  3000u /* of the line: what is queued below us delays commands */
+#define AGAIN_US  500000u /* doubled each time, since a slow line may just need longer, ... */
+#define AGAIN_MAX 4u      /* ... so often */
+#define AHEAD_US  3000u   /* of the line: what is queued below us delays commands */
 
 static void end(struct mp_bulk_host *bulk, enum mp_status status)
 {
     bulk->phase = MP_BULK_HOST_IDLE;
     if (bulk->io.done != NULL)
         bulk->io.done(bulk->io.user, status);
+}
+
+/* After an ask: `phase` waits for its answer. Another ask of the same kind leaves the first one's
+ * answer good. */
+static void asked(struct mp_bulk_host *bulk, enum mp_bulk_host_phase phase, bool anew)
+{
+    if (anew)
+        bulk->first_request = bulk->request;
+    bulk->asks = anew ? 1 : (uint8_t)(bulk->asks + (bulk->asks < UINT8_MAX));
+    bulk->phase = phase;
+}
+
+static bool answers_us(const struct mp_bulk_host *bulk, uint16_t request)
+{
+    return (uint16_t)(request - bulk->first_request) <=
+           (uint16_t)(bulk->request - bulk->first_request);
+}
+
+static uint32_t again_us(const struct mp_bulk_host *bulk)
+{
+    unsigned more = bulk->asks > 0 ? bulk->asks - 1u : 0;
+    return AGAIN_US << (more < AGAIN_MAX ? more : AGAIN_MAX);
 }
 
 static void begin(struct mp_bulk_host *bulk)
@@ -32,7 +56,7 @@ static void begin(struct mp_bulk_host *bulk)
     int len = mp_encode_bulk_begin(body, sizeof body, &m);
     bulk->heard_us = bulk->host->now_us;
     if (mp_host_request(bulk->host, MP_MSG_BULK_BEGIN, body, (size_t)len, &bulk->request) == MP_OK)
-        bulk->phase = MP_BULK_HOST_BEGINNING;
+        asked(bulk, MP_BULK_HOST_BEGINNING, bulk->phase == MP_BULK_HOST_WAITING);
 }
 
 static void commit(struct mp_bulk_host *bulk)
@@ -40,7 +64,7 @@ static void commit(struct mp_bulk_host *bulk)
     uint8_t body[2] = {0};
     bulk->heard_us = bulk->host->now_us;
     if (mp_host_request(bulk->host, MP_MSG_BULK_COMMIT, body, sizeof body, &bulk->request) == MP_OK)
-        bulk->phase = MP_BULK_HOST_COMMITTING;
+        asked(bulk, MP_BULK_HOST_COMMITTING, bulk->phase == MP_BULK_HOST_SENDING);
 }
 
 /* Microseconds until the line wants the next piece. A line faster than its speed wants it at once.
@@ -91,7 +115,7 @@ static uint32_t wait_of(const struct mp_bulk_host *bulk)
     if (bulk->phase == MP_BULK_HOST_IDLE || bulk->host->state != MP_HOST_READY)
         return UINT32_MAX;
     uint64_t silent_us = bulk->host->now_us - bulk->heard_us;
-    uint32_t again = silent_us < AGAIN_US ? (uint32_t)(AGAIN_US - silent_us) : 0;
+    uint32_t again = silent_us < again_us(bulk) ? (uint32_t)(again_us(bulk) - silent_us) : 0;
     uint32_t line = bulk->phase == MP_BULK_HOST_SENDING ? line_wait(bulk) : 0;
     return line > 0 && line < again ? line : again;
 }
@@ -100,7 +124,7 @@ static uint32_t wait_of(const struct mp_bulk_host *bulk)
 static void go_on(struct mp_bulk_host *bulk)
 {
     bool silent =
-        bulk->phase != MP_BULK_HOST_IDLE && bulk->host->now_us - bulk->heard_us >= AGAIN_US;
+        bulk->phase != MP_BULK_HOST_IDLE && bulk->host->now_us - bulk->heard_us >= again_us(bulk);
     switch (bulk->phase) {
     case MP_BULK_HOST_WAITING:
         if (bulk->host->state == MP_HOST_READY)
@@ -181,9 +205,12 @@ void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *me
     struct mp_bulk_state state;
     if (message->id != MP_MSG_BULK_STATE ||
         mp_decode_bulk_state(message->body, message->len, &state) != 0 ||
-        state.status >= MP_STATUS_COUNT || state.request != bulk->request)
+        state.status >= MP_STATUS_COUNT || !answers_us(bulk, state.request))
         return;
     bulk->heard_us = bulk->host->now_us;
+    bulk->asks = 0;
+    if (state.status == MP_STATUS_TOO_LARGE)
+        bulk->limit = state.offset;
     switch (bulk->phase) {
     case MP_BULK_HOST_BEGINNING:
     case MP_BULK_HOST_SENDING:
@@ -203,7 +230,7 @@ void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *me
 
 bool mp_bulk_host_result(struct mp_bulk_host *bulk, uint16_t request, enum mp_status status)
 {
-    bool ours = request == bulk->request &&
+    bool ours = answers_us(bulk, request) &&
                 (bulk->phase == MP_BULK_HOST_BEGINNING || bulk->phase == MP_BULK_HOST_COMMITTING);
     if (ours)
         end(bulk, status);

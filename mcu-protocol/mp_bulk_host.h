@@ -18,7 +18,14 @@ struct mp_bulk_host_io {
     bool (*read)(void *user, uint32_t offset, uint8_t *out, size_t n);
     /* The device has stored so much; less than before when it lost some of it. May be NULL. */
     void (*progress)(void *user, uint32_t stored, uint32_t size);
-    /* It ended: DONE is stored, checked and committed. */
+    /* It ended. DONE: stored, checked against its hash, and committed. A board with a boot loader
+     * then restarts by itself within some seconds, and only the hello of a later run tells, by its
+     * image id (mp_image.h), whether the new image runs or was taken back. TOO_LARGE: `limit` has
+     * the most bytes that the device takes, and nothing was erased. FOREIGN: an image for another
+     * kind of board. FAILED: the device could not store it, or is busy with another update.
+     * MISMATCH: what was stored is not what was announced; begin anew. UNSUPPORTED: the device
+     * takes no images. Until then a lost session ends nothing: the upload goes on in the next one,
+     * where the device's store says. */
     void (*done)(void *user, enum mp_status status);
 };
 
@@ -34,6 +41,7 @@ enum mp_bulk_host_phase {
 struct mp_bulk_host {
     enum mp_bulk_host_phase phase;
     uint32_t size, stored;
+    uint32_t limit; /* after TOO_LARGE; 0: not told */
     /* The rest is mp_bulk_host's own. */
     struct mp_host *host;
     struct mp_bulk_host_io io;
@@ -41,7 +49,9 @@ struct mp_bulk_host {
     uint64_t heard_us;     /* when the device was last heard or asked */
     uint64_t line_free_us; /* when the line has taken what was sent */
     uint32_t sent;
-    uint16_t window, request;
+    uint16_t window;
+    uint16_t request, first_request; /* the latest and the first that wait for one answer */
+    uint8_t asks;                    /* since the device was heard */
 };
 
 /* Begins to upload; an upload under way is given up without a word to io.done. `io` and `hash` are

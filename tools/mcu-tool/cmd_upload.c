@@ -1,9 +1,10 @@
 /*
- * cmd_upload.c - brings a file into a board's store, and tells how far it is. What is under way and
- * where it goes on is mp_bulk_host's.
+ * cmd_upload.c - brings a file into a board's store, tells how far it is, and what the board runs
+ * then. What is under way and where it goes on is mp_bulk_host's.
  */
 #define _DEFAULT_SOURCE
 #include "commands.h"
+#include "mp_image.h"
 #include "request.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 
 #define IMAGE_MAX (64u << 20)
 #define STALL_US  20000000u /* a board that restarts may be away for so long */
+#define START_US  40000000u /* and if the new image hangs, until it was taken back */
 
 struct upload {
     struct request request;
@@ -25,6 +27,9 @@ struct upload {
     uint64_t started_us, moved_us;
     bool begun, ended, shown;
     enum mp_status status;
+    uint8_t image_id[MP_IMAGE_ID_MAX]; /* of the file */
+    uint8_t image_id_len;              /* 0: not known */
+    uint32_t epoch;                    /* of the board when it had committed */
 };
 
 static bool read_image(void *user, uint32_t offset, uint8_t *out, size_t n)
@@ -62,6 +67,7 @@ static void on_done(void *user, enum mp_status status)
     struct upload *upload = user;
     upload->ended = true;
     upload->status = status;
+    upload->epoch = upload->request.session.host.link.peer.epoch;
 }
 
 static uint32_t step(void *user)
@@ -109,6 +115,7 @@ static void begin(struct upload *upload)
     mp_sha256_begin(&sha);
     mp_sha256_add(&sha, upload->image, upload->size);
     mp_sha256_end(&sha, hash);
+    upload->image_id_len = mp_image_find_id(upload->image, upload->size, upload->image_id);
     upload->started_us = upload->moved_us = session_now();
     upload->request.bulk = &upload->bulk;
     upload->request.session.user = upload;
@@ -116,23 +123,74 @@ static void begin(struct upload *upload)
     mp_bulk_host_start(&upload->bulk, &upload->request.session.host, upload->size, hash, &io);
 }
 
-static int finish(const struct upload *upload, const char *path)
+/* -- What runs then. */
+
+static bool runs_it(const struct upload *upload)
 {
-    const struct request *request = &upload->request;
+    const struct mp_peer *peer = &upload->request.session.host.link.peer;
+    return peer->image_len == upload->image_id_len &&
+           memcmp(peer->image, upload->image_id, upload->image_id_len) == 0;
+}
+
+static bool has_restarted(void *user)
+{
+    const struct upload *upload = user;
+    return upload->request.ready && upload->request.session.host.link.peer.epoch != upload->epoch;
+}
+
+/* Without an image id in the file there is nothing to tell it by. */
+static int watch_it_start(struct upload *upload)
+{
+    struct session *sessions[] = {&upload->request.session};
+    const struct session *session = sessions[0];
+    if (upload->image_id_len == 0)
+        return TOOL_OK;
+    if (!runs_it(upload) &&
+        !session_run(sessions, 1, session_now() + START_US, has_restarted, upload)) {
+        if (upload->request.ready) {
+            printf("the board has not restarted; it may run it from its next start on\n");
+            return TOOL_OK;
+        }
+        fprintf(stderr, "mcu-tool: upload: %s\n",
+                session->gone ? session->why : "the board has not come back; see mcu-tool monitor");
+        return TOOL_REFUSED;
+    }
+    if (!runs_it(upload)) {
+        fprintf(stderr, "mcu-tool: upload: the board runs its old image again: the new one did "
+                        "not start, and was taken back\n");
+        return TOOL_REFUSED;
+    }
+    printf("the board runs it: %s %s\n", session->host.description.product,
+           session->host.description.version);
+    return TOOL_OK;
+}
+
+static void explain(const struct upload *upload)
+{
+    const struct session *session = &upload->request.session;
+    if (!upload->ended)
+        fprintf(stderr, "mcu-tool: upload: %s after %u of %u bytes; the same command goes on\n",
+                session->gone ? session->why : "the board does not answer any more",
+                upload->bulk.stored, upload->size);
+    else if (upload->status == MP_STATUS_TOO_LARGE && upload->bulk.limit > 0)
+        fprintf(stderr, "mcu-tool: upload: %s: %u bytes, and there is room for %u\n",
+                mp_status_text(upload->status), upload->size, upload->bulk.limit);
+    else
+        fprintf(stderr, "mcu-tool: upload: %s\n", mp_status_text(upload->status));
+}
+
+static int finish(struct upload *upload, const char *path)
+{
     if (upload->shown)
         fputc('\n', stderr);
-    if (upload->ended && upload->status == MP_STATUS_DONE) {
-        printf("%s: %u bytes stored, %.1f KiB/s\n", path, upload->size,
-               kib_per_second(upload, upload->size));
-        return TOOL_OK;
+    if (!upload->ended || upload->status != MP_STATUS_DONE) {
+        explain(upload);
+        return TOOL_REFUSED;
     }
-    if (upload->ended)
-        fprintf(stderr, "mcu-tool: upload: %s\n", mp_status_text(upload->status));
-    else
-        fprintf(stderr, "mcu-tool: upload: %s after %u of %u bytes; the same command goes on\n",
-                request->session.gone ? request->session.why : "the board does not answer any more",
-                upload->bulk.stored, upload->size);
-    return TOOL_REFUSED;
+    printf("%s: %u bytes stored, %.1f KiB/s\n", path, upload->size,
+           kib_per_second(upload, upload->size));
+    fflush(stdout);
+    return watch_it_start(upload);
 }
 
 int cmd_upload(int argc, char **argv)

@@ -90,7 +90,7 @@ int main(void)
 
 uint8_t port_reset_cause(void)
 {
-    bool asked_for = board_restarting == BOARD_RESTARTING;
+    bool asked_for = board_restarting == BOARD_RESTARTING || GPIOR1;
 
     board_restarting = 0;
     if (reset_flags & 1 << PORF)

@@ -86,8 +86,9 @@ void boot_page_copy(enum boot_slot to, enum boot_slot from, uint16_t page)
     boot_program_page(to * BOOT_SLOT_BYTES + offset, bytes, NULL);
 }
 
-/* A watchdog that has fired goes on with its shortest time, so it is stopped first. The application
- * finds the cause of the reset in GPIOR0, since MCUSR had to be cleared for that. */
+/* A watchdog that has fired goes on with its shortest time, so it is stopped first. For that MCUSR
+ * has to be cleared, and that nobody has asked for the next reset is noted too: the application finds
+ * both in GPIOR0 and GPIOR1. */
 static uint8_t take_reset_flags(void)
 {
     uint8_t flags = MCUSR;
@@ -95,6 +96,8 @@ static uint8_t take_reset_flags(void)
     MCUSR = 0;
     wdt_disable();
     GPIOR0 = flags;
+    GPIOR1 = board_restarting == BOARD_RESTARTING;
+    board_restarting = 0;
     return flags;
 }
 
@@ -102,7 +105,7 @@ void boot_main(void) __attribute__((noreturn, used));
 void boot_main(void)
 {
     uint8_t flags = take_reset_flags();
-    bool hung = (flags & 1 << WDRF) && board_restarting != BOARD_RESTARTING;
+    bool hung = (flags & 1 << WDRF) && !GPIOR1;
 
     switch (boot_prepare(hung)) {
     case BOOT_START_TRIAL:

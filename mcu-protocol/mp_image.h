@@ -1,0 +1,17 @@
+/*
+ * mp_image.h - for the host: which image id a board will say once it runs what is in a file. It is
+ * the GNU build id, whose note the linker leaves in the ELF file and in the raw image made of it.
+ */
+#ifndef MP_IMAGE_H
+#define MP_IMAGE_H
+
+#include "mp_schema.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Finds the first whole note of a build id anywhere in `n` bytes, and copies as much of the id as a
+ * hello carries. Returns the id's length, 1 to MP_IMAGE_ID_MAX; 0: there is none. */
+uint8_t mp_image_find_id(const uint8_t *bytes, size_t n, uint8_t out[MP_IMAGE_ID_MAX]);
+
+#endif
