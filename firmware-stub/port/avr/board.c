@@ -219,7 +219,9 @@ static bool something_to_do(void)
 }
 
 /* Interrupts are held back from the last look to the sleep: one that comes in between still ends
- * it. The overflow of timer 1 bounds each sleep, the compare ends the last one on time. */
+ * it. The overflow of timer 1 bounds each sleep, the compare ends the last one on time. Its
+ * flag is left as it is: one that is still set ends one sleep early, and libsimavr clears all flags
+ * of the timer when one is cleared, an overflow that is due among them. */
 void port_idle(uint32_t us)
 {
     const uint32_t shortest = 20; /* less than it takes to fall asleep */
@@ -234,7 +236,6 @@ void port_idle(uint32_t us)
         }
         if (us - gone < 0x10000u / TICKS_US) {
             OCR1A = (uint16_t)(TCNT1 + (us - gone) * TICKS_US);
-            TIFR1 = 1 << OCF1A;
             TIMSK1 |= 1 << OCIE1A;
         }
         SMCR = 1 << SE; /* idle: timer and UART go on */
