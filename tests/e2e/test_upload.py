@@ -33,11 +33,11 @@ class Board(unittest.TestCase):
             self.eventually(self.flash.is_there, "a flash")
         return mcu
 
-    def upload(self, mcu, data, *options):
+    def upload(self, mcu, data):
         """mcu-tool on its way with these bytes."""
         file = self.folder / "image"
         file.write_bytes(data)
-        process = subprocess.Popen([str(BIN / "mcu-tool"), "upload", mcu.path, str(file), *options],
+        process = subprocess.Popen([str(BIN / "mcu-tool"), "upload", mcu.path, str(file)],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
         def end():
@@ -123,12 +123,12 @@ class Updates:
         self.assertEqual(self.flash.read("next", self.flash.slot_bytes), before)
 
     def test_a_stored_byte_that_changed_is_found_by_the_hash(self):
-        mcu, new = self.start(baud=9600), image(self.board, 2)[:3000]
+        mcu, new = self.start(), image(self.board, 2)[:9000]
         probe = Probe(self, mcu.path)
         probe.wait("ready")
         probe.kill()
         before = self.flash.read("run", self.flash.slot_bytes)
-        process = self.upload(mcu, new, "--baud", "9600")
+        process = self.upload(mcu, new)
         self.eventually(lambda: self.flash.read("next", 1024)[256:512] == new[256:512], "some of it stored")
         self.flash.flip("next", 256)
         _, err = self.finishes(process, status=1)
