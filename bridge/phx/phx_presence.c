@@ -263,6 +263,12 @@ static void tell(struct phx_presence *p,
         event(p->events.user, key, current, changed);
 }
 
+/* What could never be kept is not looked into: its metas would be compared one with another. */
+static bool is_too_long(const struct phx_presence *p, struct phx_text presence)
+{
+    return presence.len > p->max_bytes;
+}
+
 /* `joined` is a presence with the metas that came. */
 static void join_key(struct phx_presence *p, struct phx_text key, struct phx_text joined)
 {
@@ -273,6 +279,10 @@ static void join_key(struct phx_presence *p, struct phx_text key, struct phx_tex
     size_t n;
     char *copy = NULL;
 
+    if (is_too_long(p, joined)) {
+        p->left_out++;
+        return;
+    }
     if (current.len) {
         copy = malloc(current.len);
         if (!copy) {
@@ -294,7 +304,7 @@ static void leave_key(struct phx_presence *p, struct phx_text key, struct phx_te
     struct phx_text json;
     size_t n;
 
-    if (!entry)
+    if (!entry || is_too_long(p, left))
         return;
     recipe.base = json_of(entry);
     recipe.first = metas_of(recipe.base);
@@ -366,11 +376,12 @@ static void join_of_state(struct phx_presence *p, struct phx_text key, struct ph
     struct entry *entry = *find(p, key);
     struct phx_text joined;
 
-    if (!entry) {
+    if (entry)
+        entry->seen = p->states;
+    if (!entry || is_too_long(p, presence)) {
         join_key(p, key, presence);
         return;
     }
-    entry->seen = p->states;
     free((char *)entry->left.at);
     entry->left = difference(json_of(entry), presence);
     joined = difference(presence, json_of(entry));

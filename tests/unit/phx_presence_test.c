@@ -221,6 +221,26 @@ static void what_does_not_fit_is_left_out_and_counted(void **state)
     stop(&watch);
 }
 
+/* To compare each of its metas with each other would hold up the loop. */
+static void a_presence_that_could_never_fit_is_not_looked_into(void **state)
+{
+    static char payload[1 << 20];
+    struct watch watch;
+    size_t n = (size_t)snprintf(payload, sizeof payload, "{\"a\":{\"metas\":[");
+
+    (void)state;
+    start(&watch, NULL);
+    for (int i = 0; i < 50000; i++)
+        n += (size_t)snprintf(payload + n, sizeof payload - n, "%s{\"phx_ref\":\"%d\"}",
+                              i ? "," : "", i);
+    snprintf(payload + n, sizeof payload - n, "]}}");
+    for (int i = 0; i < 3; i++)
+        tell(&watch, "presence_state", payload);
+    assert_int_equal(phx_presence_count(watch.presence), 0);
+    assert_int_equal(phx_presence_left_out(watch.presence), 3);
+    stop(&watch);
+}
+
 static void strange_payloads_do_no_harm(void **state)
 {
     static const char *const strange[] = {
@@ -265,6 +285,7 @@ int main(void)
         cmocka_unit_test(diffs_wait_for_the_state_after_each_join),
         cmocka_unit_test(other_events_are_not_its_own_and_the_names_can_be_chosen),
         cmocka_unit_test(what_does_not_fit_is_left_out_and_counted),
+        cmocka_unit_test(a_presence_that_could_never_fit_is_not_looked_into),
         cmocka_unit_test(strange_payloads_do_no_harm),
         cmocka_unit_test(it_may_be_freed_inside_its_callbacks),
     };
