@@ -52,13 +52,13 @@ static const char *lane_trouble(const struct watch_lane *lane)
     return NULL;
 }
 
-/* A port that waits for a board of its own accord is as good as its MCUs; one that cannot be
- * opened, or whose board is refused, is down by itself. */
-static const char *port_trouble(const struct watch_port *port)
+/* A port is as good as the MCUs: one that is not there may be the reason why a board is missing,
+ * and is a spare one when none is. A board that is refused is somebody's mistake. */
+static const char *port_trouble(const struct watch_port *port, bool boards_missing)
 {
     switch (port->state) {
     case WATCH_LINK_CLOSED:
-        return "not open";
+        return boards_missing ? "not open" : NULL;
     case WATCH_LINK_HELD:
         return "its board is refused";
     case WATCH_LINK_ASKING:
@@ -67,6 +67,14 @@ static const char *port_trouble(const struct watch_port *port)
         break;
     }
     return NULL;
+}
+
+static bool boards_missing(const struct watch *watch)
+{
+    size_t there = 0;
+    for (size_t i = 0; i < watch->lane_count; i++)
+        there += watch->lanes[i].port != NULL;
+    return there < watch->lane_count;
 }
 
 static void tell(void (*down)(void *user, const char *line), void *user, const char *kind,
@@ -86,8 +94,9 @@ static void each_down(const struct watch *watch, void (*down)(void *user, const 
     if (watch->process.has_spool && watch->process.spool.failing)
         down(user, "spool: it cannot be written; boards keep their readings meanwhile (is the disk "
                    "full?)");
+    bool missing = boards_missing(watch);
     for (size_t i = 0; i < watch->port_count; i++) {
-        const char *what = port_trouble(&watch->ports[i]);
+        const char *what = port_trouble(&watch->ports[i], missing);
         if (what != NULL)
             tell(down, user, "port", watch->ports[i].name, what, watch->ports[i].trouble);
     }

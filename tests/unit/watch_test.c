@@ -226,8 +226,15 @@ static void health_is_good_only_when_everything_is_up(void **state)
     lane.port = NULL;
     assert_false(watch_health(&page, &watch));
     begin(NULL);
-    port.state = WATCH_LINK_CLOSED;
+    port.state = WATCH_LINK_CLOSED; /* a spare one: the board is on another */
+    assert_true(watch_health(&page, &watch));
+    lane.port = NULL;
+    port.trouble = "/dev/ttyUSB0 is not there";
     assert_false(watch_health(&page, &watch));
+    watch_put(&page, "\n");
+    page.at[page.n - 1] = '\0';
+    assert_string_equal(page.at, "port left: not open (/dev/ttyUSB0 is not there)\n"
+                                 "MCU bench-1: its board is not there\n");
     begin(NULL);
     port.state = WATCH_LINK_HELD;
     assert_false(watch_health(&page, &watch));
