@@ -5,7 +5,7 @@ import sys
 import time
 import unittest
 
-from harness_bridge import (KEY, OTHER_KEY, Bridge, PhxDev, identities, line_options, secret_file,
+from harness_bridge import (KEY, OTHER_KEY, Bridge, PhxDev, folder, identities, line_options, secret_file,
                             write_config)
 from harness_mcu import BIN, Mcu
 
@@ -244,8 +244,9 @@ class Ports(unittest.TestCase):
         mcu = Mcu(self, "posix")
         first = Bridge(self, *line_options(server.url, mcu.path, secret_file(self)))
         server.wait_more()
-        second = Bridge(self, *line_options(server.url, mcu.path, secret_file(self)))
-        second.wait_line("in use")
+        second = Bridge(self, *line_options(server.url, mcu.path, secret_file(self)),
+                        environment={"STATE_DIRECTORY": str(folder(self))})
+        second.wait_line(r"ttyMCU0: .*in use")
         server.wait_more()
         self.assertEqual(second.stop(), 0)
         self.assertEqual(first.stop(), 0)

@@ -35,7 +35,7 @@ class Controls(WithABoard):
         for line in ["control engine=1: the MCU has no such control", r"control motor=101: out of range \(0 to 100\)",
                      r"control valve=-0.01: out of range \(0 to 1\)", r"control motor: wrong type \(it takes a number\)",
                      r"control motor=1: wrong type", r"control motor=1e\+300: out of range",
-                     'an element of "control" is not an object', 'an element of "control" is empty']:
+                     'an element of the update is not an object', 'an element of the update is empty']:
             self.bridge.wait_line(line)
         self.assertEqual(len(self.bridge.said(": done")), 2)
 
