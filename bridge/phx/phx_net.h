@@ -25,6 +25,6 @@ struct phx_net *phx_net_open(uv_loop_t *loop, unsigned max_sockets,
 void phx_net_close(struct phx_net *net, void (*closed)(void *user), void *user);
 /* Closing waits until as many releases as holds were seen. */
 void phx_net_hold(struct phx_net *net);
-void phx_net_release(void *net);
+void phx_net_release(void *user); /* a struct phx_net */
 
 #endif

@@ -118,9 +118,11 @@ struct phx_send *phx_poll_batch_body(struct phx_poll_batch *batch, bool *ndjson)
     struct phx_send *body, *message;
     char *at;
 
-    for (message = batch->messages.first; message; message = message->next)
+    *ndjson = batch->count > 1;
+    for (message = batch->messages.first; message; message = message->next) {
         len += line_len(message);
-    *ndjson = batch->count > 1 || batch->messages.first->binary;
+        *ndjson = *ndjson || message->binary;
+    }
     body = phx_send_new(len + 1); /* base64 ends with a NUL */
     at = body ? phx_send_text(body) : NULL;
     while ((message = phx_queue_take(&batch->messages)) != NULL) {

@@ -25,28 +25,28 @@ static bool copy_span(char **to, struct phx_text *text)
     return *to != NULL;
 }
 
-struct phx_request *phx_request_copy(const struct phx_request *from)
+struct phx_request *phx_request_copy(const struct phx_request *request)
 {
     struct owned *to = calloc(1, sizeof *to);
-    struct phx_request *request;
+    struct phx_request *made;
 
     if (!to)
         return NULL;
-    request = &to->request;
-    *request = *from;
-    to->url = *from->url;
-    request->url = &to->url;
+    made = &to->request;
+    *made = *request;
+    to->url = *request->url;
+    made->url = &to->url;
     if (copy_span(&to->host, &to->url.host) && copy_span(&to->url_target, &to->url.target) &&
-        copy(&to->target, from->target) && copy(&to->headers, from->headers) &&
-        copy(&to->token, from->auth_token) && copy(&to->ca, from->tls.ca) &&
-        copy(&to->cert, from->tls.cert) && copy(&to->key, from->tls.key)) {
-        request->target = to->target;
-        request->headers = to->headers;
-        request->auth_token = to->token;
-        request->tls = (struct phx_tls_files){to->ca, to->cert, to->key};
-        return request;
+        copy(&to->target, request->target) && copy(&to->headers, request->headers) &&
+        copy(&to->token, request->auth_token) && copy(&to->ca, request->tls.ca) &&
+        copy(&to->cert, request->tls.cert) && copy(&to->key, request->tls.key)) {
+        made->target = to->target;
+        made->headers = to->headers;
+        made->auth_token = to->token;
+        made->tls = (struct phx_tls_files){to->ca, to->cert, to->key};
+        return made;
     }
-    phx_request_free(request);
+    phx_request_free(made);
     return NULL;
 }
 

@@ -42,6 +42,15 @@ class Case(client.Case):
         self.addCleanup(server.close)
         return server
 
+    def ended(self, probe):
+        """It ends in order by itself."""
+        probe.next("closed")
+        self.assertEqual(probe.process.wait(client.PATIENCE), 0, probe.process.stderr.read())
+        self.assertNotIn({"event": "loop_busy"}, probe.seen)
+        probe.reader.join(client.PATIENCE)
+        for stream in (probe.process.stdin, probe.process.stdout, probe.process.stderr):
+            stream.close()
+
     @staticmethod
     def path_of(server):
         return [s["path"] for s in server.get("/sockets")["sockets"]]
@@ -407,8 +416,7 @@ class Fallback(Case):
                 probe = self.poller(server, via=via, inside=f"{event}=quit")
                 probe.next("joined")
                 probe.order(cause)
-                probe.next("closed")
-                probe.quit()
+                self.ended(probe)
 
 
 if __name__ == "__main__":

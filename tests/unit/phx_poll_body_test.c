@@ -1,6 +1,9 @@
 /* The bodies of long polling: answers read, batches written. */
 #include "phx_poll_body.h"
 
+#include "phx_auth_token.h"
+#include "phx_url.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,12 +129,61 @@ static void a_batch_is_full_at_100_lines_or_many_bytes_and_v1_has_one(void **sta
     free(big);
 }
 
+static void the_path_is_the_websocket_s_with_another_last_part(void **state)
+{
+    static const char *const rows[][2] = {
+        {"/socket/websocket", "/socket/longpoll"},
+        {"/socket/websocket/", "/socket/longpoll"},
+        {"/socket/longpoll", "/socket/longpoll"},
+        {"/a/websocket/b/websocket?websocket=/websocket",
+         "/a/websocket/b/longpoll?websocket=/websocket"},
+        {"/websocket?vsn=2.0.0", "/longpoll?vsn=2.0.0"},
+        {"/socket", NULL},
+        {"/mywebsocket", NULL},
+        {"/socket?/websocket", NULL},
+        {"/", NULL},
+    };
+    char out[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(phx_url_poll_target(rows[i][0], out, sizeof out), rows[i][1] != NULL);
+        if (rows[i][1])
+            assert_string_equal(out, rows[i][1]);
+    }
+    assert_false(phx_url_poll_target("/socket/websocket", out, 16));
+    assert_true(phx_url_poll_target("/socket/websocket", out, 17));
+}
+
+static void a_token_is_standard_base64_without_padding(void **state)
+{
+    static const char *const rows[][2] = {
+        {"s", "cw"},        {"se", "c2U"}, {"sec", "c2Vj"}, {"secret~?>", "c2VjcmV0fj8+"},
+        {"?>>?", "Pz4+Pw"},
+    };
+    char out[PHX_AUTH_PROTOCOLS_MAX];
+    char longest[PHX_AUTH_TOKEN_MAX + 1];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        phx_auth_protocols(rows[i][0], out);
+        assert_memory_equal(out, "phoenix, base64url.bearer.phx.", 30);
+        assert_string_equal(out + 30, rows[i][1]);
+    }
+    memset(longest, '~', PHX_AUTH_TOKEN_MAX);
+    longest[PHX_AUTH_TOKEN_MAX] = '\0';
+    phx_auth_protocols(longest, out);
+    assert_int_equal(strlen(out), 30 + (PHX_AUTH_TOKEN_MAX * 4 + 2) / 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_s_messages_are_unescaped),
         cmocka_unit_test(what_is_no_answer_is_refused),
         cmocka_unit_test(one_message_is_json_and_several_are_lines),
+        cmocka_unit_test(the_path_is_the_websocket_s_with_another_last_part),
+        cmocka_unit_test(a_token_is_standard_base64_without_padding),
         cmocka_unit_test(a_batch_is_full_at_100_lines_or_many_bytes_and_v1_has_one),
     };
 
