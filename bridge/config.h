@@ -50,13 +50,19 @@ struct config_control {
     enum config_on_loss on_channel_loss;
 };
 
-/* A serial line to open: exactly one of path and usb_serial. Paths that stand relative in a file
- * are from the file's folder. */
+/* When DTR and RTS are on: as enum serial_dtr_rts, which says more. */
+enum config_dtr_rts { CONFIG_ON_OPEN, CONFIG_NEVER, CONFIG_ON_DEMAND };
+
+/* A serial line to open: by its path, or by what its USB device has: one or more of the three.
+ * Paths that stand relative in a file are from the file's folder. */
 struct config_port {
     char *name;       /* by which an MCU pins it; default: the path or USB serial */
-    char *path;       /* a device, a by-id link, or a PTY; need not exist yet */
+    char *path;       /* a device, a by-id link, a pattern, or a PTY; need not exist yet */
     char *usb_serial; /* serial number of the USB adapter or board */
+    char *usb_id;     /* its vendor and product, "0403:6001" */
+    char *usb_path;   /* its place, "pci-0000:00:14.0-usb-0:1.2:1.0" */
     uint32_t baud;
+    enum config_dtr_rts dtr_rts;
 };
 
 /* An identity on the server. The hello of a device selects it, by `device`; without one it takes

@@ -30,31 +30,65 @@ static bool same(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
-/* Copies the path or USB serial as the name where none was given. */
+/* How it is found is the name where none was given: the most exact way, since two may share a USB
+ * serial. */
 static void name_port(struct config_port *port)
 {
-    const char *own = port->path ? port->path : port->usb_serial;
-    if (!port->name && own)
-        port->name = strdup(own);
+    const char *ways[] = {port->path, port->usb_path, port->usb_serial, port->usb_id};
+    for (size_t i = 0; !port->name && i < sizeof ways / sizeof ways[0]; i++)
+        if (ways[i])
+            port->name = strdup(ways[i]);
+}
+
+/* The rows of one table by which a line is found; the path is the first. */
+struct ways {
+    int rows[4];
+    const struct config_setting *settings;
+};
+
+static bool is_usb_id(const char *text)
+{
+    static const char hex[] = "0123456789abcdefABCDEF";
+    return strspn(text, hex) == 4 && text[4] == ':' && strspn(text + 5, hex) == 4;
+}
+
+/* Complains of two ways that exclude each other; returns whether there is any. */
+static bool check_ways(struct config_parsing *parsing, const struct ways *ways,
+                       const struct config_mark *settings, const char *usb_id)
+{
+    bool path = settings[ways->rows[0]].line, usb = false;
+    for (size_t i = 1; i < sizeof ways->rows / sizeof ways->rows[0]; i++) {
+        if (!settings[ways->rows[i]].line)
+            continue;
+        usb = true;
+        if (path)
+            config_complain(parsing, settings[ways->rows[i]],
+                            "\"%s\": expected one of path and %s, found both",
+                            ways->settings[ways->rows[i]].key, ways->settings[ways->rows[i]].key);
+    }
+    if (usb_id && !is_usb_id(usb_id))
+        config_complain(parsing, settings[ways->rows[2]],
+                        "\"usb_id\": expected vendor and product in hexadecimal, such as "
+                        "0403:6001");
+    return path || usb;
 }
 
 /* -- Each port is found one way. */
 
 static void check_port_ways(struct config_parsing *parsing)
 {
+    const struct ways ways = {
+        {CONFIG_PORT_PATH, CONFIG_PORT_USB_SERIAL, CONFIG_PORT_USB_ID, CONFIG_PORT_USB_PATH},
+        config_sections[CONFIG_PORTS].settings};
     struct config *config = parsing->config;
     for (size_t i = 0; config->ports && i < config->port_count; i++) {
         const struct config_entry_marks *marks = &parsing->port_marks[i];
-        bool path = marks->settings[CONFIG_PORT_PATH].line;
-        bool serial = marks->settings[CONFIG_PORT_USB_SERIAL].line;
         if (!marks->entry.line)
             continue;
-        if (path && serial)
-            config_complain(parsing, port_mark(parsing, i, CONFIG_PORT_USB_SERIAL),
-                            "\"usb_serial\": expected one of path and usb_serial, found both");
-        if (!path && !serial)
+        if (!check_ways(parsing, &ways, marks->settings, config->ports[i].usb_id))
             config_complain(parsing, marks->entry,
-                            "\"path\" or \"usb_serial\" is missing in this entry of ports");
+                            "\"path\" or \"usb_serial\" is missing in this entry of ports (or "
+                            "usb_id, usb_path)");
         name_port(&config->ports[i]);
     }
 }
@@ -65,22 +99,21 @@ static void adopt_line(struct config_parsing *parsing, size_t i)
     struct config *config = parsing->config;
     const struct config_entry_marks *marks = &parsing->mcu_marks[i];
     struct config_port *line = &parsing->own_lines[i];
+    const struct ways ways = {
+        {CONFIG_MCU_PATH, CONFIG_MCU_USB_SERIAL, CONFIG_MCU_USB_ID, CONFIG_MCU_USB_PATH},
+        config_sections[CONFIG_MCUS].settings};
     if (!marks->entry.line)
         return;
-    if (line->path && line->usb_serial)
-        config_complain(parsing, marks->settings[CONFIG_MCU_USB_SERIAL],
-                        "\"usb_serial\": expected one of path and usb_serial, found both");
+    bool found = check_ways(parsing, &ways, marks->settings, line->usb_id);
     if (config->mcus[i].port)
         config_complain(parsing, marks->settings[CONFIG_MCU_PORT],
                         "\"port\": names an entry of \"ports\", which this file has not");
-    if (!line->path && !line->usb_serial) {
-        if (!marks->settings[CONFIG_MCU_PATH].line && !marks->settings[CONFIG_MCU_USB_SERIAL].line)
-            config_complain(
-                parsing, marks->entry,
-                "no line to find this MCU on: add \"path\" or \"usb_serial\" here, or a "
-                "list of \"ports\"");
+    if (!found)
+        config_complain(parsing, marks->entry,
+                        "no line to find this MCU on: add \"path\" or \"usb_serial\" here, or a "
+                        "list of \"ports\"");
+    if (!line->path && !line->usb_serial && !line->usb_id && !line->usb_path)
         return;
-    }
     struct config_entry_marks *port_marks = &parsing->port_marks[config->port_count];
     port_marks->entry = marks->entry;
     port_marks->settings[CONFIG_PORT_PATH] = marks->settings[CONFIG_MCU_PATH];
@@ -108,7 +141,8 @@ static void adopt_lines(struct config_parsing *parsing)
 
 static void refuse_lines(struct config_parsing *parsing)
 {
-    static const int rows[] = {CONFIG_MCU_PATH, CONFIG_MCU_USB_SERIAL, CONFIG_MCU_BAUD};
+    static const int rows[] = {CONFIG_MCU_PATH,     CONFIG_MCU_USB_SERIAL, CONFIG_MCU_USB_ID,
+                               CONFIG_MCU_USB_PATH, CONFIG_MCU_BAUD,       CONFIG_MCU_DTR_RTS};
     for (size_t i = 0; i < parsing->config->mcu_count; i++)
         for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++)
             if (parsing->mcu_marks[i].settings[rows[row]].line)
@@ -121,6 +155,19 @@ static void refuse_lines(struct config_parsing *parsing)
 
 /* -- Everything is claimed once. */
 
+static bool same_or_none(const char *a, const char *b)
+{
+    return (!a && !b) || same(a, b);
+}
+
+/* Two boards may share a serial number; then their places tell them apart. */
+static bool same_usb(const struct config_port *a, const struct config_port *b)
+{
+    bool is_usb = a->usb_serial || a->usb_id || a->usb_path;
+    return is_usb && !a->path && !b->path && same_or_none(a->usb_serial, b->usb_serial) &&
+           same_or_none(a->usb_id, b->usb_id) && same_or_none(a->usb_path, b->usb_path);
+}
+
 static void check_ports_once(struct config_parsing *parsing)
 {
     struct config_port *ports = parsing->config->ports;
@@ -130,7 +177,7 @@ static void check_ports_once(struct config_parsing *parsing)
             if (same(ports[i].path, ports[j].path))
                 config_complain(parsing, port_mark(parsing, i, CONFIG_PORT_PATH),
                                 "\"path\": the same as in the entry in line %u", line);
-            else if (same(ports[i].usb_serial, ports[j].usb_serial))
+            else if (same_usb(&ports[i], &ports[j]))
                 config_complain(parsing, port_mark(parsing, i, CONFIG_PORT_USB_SERIAL),
                                 "\"usb_serial\": the same as in the entry in line %u", line);
             else if (same(ports[i].name, ports[j].name))
@@ -153,7 +200,8 @@ static bool same_device(const struct config_mcu *a, const struct config_mcu *b)
 static bool has_own_line(const struct config_parsing *parsing, size_t i)
 {
     const struct config_mark *settings = parsing->mcu_marks[i].settings;
-    return settings[CONFIG_MCU_PATH].line || settings[CONFIG_MCU_USB_SERIAL].line;
+    return settings[CONFIG_MCU_PATH].line || settings[CONFIG_MCU_USB_SERIAL].line ||
+           settings[CONFIG_MCU_USB_ID].line || settings[CONFIG_MCU_USB_PATH].line;
 }
 
 static void check_mcu_once(struct config_parsing *parsing, size_t i, size_t j)

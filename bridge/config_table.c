@@ -149,19 +149,30 @@ static const struct config_setting metrics[] = {
      IN(config, metrics_allow_remote)},
 };
 
-#define NAME_HELP   "for people and for logs"
-#define PATH_HELP   "device, link below /dev/serial/by-id, or PTY; need not exist yet"
-#define SERIAL_HELP "serial number of the USB adapter or board, in place of path"
+#define NAME_HELP     "for people and for logs"
+#define PATH_HELP     "device, link below /dev/serial/by-id, pattern, or PTY; need not exist yet"
+#define SERIAL_HELP   "serial number of the USB adapter or board, in place of path"
+#define ID_HELP       "vendor and product of the USB device, such as 0403:6001"
+#define USB_PATH_HELP "place of the USB device, as mcu-tool list shows it"
+#define DTR_RTS_ROW                                                                             \
+    "dtr_rts", CONFIG_CHOICE, 0, 0, "on_open|never|on_demand", "on_open", false,                \
+        "when DTR and RTS are on: while the line is open (boards with auto-reset start anew), " \
+        "never, or all the time, with a reset of a board that is silent"
 #define BAUD_ROW \
     "baud", CONFIG_WHOLE, 300, 4000000, NULL, "115200", false, "speed of the line, in bits a second"
 
 static const struct config_setting ports[] = {
     [CONFIG_PORT_NAME] = {"name", CONFIG_TEXT, 1, CONFIG_NAME_MAX, NULL, NULL, false,
-                          NAME_HELP "; default: the path or USB serial", IN(config_port, name)},
+                          NAME_HELP "; default: how it is found", IN(config_port, name)},
     [CONFIG_PORT_PATH] = {"path", CONFIG_PATH, 0, 0, NULL, NULL, false, PATH_HELP,
                           IN(config_port, path)},
     [CONFIG_PORT_USB_SERIAL] = {"usb_serial", CONFIG_TEXT, 1, 255, NULL, NULL, false, SERIAL_HELP,
                                 IN(config_port, usb_serial)},
+    [CONFIG_PORT_USB_ID] = {"usb_id", CONFIG_TEXT, 9, 9, NULL, NULL, false, ID_HELP,
+                            IN(config_port, usb_id)},
+    [CONFIG_PORT_USB_PATH] = {"usb_path", CONFIG_TEXT, 1, 255, NULL, NULL, false, USB_PATH_HELP,
+                              IN(config_port, usb_path)},
+    [CONFIG_PORT_DTR_RTS] = {DTR_RTS_ROW, IN(config_port, dtr_rts)},
     [CONFIG_PORT_BAUD] = {BAUD_ROW, IN(config_port, baud)},
 };
 
@@ -181,6 +192,11 @@ static const struct config_setting mcus[] = {
     [CONFIG_MCU_USB_SERIAL] = {"usb_serial", CONFIG_TEXT, 1, 255, NULL, NULL, false,
                                "the same, by USB serial number",
                                IN(config_mcu_entry, port.usb_serial)},
+    [CONFIG_MCU_USB_ID] = {"usb_id", CONFIG_TEXT, 9, 9, NULL, NULL, false, ID_HELP,
+                           IN(config_mcu_entry, port.usb_id)},
+    [CONFIG_MCU_USB_PATH] = {"usb_path", CONFIG_TEXT, 1, 255, NULL, NULL, false, USB_PATH_HELP,
+                             IN(config_mcu_entry, port.usb_path)},
+    [CONFIG_MCU_DTR_RTS] = {DTR_RTS_ROW, IN(config_mcu_entry, port.dtr_rts)},
     [CONFIG_MCU_BAUD] = {BAUD_ROW, IN(config_mcu_entry, port.baud)},
     [CONFIG_MCU_KEY_FILE] = {"api_key_file", CONFIG_SECRET, 0, 0, NULL, NULL, false,
                              "file with its X-API-Key, or with the secret that the application "
@@ -208,8 +224,8 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_LINK] = {"link", "the serial protocol", ROWS(link), false, false},
     [CONFIG_LOG] = {"log", "to standard error", ROWS(logging), false, false},
     [CONFIG_METRICS] = {"metrics", "what goes on, to be read", ROWS(metrics), false, false},
-    [CONFIG_PORTS] = {"ports", "serial lines, one entry each; one of path and usb_serial",
-                      ROWS(ports), true, false},
+    [CONFIG_PORTS] = {"ports", "serial lines, one entry each, by path or by usb_*", ROWS(ports),
+                      true, false},
     [CONFIG_MCUS] = {"mcus", "boards, one entry each; each is a client of its own at the server",
                      ROWS(mcus), true, true},
 };

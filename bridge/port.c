@@ -1,30 +1,37 @@
 /*
  * A serial line and the protocol on it. It moves bytes and keeps the line open; what readings and
- * commands mean is the client's, how a line is opened bridge/serial's.
+ * commands mean is the client's, how a line is opened bridge/serial's, what one board may cost
+ * port_guard's, what is said of a line port_say's.
  *
- *             absent, busy                       refused, client full
- *            .-----------.                      .--------------------.
- *            v           |                      |                    v
- *         CLOSED --open--'-> ASKING --claimed-> SERVING            HELD
- *            ^                 ^  ^               |                  |
- *            |                 |  '--board gone---'                  |
- *            |                 '-------------time is up--------------'
- *            '--------------- hang-up, from each of them
+ *       absent, busy                             refused, client full, babbling
+ *      .------------.                           .--------------------.
+ *      v            |                           |                    v
+ *   CLOSED ----> OPENING --open--> ASKING --> SERVING               HELD
+ *      ^                            ^  ^         |                   |
+ *      |                            |  '-- gone -'                   |
+ *      |                            '---------- time is up ----------'
+ *      '-- CLOSING <-- hang-up, or a reset of the board: from each of the three
  */
 #include "port.h"
 #include "log.h"
+#include "port_guard.h"
+#include "port_line.h"
+#include "port_say.h"
 #include "serial/serial.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#define OPEN_ABSENT_US      250000  /* between looks for a line that is not there */
-#define OPEN_FAILED_US      5000000 /* ... that is there and cannot be opened */
-#define SILENT_US           5000000 /* without an answer, before that is said */
-#define REFUSED_MS          10000   /* before a refused board is asked again */
+#define LOOK_US             10000000  /* between looks for a line that we shall hear of */
+#define LOOK_DEAF_US        1000000   /* ... that we shall not */
+#define OPEN_FAILED_US      5000000   /* ... that is there and cannot be opened */
+#define OPEN_SOON_US        1000000   /* ... the first time: udev may be at it, or ModemManager */
+#define SILENT_US           5000000   /* without an answer, before that is said */
+#define RESET_LONGEST_US    300000000 /* between resets of a silent board */
+#define REFUSED_MS          10000     /* before a refused board is asked again */
 #define READ_BYTES          4096
 #define READS_PER_TURN      4   /* then other lines have their turn */
 #define WRITE_BYTES         512 /* handed to the line at once: what follows can be more urgent */
@@ -32,15 +39,28 @@
 #define LINK_RX_BYTES       3072
 #define CREDIT_BEFORE_CLAIM 1024
 
-enum port_state { PORT_CLOSED, PORT_ASKING, PORT_SERVING, PORT_HELD };
+enum port_state { PORT_CLOSED, PORT_OPENING, PORT_ASKING, PORT_SERVING, PORT_HELD, PORT_CLOSING };
 
 struct port {
     struct loop *loop;
     const struct config_port *config;
     struct port_events events;
     struct port_client client;
+    struct hotplug *hotplug;
     enum port_state state;
+    struct port_line *job; /* OPENING, CLOSING: what goes on */
     struct serial *serial;
+    struct port_guard guard;
+    struct port_counts counts;
+    bool look_again; /* OPENING: something has changed since the look */
+    bool deaf;       /* HELD: not even read */
+    bool reset;      /* the board is to be reset by the next open */
+    uint64_t silent_wait_us;
+    uint64_t not_before_us;  /* not to be opened earlier */
+    uint64_t read_on_us;     /* not to be read earlier; 0: it is read */
+    uint32_t framing_errors; /* when it was opened */
+    bool twin_said;
+    uint32_t refusals; /* opens in a row that failed on a line that is there */
     uv_poll_t *poll;
     struct mp_host host;
     uint32_t keepalive_ms;
@@ -64,9 +84,14 @@ const char *port_name(const struct port *port)
 
 const char *port_path(const struct port *port)
 {
+    const struct config_port *config = port->config;
     if (port->serial != NULL)
         return serial_path(port->serial);
-    return port->config->path != NULL ? port->config->path : port->config->usb_serial;
+    if (config->path != NULL)
+        return config->path;
+    return config->usb_serial != NULL ? config->usb_serial
+           : config->usb_path != NULL ? config->usb_path
+                                      : config->usb_id;
 }
 
 static uint64_t now_us(const struct port *port)
@@ -223,40 +248,69 @@ static void ask(struct port *port)
 static void hold(struct port *port, uint32_t ms)
 {
     port->state = PORT_HELD;
+    port->read_on_us = 0;
     port->hold_ms = 0;
     port->out_len = port->out_at = 0;
     port->due_us = now_us(port) + (uint64_t)ms * 1000;
 }
 
-/* -- The line. */
+/* -- The line ends. */
 
 static void close_poll(uv_handle_t *handle)
 {
     free(handle);
 }
 
+static void on_closed(void *user)
+{
+    struct port *port = user;
+    port->job = NULL;
+    port->state = PORT_CLOSED;
+    port->due_us = port->not_before_us;
+    loop_wake(port->loop);
+}
+
 static void close_line(struct port *port)
 {
+    struct serial *serial = port->serial;
     uv_poll_stop(port->poll);
     uv_close((uv_handle_t *)port->poll, close_poll);
-    serial_close(port->serial);
     port->poll = NULL;
     port->polled = 0;
     port->serial = NULL;
-    port->due_us = now_us(port) + OPEN_ABSENT_US;
-    port->state = PORT_CLOSED;
+    port->deaf = false;
+    port->read_on_us = 0;
+    port->state = PORT_CLOSING;
+    port->due_us = UINT64_MAX;
+    port->job = port_line_close(port->loop, serial, on_closed, port);
+    if (port->job == NULL)
+        on_closed(port);
+}
+
+static void end_session(struct port *port, const char *why)
+{
+    if (port->state != PORT_HELD)
+        mp_host_line_lost(&port->host);
+    tell_lost(port, why);
 }
 
 static void hang_up(struct port *port)
 {
     log_warning(port->config->name, "%s is gone", port_path(port));
     port->said = SERIAL_ABSENT;
-    if (port->state != PORT_HELD)
-        mp_host_line_lost(&port->host);
-    tell_lost(port, "the line is gone");
+    port->counts.hang_ups++;
+    end_session(port, "the line is gone");
+    uint32_t wait_ms = port_guard_closed(&port->guard, now_us(port));
+    port->not_before_us = now_us(port) + (uint64_t)wait_ms * 1000;
+    if (wait_ms != 0) {
+        port->counts.flaps++;
+        port_say_flapping(port->config->name, port_path(port), port->guard.short_lives, wait_ms);
+    }
     close_line(port);
     loop_wake(port->loop);
 }
+
+/* -- Bytes. */
 
 /* Pushes out what the link has for the line, and learns when it wants to go on. Returns -1 when the
  * line is gone. */
@@ -283,27 +337,69 @@ static int write_out(struct port *port)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
+static int wanted_events(const struct port *port)
+{
+    int events = port->deaf || port->read_on_us != 0 ? UV_DISCONNECT : UV_READABLE;
+    if (port->state != PORT_HELD && port->out_at < port->out_len)
+        events |= UV_WRITABLE;
+    return events;
+}
+
 /* After anything that may have given the link something to say or a new deadline. */
 static void settle(struct port *port)
 {
+    if (port->serial == NULL)
+        return;
     if (port->hold_ms != 0) {
         mp_host_line_lost(&port->host);
         hold(port, port->hold_ms);
     }
-    if (port->state == PORT_CLOSED)
+    if (port->state != PORT_HELD && write_out(port) != 0) {
+        hang_up(port);
         return;
-    int events = UV_READABLE;
-    if (port->state != PORT_HELD) {
-        if (write_out(port) != 0) {
-            hang_up(port);
-            return;
-        }
-        if (port->out_at < port->out_len)
-            events |= UV_WRITABLE;
     }
+    if (port->read_on_us != 0 && port->read_on_us < port->due_us)
+        port->due_us = port->read_on_us;
+    int events = wanted_events(port);
     if (events != port->polled)
         uv_poll_start(port->poll, events, on_poll);
     port->polled = events;
+}
+
+static struct port_silence silence(const struct port *port)
+{
+    const struct mp_link_stats *stats = mp_link_stats(&port->host.link);
+    return (struct port_silence){
+        .name = port->config->name,
+        .path = port_path(port),
+        .baud = port->config->baud,
+        .bytes = stats->bytes_in,
+        .frames = stats->frames_in,
+        .framing_errors = serial_framing_errors(port->serial) - port->framing_errors,
+        .is_text = port_guard_is_text(&port->guard),
+        .dtr_off = port->config->dtr_rts == CONFIG_NEVER,
+    };
+}
+
+/* Nobody is there whom we could understand: not listened to for a while, so that its nonsense costs
+ * nothing. */
+static void be_deaf(struct port *port)
+{
+    const struct port_silence about = silence(port);
+    uint32_t wait_ms = port_guard_babble(&port->guard);
+    port->counts.babbles++;
+    port->silent_us = 0;
+    port_say_babbling(&about, wait_ms);
+    end_session(port, "it sends nothing but nonsense");
+    port->deaf = true;
+    hold(port, wait_ms);
+}
+
+static void pause_reading(struct port *port)
+{
+    port->read_on_us = port->guard.slice_us + PORT_GUARD_SLICE_US;
+    if (port->counts.pauses++ == 0)
+        port_say_flooding(port->config->name, port_path(port));
 }
 
 /* Returns -1 when the line is gone. */
@@ -316,6 +412,17 @@ static int read_in(struct port *port)
             return (int)n;
         if (port->state != PORT_HELD && port->hold_ms == 0)
             mp_host_bytes(&port->host, bytes, (size_t)n, now_us(port));
+        switch (port_guard_bytes(&port->guard, bytes, (size_t)n,
+                                 mp_link_stats(&port->host.link)->frames_in, now_us(port))) {
+        case PORT_READ_ON:
+            break;
+        case PORT_PAUSE:
+            pause_reading(port);
+            return 0;
+        case PORT_BABBLE:
+            be_deaf(port);
+            return 0;
+        }
         if ((size_t)n < sizeof bytes)
             break;
     }
@@ -325,7 +432,7 @@ static int read_in(struct port *port)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct port *port = poll->data;
-    bool gone = status < 0;
+    bool gone = status < 0 || (events & UV_DISCONNECT) != 0;
     if (!gone && (events & UV_READABLE) != 0)
         gone = read_in(port) != 0;
     if (gone) {
@@ -334,6 +441,32 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     settle(port);
     loop_wake(port->loop);
+}
+
+/* -- The line begins. */
+
+static struct serial_target target_of(const struct port *port)
+{
+    struct serial_target target = {
+        .path = port->config->path,
+        .usb_serial = port->config->usb_serial,
+        .usb_id = port->config->usb_id,
+        .usb_path = port->config->usb_path,
+        .baud = port->config->baud,
+        .reset = port->reset,
+    };
+    switch (port->config->dtr_rts) {
+    case CONFIG_ON_OPEN:
+        target.dtr_rts = SERIAL_ON_OPEN;
+        break;
+    case CONFIG_NEVER:
+        target.dtr_rts = SERIAL_NEVER;
+        break;
+    case CONFIG_ON_DEMAND:
+        target.dtr_rts = SERIAL_ON_DEMAND;
+        break;
+    }
+    return target;
 }
 
 static void say_why_closed(struct port *port, enum serial_result result, const char *why)
@@ -348,60 +481,127 @@ static void say_why_closed(struct port *port, enum serial_result result, const c
         log_error(port->config->name, "%s; trying again", why);
 }
 
-static void open_line(struct port *port)
+static bool is_absent(enum serial_result result)
 {
-    const struct serial_target target = {port->config->path, port->config->usb_serial,
-                                         port->config->baud};
-    char why[256];
-    enum serial_result result = serial_open(&port->serial, &target, why, sizeof why);
-    if (result != SERIAL_OK) {
-        say_why_closed(port, result, why);
-        port->due_us = now_us(port) + (result == SERIAL_ABSENT ? OPEN_ABSENT_US : OPEN_FAILED_US);
-        return;
-    }
-    port->poll = calloc(1, sizeof *port->poll);
-    int error = port->poll == NULL
-                    ? UV_ENOMEM
-                    : uv_poll_init(&port->loop->uv, port->poll, serial_fd(port->serial));
-    if (error != 0) {
-        say_why_closed(port, SERIAL_FAILED, uv_strerror(error));
-        free(port->poll);
-        port->poll = NULL;
-        serial_close(port->serial);
-        port->serial = NULL;
-        port->due_us = now_us(port) + OPEN_FAILED_US;
-        return;
-    }
-    port->poll->data = port;
-    port->said = SERIAL_OK;
-    port->trouble[0] = '\0';
-    port->silent_us = now_us(port) + SILENT_US;
-    log_info(port->config->name, "%s is open at %u baud", serial_path(port->serial),
-             port->config->baud);
-    ask(port);
-    settle(port);
+    return result == SERIAL_ABSENT;
 }
 
-static void say_silent(struct port *port, uint64_t now)
+/* A new device is root's alone until udev has been there, and may have ModemManager's visit after:
+ * the first refusal is no news. */
+static void stay_closed(struct port *port, enum serial_result result, const char *why)
+{
+    uint64_t wait_us = port->hotplug != NULL ? LOOK_US : LOOK_DEAF_US;
+    bool is_first = !is_absent(result) && port->refusals++ == 0;
+    if (is_absent(result))
+        port->refusals = 0;
+    else
+        wait_us = is_first ? OPEN_SOON_US : OPEN_FAILED_US;
+    port->state = PORT_CLOSED;
+    port->due_us = now_us(port) + (port->look_again ? 0 : wait_us);
+    port->look_again = false;
+    if (!is_first || result == SERIAL_WRONG)
+        say_why_closed(port, result, why);
+}
+
+/* Returns false with the line closed again. */
+static bool listen_to(struct port *port, struct serial *serial)
+{
+    port->poll = calloc(1, sizeof *port->poll);
+    int error = port->poll == NULL ? UV_ENOMEM
+                                   : uv_poll_init(&port->loop->uv, port->poll, serial_fd(serial));
+    if (error == 0) {
+        port->poll->data = port;
+        port->serial = serial;
+        return true;
+    }
+    free(port->poll);
+    port->poll = NULL;
+    port_line_close(port->loop, serial, NULL, NULL);
+    stay_closed(port, SERIAL_FAILED, uv_strerror(error));
+    return false;
+}
+
+static void on_opened(void *user, enum serial_result result, struct serial *serial, const char *why)
+{
+    struct port *port = user;
+    port->job = NULL;
+    if (result != SERIAL_OK)
+        stay_closed(port, result, why);
+    else if (listen_to(port, serial)) {
+        port->said = SERIAL_OK;
+        port->refusals = 0;
+        port->look_again = port->reset = false;
+        port->trouble[0] = '\0';
+        port->counts.opens++;
+        port->framing_errors = serial_framing_errors(serial);
+        port->silent_us = now_us(port) + SILENT_US;
+        port_guard_opened(&port->guard, now_us(port));
+        log_info(port->config->name, "%s is open at %u baud", serial_path(serial),
+                 port->config->baud);
+        if (serial_note(serial)[0] != '\0')
+            log_warning(port->config->name, "%s", serial_note(serial));
+        ask(port);
+        settle(port);
+    }
+    loop_wake(port->loop);
+}
+
+static void open_line(struct port *port)
+{
+    char path[PATH_MAX], why[768];
+    struct serial_target target = target_of(port);
+    if (port->hotplug != NULL)
+        hotplug_path(port->hotplug, target.path);
+    enum serial_result result = serial_find(&target, path, sizeof path, why, sizeof why);
+    if (result != SERIAL_OK) {
+        stay_closed(port, result, why);
+        return;
+    }
+    target.path = path;
+    port->state = PORT_OPENING;
+    port->due_us = UINT64_MAX;
+    port->job = port_line_open(port->loop, &target, on_opened, port);
+    if (port->job == NULL)
+        stay_closed(port, SERIAL_FAILED, "out of memory");
+}
+
+/* The line is closed and opened again with DTR and RTS off for a moment between. */
+static void reset_board(struct port *port)
+{
+    port->silent_wait_us *= 2;
+    if (port->silent_wait_us > RESET_LONGEST_US)
+        port->silent_wait_us = RESET_LONGEST_US;
+    log_warning(port->config->name, "resetting the board on %s by DTR and RTS", port_path(port));
+    port->counts.resets++;
+    port->reset = true;
+    port->not_before_us = 0;
+    end_session(port, "its board is reset");
+    close_line(port);
+}
+
+static void on_silence(struct port *port, uint64_t now)
 {
     if (port->silent_us == 0 || now < port->silent_us)
         return;
+    const struct port_silence about = silence(port);
     port->silent_us = 0;
-    log_warning(port->config->name,
-                "nothing answers on %s: is it this firmware's port, and %u its baud rate?",
-                port_path(port), port->config->baud);
+    port_say_silent(&about);
+    if (port->config->dtr_rts == CONFIG_ON_DEMAND)
+        reset_board(port);
 }
 
 /* -- For the bridge and the client. */
 
-struct port *port_new(struct loop *loop, const struct config_port *config, uint32_t keepalive_ms,
-                      const struct port_events *events)
+struct port *port_new(struct loop *loop, struct hotplug *hotplug, const struct config_port *config,
+                      uint32_t keepalive_ms, const struct port_events *events)
 {
     struct port *port = calloc(1, sizeof *port);
     if (port == NULL)
         return NULL;
     port->loop = loop;
+    port->hotplug = hotplug;
     port->config = config;
+    port->silent_wait_us = SILENT_US;
     port->keepalive_ms = keepalive_ms;
     port->events = *events;
     port->said = SERIAL_OK;
@@ -412,19 +612,26 @@ void port_free(struct port *port)
 {
     if (port->state == PORT_SERVING)
         write_out(port);
-    if (port->state != PORT_CLOSED)
+    if (port->serial != NULL)
         close_line(port);
+    if (port->job != NULL)
+        port_line_forget(port->job);
     free(port);
 }
 
 uint64_t port_tick(struct port *port, uint64_t now)
 {
+    if (port->read_on_us != 0 && now >= port->read_on_us)
+        port->read_on_us = port->due_us = 0;
     if (now >= port->due_us) {
         switch (port->state) {
         case PORT_CLOSED:
             open_line(port);
             break;
         case PORT_HELD:
+            if (port->deaf)
+                serial_forget_input(port->serial);
+            port->deaf = false;
             ask(port);
             settle(port);
             break;
@@ -432,17 +639,60 @@ uint64_t port_tick(struct port *port, uint64_t now)
         case PORT_SERVING:
             settle(port);
             break;
+        case PORT_OPENING:
+        case PORT_CLOSING:
+            break;
         }
     }
     if (port->state == PORT_ASKING)
-        say_silent(port, now);
+        on_silence(port, now);
     return port->due_us;
+}
+
+/* A second device of the same description may have come: which is meant is not certain any more. */
+static void look_for_twins(struct port *port)
+{
+    char path[PATH_MAX], why[768];
+    const struct serial_target target = target_of(port);
+    if (target.path != NULL)
+        return;
+    bool has_twin = serial_find(&target, path, sizeof path, why, sizeof why) == SERIAL_WRONG;
+    if (has_twin && !port->twin_said)
+        log_error(port->config->name, "%s; going on with %s, which was there first", why,
+                  port_path(port));
+    port->twin_said = has_twin;
+}
+
+void port_look(struct port *port)
+{
+    switch (port->state) {
+    case PORT_CLOSED:
+        port->due_us = port->not_before_us;
+        break;
+    case PORT_OPENING:
+        port->look_again = true;
+        break;
+    case PORT_ASKING:
+    case PORT_SERVING:
+    case PORT_HELD:
+        look_for_twins(port);
+        break;
+    case PORT_CLOSING:
+        break;
+    }
+}
+
+struct port_counts port_counts(const struct port *port)
+{
+    return port->counts;
 }
 
 static enum watch_link link_state(const struct port *port)
 {
     switch (port->state) {
     case PORT_CLOSED:
+    case PORT_OPENING:
+    case PORT_CLOSING:
         return WATCH_LINK_CLOSED;
     case PORT_ASKING:
         return WATCH_LINK_ASKING;
@@ -471,7 +721,7 @@ void port_watch(const struct port *port, struct watch_port *out)
 
 void port_ask_again(struct port *port)
 {
-    if (port->state == PORT_HELD) {
+    if (port->state == PORT_HELD && !port->deaf) {
         port->due_us = 0;
         loop_wake(port->loop);
     }

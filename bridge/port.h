@@ -9,6 +9,7 @@
 #define PORT_H
 
 #include "config.h"
+#include "hotplug.h"
 #include "loop.h"
 #include "mp_host.h"
 #include "watch.h"
@@ -34,10 +35,20 @@ struct port_events {
                   const struct mp_description *description, bool fresh, struct port_client *client);
 };
 
-/* Both pointers must hold until port_close. Opens nothing before the first port_tick. NULL: out of
- * memory. */
-struct port *port_new(struct loop *loop, const struct config_port *config, uint32_t keepalive_ms,
-                      const struct port_events *events);
+/* What has happened to a line since port_new. */
+struct port_counts {
+    uint32_t opens;
+    uint32_t hang_ups;
+    uint32_t flaps;   /* hang-ups after which it was left closed for a while */
+    uint32_t babbles; /* times it was not listened to for a while */
+    uint32_t pauses;  /* times it was read no further because it had had its share */
+    uint32_t resets;  /* of the board, by DTR and RTS */
+};
+
+/* The pointers must hold until port_free; `hotplug` may be NULL. Opens nothing before the first
+ * port_tick. NULL: out of memory. */
+struct port *port_new(struct loop *loop, struct hotplug *hotplug, const struct config_port *config,
+                      uint32_t keepalive_ms, const struct port_events *events);
 /* Closes the line after what waits for it has been offered once more, and frees the port. The
  * client hears nothing of it. */
 void port_free(struct port *port);
@@ -48,6 +59,11 @@ const char *port_path(const struct port *port);
 
 /* Does what is due; returns when it wants to be called again (microseconds of the loop). */
 uint64_t port_tick(struct port *port, uint64_t now_us);
+
+/* A line may have come: looked for at the next tick, or, when this one is open, for a second one of
+ * the same description. */
+void port_look(struct port *port);
+struct port_counts port_counts(const struct port *port);
 
 /* A refused board is asked again at the next tick. */
 void port_ask_again(struct port *port);

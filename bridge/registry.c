@@ -148,6 +148,14 @@ static void on_lane_stopped(void *user, struct lane *lane)
     loop_wake(registry->shared.loop);
 }
 
+static void on_lines_changed(void *user)
+{
+    struct registry *registry = user;
+    for (size_t i = 0; i < registry->port_count; i++)
+        port_look(registry->ports[i]->port);
+    loop_wake(registry->shared.loop);
+}
+
 void registry_init(struct registry *registry, const struct lane_shared *shared,
                    uint32_t keepalive_ms)
 {
@@ -155,6 +163,7 @@ void registry_init(struct registry *registry, const struct lane_shared *shared,
     registry->shared.user = registry;
     registry->shared.freed = on_lane_freed;
     registry->shared.stopped = on_lane_stopped;
+    registry->hotplug = hotplug_open(shared->loop, on_lines_changed, registry);
 }
 
 /* -- Adding and taking away. */
@@ -181,7 +190,8 @@ static int add_port(struct registry *registry, struct config_port *config)
     registry->ports = (struct registry_port **)list;
     entry->config = *config;
     *config = (struct config_port){.name = NULL};
-    entry->port = port_new(registry->shared.loop, &entry->config, registry->keepalive_ms, &events);
+    entry->port = port_new(registry->shared.loop, registry->hotplug, &entry->config,
+                           registry->keepalive_ms, &events);
     if (entry->port == NULL) {
         config_port_free(&entry->config);
         free(entry);
@@ -302,6 +312,8 @@ void registry_deinit(struct registry *registry)
     registry->port_pictures = NULL;
     registry->lane_pictures = NULL;
     registry->port_count = registry->lane_count = 0;
+    hotplug_close(registry->hotplug);
+    registry->hotplug = NULL;
 }
 
 /* -- A new configuration. Entries are known by their names. */

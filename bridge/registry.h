@@ -34,6 +34,7 @@ struct registry_lane {
 struct registry {
     struct lane_shared shared;
     uint32_t keepalive_ms;
+    struct hotplug *hotplug; /* NULL: nothing can be heard of new ports */
     struct registry_port **ports;
     struct registry_lane **lanes;
     size_t port_count, lane_count;
@@ -43,7 +44,7 @@ struct registry {
     struct watch_lane *lane_pictures;
 };
 
-/* `shared` without the members that are the registry's (user, freed, stopped). Opens nothing. */
+/* `shared` without the members that are the registry's (user, freed, stopped). Opens no port. */
 void registry_init(struct registry *registry, const struct lane_shared *shared,
                    uint32_t keepalive_ms);
 /* Frees every port, then every lane, at once. */

@@ -7,11 +7,14 @@
 #include "serial.h"
 
 #include "serial_backend.h"
+#include "serial_usb.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/serial.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +24,18 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define SYSFS       "/sys"
+#define GROUP_BYTES 1024
+
 /* -- What went wrong, for people. */
 
 static void explain_denied(const char *path, char *why, size_t why_cap)
 {
     struct stat status;
-    const struct group *group = NULL;
+    struct group entry, *group = NULL;
+    char names[GROUP_BYTES];
     if (stat(path, &status) == 0 && (status.st_mode & S_IRGRP) && status.st_gid != 0)
-        group = getgrgid(status.st_gid);
+        getgrgid_r(status.st_gid, &entry, names, sizeof names, &group);
     if (group)
         snprintf(
             why, why_cap,
@@ -79,19 +86,48 @@ enum serial_result serial_explain(const char *path, int error, char *why, size_t
 
 /* -- Which device, and is it free? */
 
-static enum serial_result find_path(const struct serial_target *target, char *path, char *why,
-                                    size_t why_cap)
+/* The one path that fits a pattern; a path without wildcards stands for itself. */
+static enum serial_result match(const char *pattern, char *path, size_t cap, char *why,
+                                size_t why_cap)
 {
-    char by_serial[PATH_MAX];
-    const char *name = target->path;
-    if (!name) {
-        enum serial_result result =
-            serial_find_usb(target->usb_serial, by_serial, sizeof by_serial, why, why_cap);
-        if (result)
-            return result;
-        name = by_serial;
+    glob_t found;
+    enum serial_result result = SERIAL_OK;
+    if (!pattern[strcspn(pattern, "*?[")]) {
+        snprintf(path, cap, "%s", pattern);
+        return SERIAL_OK;
     }
-    return realpath(name, path) ? SERIAL_OK : serial_explain(name, errno, why, why_cap);
+    int error = glob(pattern, GLOB_NOSORT, NULL, &found);
+    if (error == GLOB_NOMATCH || (!error && found.gl_pathc == 0)) {
+        snprintf(why, why_cap, "nothing is called %s: plug it in, or look with `mcu-tool list`",
+                 pattern);
+        result = SERIAL_ABSENT;
+    } else if (error) {
+        snprintf(why, why_cap, "cannot look for %s", pattern);
+        return SERIAL_FAILED;
+    } else if (found.gl_pathc > 1) {
+        snprintf(why, why_cap, "%zu ports are called %s, such as %s and %s: say which",
+                 (size_t)found.gl_pathc, pattern, found.gl_pathv[0], found.gl_pathv[1]);
+        result = SERIAL_WRONG;
+    } else {
+        snprintf(path, cap, "%s", found.gl_pathv[0]);
+    }
+    globfree(&found);
+    return result;
+}
+
+enum serial_result serial_find(const struct serial_target *target, char *path, size_t path_cap,
+                               char *why, size_t why_cap)
+{
+    char name[PATH_MAX], real[PATH_MAX];
+    enum serial_result result =
+        target->path ? match(target->path, name, sizeof name, why, why_cap)
+                     : serial_usb_find(SYSFS, target, name, sizeof name, why, why_cap);
+    if (result)
+        return result;
+    if (!realpath(name, real))
+        return serial_explain(name, errno, why, why_cap);
+    snprintf(path, path_cap, "%s", real);
+    return SERIAL_OK;
 }
 
 static bool is_pty(const char *path, int fd)
@@ -130,12 +166,19 @@ static enum serial_result look(struct serial *serial, char *why, size_t why_cap)
     return result;
 }
 
+static void release(struct serial *serial)
+{
+    free(serial->note);
+    free(serial->path);
+    free(serial);
+}
+
 enum serial_result serial_open(struct serial **serial, const struct serial_target *target,
                                char *why, size_t why_cap)
 {
     char path[PATH_MAX];
     *serial = NULL;
-    enum serial_result result = find_path(target, path, why, why_cap);
+    enum serial_result result = serial_find(target, path, sizeof path, why, why_cap);
     if (result)
         return result;
     struct serial *line = calloc(1, sizeof *line);
@@ -147,12 +190,11 @@ enum serial_result serial_open(struct serial **serial, const struct serial_targe
     line->fd = -1;
     result = look(line, why, why_cap);
     if (result == SERIAL_OK)
-        result = line->backend->open(line, target->baud, why, why_cap);
+        result = line->backend->open(line, target, why, why_cap);
     if (result) {
         if (line->fd >= 0)
             close(line->fd);
-        free(line->path);
-        free(line);
+        release(line);
         return result;
     }
     *serial = line;
@@ -164,8 +206,7 @@ void serial_close(struct serial *serial)
     if (!serial)
         return;
     serial->backend->close(serial);
-    free(serial->path);
-    free(serial);
+    release(serial);
 }
 
 int serial_fd(const struct serial *serial)
@@ -176,6 +217,22 @@ int serial_fd(const struct serial *serial)
 const char *serial_path(const struct serial *serial)
 {
     return serial->path;
+}
+
+const char *serial_note(const struct serial *serial)
+{
+    return serial->note ? serial->note : "";
+}
+
+uint32_t serial_framing_errors(const struct serial *serial)
+{
+    struct serial_icounter_struct counts;
+    return ioctl(serial->fd, TIOCGICOUNT, &counts) || counts.frame < 0 ? 0 : (uint32_t)counts.frame;
+}
+
+void serial_forget_input(struct serial *serial)
+{
+    tcflush(serial->fd, TCIFLUSH);
 }
 
 /* -- Bytes. VMIN is 1, so that "none now" is EAGAIN and 0 means hung up. */

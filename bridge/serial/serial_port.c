@@ -14,10 +14,12 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A UART tolerates a few per cent; a driver that is further off has taken another speed. */
 #define BAUD_TOLERANCE_PERCENT 3
+#define RESET_MS               100
 
 static enum serial_result explain(const struct serial *serial, char *why, size_t why_cap)
 {
@@ -65,22 +67,42 @@ static bool set_up(struct sp_port *port, uint32_t baud)
     return done;
 }
 
-/* libserialport leaves VMIN at 0, where "none now" and "gone" read alike. */
-static bool tell_gone_from_empty(int fd)
+/* libserialport leaves VMIN at 0, where "none now" and "gone" read alike. HUPCL is what turns DTR
+ * and RTS off when the line is closed. */
+static bool finish_settings(int fd, enum serial_dtr_rts dtr_rts)
 {
     struct termios settings;
     if (tcgetattr(fd, &settings))
         return false;
     settings.c_cc[VMIN] = 1;
     settings.c_cc[VTIME] = 0;
+    if (dtr_rts == SERIAL_ON_DEMAND)
+        settings.c_cflag &= ~(tcflag_t)HUPCL;
+    else
+        settings.c_cflag |= HUPCL;
     return tcsetattr(fd, TCSANOW, &settings) == 0;
 }
 
-static enum serial_result take(struct serial *serial, struct sp_port *port, int fd, uint32_t baud,
-                               char *why, size_t why_cap)
+/* Adapters without these lines refuse; there is nothing to be done for them. */
+static void set_dtr_rts(int fd, const struct serial_target *target)
 {
-    if (!set_up(port, baud) || !tell_gone_from_empty(fd)) {
-        snprintf(why, why_cap, "%s does not take 8N1 at %u baud: see \"baud\"", serial->path, baud);
+    const struct timespec pulse = {0, RESET_MS * 1000000L};
+    int both = TIOCM_DTR | TIOCM_RTS;
+    if (target->dtr_rts == SERIAL_NEVER || target->reset)
+        ioctl(fd, TIOCMBIC, &both);
+    if (target->reset)
+        nanosleep(&pulse, NULL);
+    if (target->dtr_rts != SERIAL_NEVER)
+        ioctl(fd, TIOCMBIS, &both);
+}
+
+static enum serial_result take(struct serial *serial, struct sp_port *port, int fd,
+                               const struct serial_target *target, char *why, size_t why_cap)
+{
+    set_dtr_rts(fd, target);
+    if (!set_up(port, target->baud) || !finish_settings(fd, target->dtr_rts)) {
+        snprintf(why, why_cap, "%s does not take 8N1 at %u baud: see \"baud\"", serial->path,
+                 target->baud);
         return SERIAL_WRONG;
     }
     /* The lock moves from the descriptor that looked to the one that stays; the line is opened
@@ -89,10 +111,12 @@ static enum serial_result take(struct serial *serial, struct sp_port *port, int 
     serial->fd = -1;
     if (flock(fd, LOCK_EX | LOCK_NB) || ioctl(fd, TIOCEXCL))
         return serial_explain(serial->path, errno, why, why_cap);
+    serial->note = serial_latency(serial->path, fd);
     return SERIAL_OK;
 }
 
-static enum serial_result port_open(struct serial *serial, uint32_t baud, char *why, size_t why_cap)
+static enum serial_result port_open(struct serial *serial, const struct serial_target *target,
+                                    char *why, size_t why_cap)
 {
     struct sp_port *port;
     int fd = -1;
@@ -104,7 +128,7 @@ static enum serial_result port_open(struct serial *serial, uint32_t baud, char *
         return result;
     }
     sp_get_port_handle(port, &fd);
-    enum serial_result result = take(serial, port, fd, baud, why, why_cap);
+    enum serial_result result = take(serial, port, fd, target, why, why_cap);
     if (result) {
         sp_close(port);
         sp_free_port(port);

@@ -24,9 +24,11 @@ static void make_raw(struct termios2 *settings, uint32_t baud)
 }
 
 /* The descriptor that found the line free holds its lock and stays. */
-static enum serial_result pty_open(struct serial *serial, uint32_t baud, char *why, size_t why_cap)
+static enum serial_result pty_open(struct serial *serial, const struct serial_target *target,
+                                   char *why, size_t why_cap)
 {
     struct termios2 settings, taken;
+    uint32_t baud = target->baud;
     if (ioctl(serial->fd, TCGETS2, &settings))
         return serial_explain(serial->path, errno, why, why_cap);
     make_raw(&settings, baud);

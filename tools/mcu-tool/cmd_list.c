@@ -18,7 +18,8 @@
 #define TEXT_MAX  256
 
 struct found {
-    char path[TEXT_MAX], by_id[TEXT_MAX], usb[64], usb_serial[TEXT_MAX], description[TEXT_MAX];
+    char path[TEXT_MAX], by_id[TEXT_MAX], description[TEXT_MAX];
+    char usb_id[16], usb_serial[TEXT_MAX], usb_path[TEXT_MAX];
     struct session *session;
     enum serial_result opened;
     bool answered, refused;
@@ -51,9 +52,8 @@ static void on_port(void *user, const struct serial_info *info)
     snprintf(found->by_id, sizeof found->by_id, "%s", info->by_id);
     take_text(found->usb_serial, sizeof found->usb_serial, info->usb_serial);
     take_text(found->description, sizeof found->description, info->description);
-    if (info->usb_vid >= 0)
-        snprintf(found->usb, sizeof found->usb, "%04x:%04x", (unsigned)info->usb_vid,
-                 (unsigned)info->usb_pid);
+    snprintf(found->usb_id, sizeof found->usb_id, "%s", info->usb_id);
+    snprintf(found->usb_path, sizeof found->usb_path, "%s", info->usb_path);
     list->ports[list->count++] = found;
 }
 
@@ -62,7 +62,7 @@ static void find_ports(struct list *list, const struct options *options)
     if (serial_list(on_port, list) < 0)
         fprintf(stderr, "mcu-tool: cannot list the serial ports of this machine\n");
     for (size_t i = 0; i < options->port_count; i++) {
-        struct serial_info info = {options->ports[i], "", "", "", -1, -1};
+        struct serial_info info = {options->ports[i], "", "", "", "", ""};
         on_port(list, &info);
     }
 }
@@ -167,13 +167,32 @@ typedef char row_of_cells[COLUMNS][CELL_MAX];
 static void fill_row(row_of_cells row, const struct found *found)
 {
     snprintf(row[0], CELL_MAX, "%s", found->path);
-    snprintf(row[1], CELL_MAX, "%s%s%s", found->usb[0] ? found->usb : "-",
+    snprintf(row[1], CELL_MAX, "%s%s%s", found->usb_id[0] ? found->usb_id : "-",
              found->usb_serial[0] ? " " : "", found->usb_serial);
     snprintf(row[2], CELL_MAX, "%s", found->answered ? found->device : "-");
     snprintf(row[3], CELL_MAX, "%s", found->answered ? found->firmware : "-");
     snprintf(row[4], CELL_MAX, found->answered ? "%zu" : "-", found->sensors);
     snprintf(row[5], CELL_MAX, found->answered ? "%zu" : "-", found->controls);
     snprintf(row[6], CELL_MAX, "%.*s", CELL_MAX - 1, found->state);
+}
+
+static bool has_twin(const struct list *list, const struct found *found)
+{
+    for (size_t i = 0; found->usb_serial[0] && i < list->count; i++)
+        if (list->ports[i] != found && strcmp(list->ports[i]->usb_serial, found->usb_serial) == 0)
+            return true;
+    return false;
+}
+
+/* What the configuration may call it by. */
+static void print_names(const struct list *list, const struct found *found)
+{
+    if (found->by_id[0])
+        printf("  path: %s\n", found->by_id);
+    if (found->usb_path[0])
+        printf("  usb_path: %s%s\n", found->usb_path,
+               has_twin(list, found) ? "  (another port has this USB serial: say the place too)"
+                                     : "");
 }
 
 static void print_table(const struct list *list)
@@ -194,8 +213,8 @@ static void print_table(const struct list *list)
         for (size_t c = 0; c + 1 < COLUMNS; c++)
             printf("%-*s  ", (int)width[c], rows[i][c]);
         printf("%s\n", rows[i][COLUMNS - 1]);
-        if (i && list->ports[i - 1]->by_id[0])
-            printf("  %s\n", list->ports[i - 1]->by_id);
+        if (i)
+            print_names(list, list->ports[i - 1]);
     }
     free(rows);
 }
@@ -261,8 +280,9 @@ static void print_json(const struct list *list)
         printf("%s{", i ? "," : "");
         print_member("path", found->path);
         print_member("by_id", found->by_id);
-        print_member("usb", found->usb);
+        print_member("usb", found->usb_id);
         print_member("usb_serial", found->usb_serial);
+        print_member("usb_path", found->usb_path);
         print_member("description", found->description);
         print_member("device", found->answered ? found->device : "");
         print_member("firmware", found->firmware);

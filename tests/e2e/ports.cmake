@@ -1,0 +1,1 @@
+mcu_e2e_test(bridge_ports test_bridge_ports.py)

@@ -1,0 +1,1 @@
+mcu_fuzz(fuzz_uevent LIBS bridge_serial)
