@@ -1,7 +1,7 @@
 /*
  * A serial line and the protocol on it. It moves bytes and keeps the line open; what readings and
  * commands mean is the client's, how a line is opened bridge/serial's, what one board may cost
- * port_guard's, what is said of a line port_say's.
+ * port_guard's, what is said of a line port_say's; the line itself is port_life.c's.
  *
  *       absent, busy                             refused, client full, babbling
  *      .------------.                           .--------------------.
@@ -12,70 +12,19 @@
  *      |                            '---------- time is up ----------'
  *      '-- CLOSING <-- hang-up, or a reset of the board: from each of the three
  */
-#include "port.h"
-#include "log.h"
-#include "port_guard.h"
-#include "port_line.h"
-#include "port_say.h"
-#include "serial/serial.h"
+#include "port_private.h"
 
-#include <limits.h>
+#include "log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#define LOOK_US             10000000  /* between looks for a line that we shall hear of */
-#define LOOK_DEAF_US        1000000   /* ... that we shall not */
-#define OPEN_FAILED_US      5000000   /* ... that is there and cannot be opened */
-#define OPEN_SOON_US        1000000   /* ... the first time: udev may be at it, or ModemManager */
-#define SILENT_US           5000000   /* without an answer, before that is said */
-#define RESET_LONGEST_US    300000000 /* between resets of a silent board */
-#define REFUSED_MS          10000     /* before a refused board is asked again */
+#define REFUSED_MS          10000 /* before a refused board is asked again */
 #define READ_BYTES          4096
-#define READS_PER_TURN      4   /* then other lines have their turn */
-#define WRITE_BYTES         512 /* handed to the line at once: what follows can be more urgent */
-#define LINK_TX_BYTES       1024
-#define LINK_RX_BYTES       3072
+#define READS_PER_TURN      4 /* then other lines have their turn */
 #define CREDIT_BEFORE_CLAIM 1024
-
-enum port_state { PORT_CLOSED, PORT_OPENING, PORT_ASKING, PORT_SERVING, PORT_HELD, PORT_CLOSING };
-
-struct port {
-    struct loop *loop;
-    const struct config_port *config;
-    struct port_events events;
-    struct port_client client;
-    struct hotplug *hotplug;
-    enum port_state state;
-    struct port_line *job; /* OPENING, CLOSING: what goes on */
-    struct serial *serial;
-    struct port_guard guard;
-    struct port_counts counts;
-    bool look_again; /* OPENING: something has changed since the look */
-    bool deaf;       /* HELD: not even read */
-    bool reset;      /* the board is to be reset by the next open */
-    uint64_t silent_wait_us;
-    uint64_t not_before_us;  /* not to be opened earlier */
-    uint64_t read_on_us;     /* not to be read earlier; 0: it is read */
-    uint32_t framing_errors; /* when it was opened */
-    bool twin_said;
-    uint32_t refusals; /* opens in a row that failed on a line that is there */
-    uv_poll_t *poll;
-    struct mp_host host;
-    uint32_t keepalive_ms;
-    uint64_t due_us;               /* of whatever the state waits for */
-    uint64_t silent_us;            /* when to say that nothing answers; 0: said */
-    uint32_t hold_ms;              /* 0, or a wish to be HELD that the link's callbacks have left */
-    enum serial_result said;       /* the last reason for not being open that was logged */
-    int polled;                    /* events that the poll handle waits for */
-    struct watch_port before;      /* counters of links that were begun anew since */
-    char trouble[WATCH_ERROR_MAX]; /* why the line is not open; "": it is */
-    uint32_t nonsense_said;
-    size_t out_len, out_at;
-    uint8_t out[WRITE_BYTES];
-    uint8_t tx_mem[LINK_TX_BYTES], rx_mem[LINK_RX_BYTES];
-};
 
 const char *port_name(const struct port *port)
 {
@@ -94,7 +43,7 @@ const char *port_path(const struct port *port)
                                       : config->usb_id;
 }
 
-static uint64_t now_us(const struct port *port)
+uint64_t port_now_us(const struct port *port)
 {
     return loop_now_us(port->loop);
 }
@@ -105,7 +54,7 @@ static void on_ready(void *user, const struct mp_peer *peer,
                      const struct mp_description *description, bool fresh)
 {
     struct port *port = user;
-    port->silent_us = 0;
+    port->silent_us = port->silent_wait_us = 0;
     port->state = PORT_SERVING;
     if (!port->events.claim(port->events.user, port, peer, description, fresh, &port->client)) {
         port->state = PORT_ASKING;
@@ -113,7 +62,7 @@ static void on_ready(void *user, const struct mp_peer *peer,
     }
 }
 
-static void tell_lost(struct port *port, const char *why)
+void port_tell_lost(struct port *port, const char *why)
 {
     if (port->state != PORT_SERVING)
         return;
@@ -125,7 +74,7 @@ static void on_lost(void *user, enum mp_down why)
 {
     struct port *port = user;
     port->silent_us = 0;
-    tell_lost(port, mp_down_text(why));
+    port_tell_lost(port, mp_down_text(why));
 }
 
 static void on_mismatch(void *user, const struct mp_mismatch *mismatch, const char *text)
@@ -213,7 +162,7 @@ static void add_link(const struct port *port, struct watch_port *to)
 }
 
 /* Begins anew: whatever a board sent before and was not told to be safe will be sent again. */
-static void ask(struct port *port)
+void port_ask(struct port *port)
 {
     const struct mp_host_config config = {
         .tx_mem = port->tx_mem,
@@ -238,7 +187,7 @@ static void ask(struct port *port)
         .nonsense = on_nonsense,
     };
     add_link(port, &port->before);
-    mp_host_init(&port->host, &config, &io, now_us(port));
+    mp_host_init(&port->host, &config, &io, port_now_us(port));
     port->state = PORT_ASKING;
     port->hold_ms = 0;
     port->out_len = port->out_at = 0;
@@ -251,63 +200,7 @@ static void hold(struct port *port, uint32_t ms)
     port->read_on_us = 0;
     port->hold_ms = 0;
     port->out_len = port->out_at = 0;
-    port->due_us = now_us(port) + (uint64_t)ms * 1000;
-}
-
-/* -- The line ends. */
-
-static void close_poll(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-static void on_closed(void *user)
-{
-    struct port *port = user;
-    port->job = NULL;
-    port->state = PORT_CLOSED;
-    port->due_us = port->not_before_us;
-    loop_wake(port->loop);
-}
-
-static void close_line(struct port *port)
-{
-    struct serial *serial = port->serial;
-    uv_poll_stop(port->poll);
-    uv_close((uv_handle_t *)port->poll, close_poll);
-    port->poll = NULL;
-    port->polled = 0;
-    port->serial = NULL;
-    port->deaf = false;
-    port->read_on_us = 0;
-    port->state = PORT_CLOSING;
-    port->due_us = UINT64_MAX;
-    port->job = port_line_close(port->loop, serial, on_closed, port);
-    if (port->job == NULL)
-        on_closed(port);
-}
-
-static void end_session(struct port *port, const char *why)
-{
-    if (port->state != PORT_HELD)
-        mp_host_line_lost(&port->host);
-    tell_lost(port, why);
-}
-
-static void hang_up(struct port *port)
-{
-    log_warning(port->config->name, "%s is gone", port_path(port));
-    port->said = SERIAL_ABSENT;
-    port->counts.hang_ups++;
-    end_session(port, "the line is gone");
-    uint32_t wait_ms = port_guard_closed(&port->guard, now_us(port));
-    port->not_before_us = now_us(port) + (uint64_t)wait_ms * 1000;
-    if (wait_ms != 0) {
-        port->counts.flaps++;
-        port_say_flapping(port->config->name, port_path(port), port->guard.short_lives, wait_ms);
-    }
-    close_line(port);
-    loop_wake(port->loop);
+    port->due_us = port_now_us(port) + (uint64_t)ms * 1000;
 }
 
 /* -- Bytes. */
@@ -317,11 +210,12 @@ static void hang_up(struct port *port)
 static int write_out(struct port *port)
 {
     ssize_t n = 0;
-    port->due_us = now_us(port) + mp_host_poll(&port->host, now_us(port));
+    port->due_us = port_now_us(port) + mp_host_poll(&port->host, port_now_us(port));
     for (;;) {
         if (port->out_at == port->out_len) {
             port->out_at = 0;
-            port->out_len = mp_host_output(&port->host, port->out, sizeof port->out, now_us(port));
+            port->out_len =
+                mp_host_output(&port->host, port->out, sizeof port->out, port_now_us(port));
         }
         if (port->out_len == 0)
             break;
@@ -331,7 +225,7 @@ static int write_out(struct port *port)
         port->out_at += (size_t)n;
     }
     if (n > 0)
-        port->due_us = now_us(port) + mp_host_poll(&port->host, now_us(port));
+        port->due_us = port_now_us(port) + mp_host_poll(&port->host, port_now_us(port));
     return 0;
 }
 
@@ -346,7 +240,7 @@ static int wanted_events(const struct port *port)
 }
 
 /* After anything that may have given the link something to say or a new deadline. */
-static void settle(struct port *port)
+void port_settle(struct port *port)
 {
     if (port->serial == NULL)
         return;
@@ -355,7 +249,7 @@ static void settle(struct port *port)
         hold(port, port->hold_ms);
     }
     if (port->state != PORT_HELD && write_out(port) != 0) {
-        hang_up(port);
+        port_hang_up(port);
         return;
     }
     if (port->read_on_us != 0 && port->read_on_us < port->due_us)
@@ -366,7 +260,7 @@ static void settle(struct port *port)
     port->polled = events;
 }
 
-static struct port_silence silence(const struct port *port)
+struct port_silence port_silence_now(const struct port *port)
 {
     const struct mp_link_stats *stats = mp_link_stats(&port->host.link);
     return (struct port_silence){
@@ -385,12 +279,12 @@ static struct port_silence silence(const struct port *port)
  * nothing. */
 static void be_deaf(struct port *port)
 {
-    const struct port_silence about = silence(port);
+    const struct port_silence about = port_silence_now(port);
     uint32_t wait_ms = port_guard_babble(&port->guard);
     port->counts.babbles++;
     port->silent_us = 0;
     port_say_babbling(&about, wait_ms);
-    end_session(port, "it sends nothing but nonsense");
+    port_end_session(port, "it sends nothing but nonsense");
     port->deaf = true;
     hold(port, wait_ms);
 }
@@ -411,9 +305,9 @@ static int read_in(struct port *port)
         if (n <= 0)
             return (int)n;
         if (port->state != PORT_HELD && port->hold_ms == 0)
-            mp_host_bytes(&port->host, bytes, (size_t)n, now_us(port));
+            mp_host_bytes(&port->host, bytes, (size_t)n, port_now_us(port));
         switch (port_guard_bytes(&port->guard, bytes, (size_t)n,
-                                 mp_link_stats(&port->host.link)->frames_in, now_us(port))) {
+                                 mp_link_stats(&port->host.link)->frames_in, port_now_us(port))) {
         case PORT_READ_ON:
             break;
         case PORT_PAUSE:
@@ -436,158 +330,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (!gone && (events & UV_READABLE) != 0)
         gone = read_in(port) != 0;
     if (gone) {
-        hang_up(port);
+        port_hang_up(port);
         return;
     }
-    settle(port);
+    port_settle(port);
     loop_wake(port->loop);
-}
-
-/* -- The line begins. */
-
-static struct serial_target target_of(const struct port *port)
-{
-    struct serial_target target = {
-        .path = port->config->path,
-        .usb_serial = port->config->usb_serial,
-        .usb_id = port->config->usb_id,
-        .usb_path = port->config->usb_path,
-        .baud = port->config->baud,
-        .reset = port->reset,
-    };
-    switch (port->config->dtr_rts) {
-    case CONFIG_ON_OPEN:
-        target.dtr_rts = SERIAL_ON_OPEN;
-        break;
-    case CONFIG_NEVER:
-        target.dtr_rts = SERIAL_NEVER;
-        break;
-    case CONFIG_ON_DEMAND:
-        target.dtr_rts = SERIAL_ON_DEMAND;
-        break;
-    }
-    return target;
-}
-
-static void say_why_closed(struct port *port, enum serial_result result, const char *why)
-{
-    snprintf(port->trouble, sizeof port->trouble, "%.*s", WATCH_ERROR_MAX - 1, why);
-    if (result == port->said)
-        return;
-    port->said = result;
-    if (result == SERIAL_ABSENT)
-        log_info(port->config->name, "waiting for the line: %s", why);
-    else
-        log_error(port->config->name, "%s; trying again", why);
-}
-
-static bool is_absent(enum serial_result result)
-{
-    return result == SERIAL_ABSENT;
-}
-
-/* A new device is root's alone until udev has been there, and may have ModemManager's visit after:
- * the first refusal is no news. */
-static void stay_closed(struct port *port, enum serial_result result, const char *why)
-{
-    uint64_t wait_us = port->hotplug != NULL ? LOOK_US : LOOK_DEAF_US;
-    bool is_first = !is_absent(result) && port->refusals++ == 0;
-    if (is_absent(result))
-        port->refusals = 0;
-    else
-        wait_us = is_first ? OPEN_SOON_US : OPEN_FAILED_US;
-    port->state = PORT_CLOSED;
-    port->due_us = now_us(port) + (port->look_again ? 0 : wait_us);
-    port->look_again = false;
-    if (!is_first || result == SERIAL_WRONG)
-        say_why_closed(port, result, why);
-}
-
-/* Returns false with the line closed again. */
-static bool listen_to(struct port *port, struct serial *serial)
-{
-    port->poll = calloc(1, sizeof *port->poll);
-    int error = port->poll == NULL ? UV_ENOMEM
-                                   : uv_poll_init(&port->loop->uv, port->poll, serial_fd(serial));
-    if (error == 0) {
-        port->poll->data = port;
-        port->serial = serial;
-        return true;
-    }
-    free(port->poll);
-    port->poll = NULL;
-    port_line_close(port->loop, serial, NULL, NULL);
-    stay_closed(port, SERIAL_FAILED, uv_strerror(error));
-    return false;
-}
-
-static void on_opened(void *user, enum serial_result result, struct serial *serial, const char *why)
-{
-    struct port *port = user;
-    port->job = NULL;
-    if (result != SERIAL_OK)
-        stay_closed(port, result, why);
-    else if (listen_to(port, serial)) {
-        port->said = SERIAL_OK;
-        port->refusals = 0;
-        port->look_again = port->reset = false;
-        port->trouble[0] = '\0';
-        port->counts.opens++;
-        port->framing_errors = serial_framing_errors(serial);
-        port->silent_us = now_us(port) + SILENT_US;
-        port_guard_opened(&port->guard, now_us(port));
-        log_info(port->config->name, "%s is open at %u baud", serial_path(serial),
-                 port->config->baud);
-        if (serial_note(serial)[0] != '\0')
-            log_warning(port->config->name, "%s", serial_note(serial));
-        ask(port);
-        settle(port);
-    }
-    loop_wake(port->loop);
-}
-
-static void open_line(struct port *port)
-{
-    char path[PATH_MAX], why[768];
-    struct serial_target target = target_of(port);
-    if (port->hotplug != NULL)
-        hotplug_path(port->hotplug, target.path);
-    enum serial_result result = serial_find(&target, path, sizeof path, why, sizeof why);
-    if (result != SERIAL_OK) {
-        stay_closed(port, result, why);
-        return;
-    }
-    target.path = path;
-    port->state = PORT_OPENING;
-    port->due_us = UINT64_MAX;
-    port->job = port_line_open(port->loop, &target, on_opened, port);
-    if (port->job == NULL)
-        stay_closed(port, SERIAL_FAILED, "out of memory");
-}
-
-/* The line is closed and opened again with DTR and RTS off for a moment between. */
-static void reset_board(struct port *port)
-{
-    port->silent_wait_us *= 2;
-    if (port->silent_wait_us > RESET_LONGEST_US)
-        port->silent_wait_us = RESET_LONGEST_US;
-    log_warning(port->config->name, "resetting the board on %s by DTR and RTS", port_path(port));
-    port->counts.resets++;
-    port->reset = true;
-    port->not_before_us = 0;
-    end_session(port, "its board is reset");
-    close_line(port);
-}
-
-static void on_silence(struct port *port, uint64_t now)
-{
-    if (port->silent_us == 0 || now < port->silent_us)
-        return;
-    const struct port_silence about = silence(port);
-    port->silent_us = 0;
-    port_say_silent(&about);
-    if (port->config->dtr_rts == CONFIG_ON_DEMAND)
-        reset_board(port);
 }
 
 /* -- For the bridge and the client. */
@@ -601,7 +348,6 @@ struct port *port_new(struct loop *loop, struct hotplug *hotplug, const struct c
     port->loop = loop;
     port->hotplug = hotplug;
     port->config = config;
-    port->silent_wait_us = SILENT_US;
     port->keepalive_ms = keepalive_ms;
     port->events = *events;
     port->said = SERIAL_OK;
@@ -613,7 +359,7 @@ void port_free(struct port *port)
     if (port->state == PORT_SERVING)
         write_out(port);
     if (port->serial != NULL)
-        close_line(port);
+        port_close_line(port);
     if (port->job != NULL)
         port_line_forget(port->job);
     free(port);
@@ -626,18 +372,18 @@ uint64_t port_tick(struct port *port, uint64_t now)
     if (now >= port->due_us) {
         switch (port->state) {
         case PORT_CLOSED:
-            open_line(port);
+            port_open_line(port);
             break;
         case PORT_HELD:
             if (port->deaf)
                 serial_forget_input(port->serial);
             port->deaf = false;
-            ask(port);
-            settle(port);
+            port_ask(port);
+            port_settle(port);
             break;
         case PORT_ASKING:
         case PORT_SERVING:
-            settle(port);
+            port_settle(port);
             break;
         case PORT_OPENING:
         case PORT_CLOSING:
@@ -645,22 +391,8 @@ uint64_t port_tick(struct port *port, uint64_t now)
         }
     }
     if (port->state == PORT_ASKING)
-        on_silence(port, now);
+        port_on_silence(port, now);
     return port->due_us;
-}
-
-/* A second device of the same description may have come: which is meant is not certain any more. */
-static void look_for_twins(struct port *port)
-{
-    char path[PATH_MAX], why[768];
-    const struct serial_target target = target_of(port);
-    if (target.path != NULL)
-        return;
-    bool has_twin = serial_find(&target, path, sizeof path, why, sizeof why) == SERIAL_WRONG;
-    if (has_twin && !port->twin_said)
-        log_error(port->config->name, "%s; going on with %s, which was there first", why,
-                  port_path(port));
-    port->twin_said = has_twin;
 }
 
 void port_look(struct port *port)
@@ -675,7 +407,7 @@ void port_look(struct port *port)
     case PORT_ASKING:
     case PORT_SERVING:
     case PORT_HELD:
-        look_for_twins(port);
+        port_look_for_twins(port);
         break;
     case PORT_CLOSING:
         break;
@@ -752,7 +484,7 @@ int port_command(struct port *port, uint8_t control, union mp_value value, uint3
 {
     if (!is_heard(port))
         return MP_ERR_NO_SESSION;
-    int error = mp_host_command(&port->host, control, value, ttl_ms, now_us(port), request);
+    int error = mp_host_command(&port->host, control, value, ttl_ms, port_now_us(port), request);
     port->due_us = 0;
     loop_wake(port->loop);
     return error;
@@ -761,7 +493,7 @@ int port_command(struct port *port, uint8_t control, union mp_value value, uint3
 uint64_t port_host_us(const struct port *port, uint64_t device_us)
 {
     const struct mp_clock *clock = &port->host.clock;
-    uint64_t now = now_us(port);
+    uint64_t now = port_now_us(port);
     int64_t at = (int64_t)device_us + clock->offset_us;
     if (clock->bound_us == UINT32_MAX || at < 0 || (uint64_t)at > now)
         return now;
