@@ -15,7 +15,7 @@
 
 #define SEED         20260106
 #define BAUD         115200
-#define SHORT_STRIDE 11
+#define SHORT_STRIDE 19
 #define SHORT_RUNS   2
 #define LONG_RUNS    300
 #define RECOVERED_US 30000 /* the goal, where a byte takes up to 1 ms to arrive */
