@@ -421,6 +421,48 @@ class Reload(WithABoard):
         self.assertEqual(self.bridge.stop(), 0)
 
 
+class CommandEvent(unittest.TestCase):
+    """How each control ended, told to a server that has an event for it."""
+
+    def start(self, **commands):
+        self.raw = RawServer(self)
+        mcu = Mcu(self, "posix")
+        config = write_config(self, self.raw.url, {"line": mcu.path}, [{"name": "bench"}],
+                              server={"profile": "custom"}, commands=commands,
+                              application={"topic": "room:{device}", "credential": "none",
+                                           "readings_event": "new_msg", "controls_event": "set"})
+        self.bridge = Bridge(self, "--config", config)
+        self.peer = self.raw.accept().upgrade()
+        join = self.peer.message("phx_join")
+        self.peer.reply(join)
+        self.topic = join[2]
+
+    def set(self, **controls):
+        self.peer.send(json.dumps([None, None, self.topic, "set", controls]))
+
+    def test_the_outcome_of_each_control_comes_back_with_its_number(self):
+        self.start(command_event="control_done")
+        self.set(motor=40)
+        done = self.peer.message("control_done")
+        self.assertEqual(done[2], self.topic)
+        self.assertEqual(done[4], {"control": "motor", "value": 40, "outcome": "done", "number": 1})
+        self.bridge.wait_line(r"control motor=40: done in \d+ ms \(#1\)")
+        self.set(motor=4000)
+        self.assertEqual(self.peer.message("control_done")[4],
+                         {"control": "motor", "value": 4000, "outcome": "range", "number": 2})
+        self.set(engine=1)
+        self.assertEqual(self.peer.message("control_done")[4]["outcome"], "unknown")
+
+    def test_without_a_name_for_it_nothing_is_pushed(self):
+        self.start(ttl="3s")
+        self.set(motor=40)
+        self.bridge.wait_line("control motor=40: done")
+        for _ in range(3):
+            text = json.loads(self.peer.text())
+            self.assertIn(text[3], ("new_msg", "heartbeat"))
+            self.peer.reply(text)
+
+
 class Manager:
     """What systemd does: a datagram socket that is told, and the environment that says so."""
 
