@@ -30,6 +30,7 @@ struct bridge {
     const struct bridge_source *source;
     struct loop loop;
     struct phx_context *phx;
+    struct seats *seats; /* connections to the server, in that context */
     struct spool *spool; /* NULL: readings stay in memory */
     struct registry registry;
     struct watch_server *server; /* NULL: nothing is shown */
@@ -118,6 +119,8 @@ static void close_all(struct bridge *bridge)
     if (bridge->server != NULL)
         watch_server_close(bridge->server);
     bridge->server = NULL;
+    seats_free(bridge->seats);
+    bridge->seats = NULL;
     if (bridge->phx != NULL)
         phx_context_close(bridge->phx, on_context_closed, bridge);
     loop_close(&bridge->loop);
@@ -263,13 +266,14 @@ static int start(struct bridge *bridge)
         .log = on_phx_log,
     };
     bridge->phx = phx_context_open(&bridge->loop.uv, &options);
-    if (bridge->phx == NULL) {
+    bridge->seats = bridge->phx != NULL ? seats_new(bridge->phx) : NULL;
+    if (bridge->seats == NULL) {
         log_error(WHO, "cannot start libwebsockets on libuv");
         return -1;
     }
     const struct lane_shared shared = {
         .loop = &bridge->loop,
-        .phx = bridge->phx,
+        .seats = bridge->seats,
         .config = config,
         .profile = profile,
         .spool = bridge->spool,

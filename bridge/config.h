@@ -42,6 +42,7 @@ struct config_application {
     enum config_readings_shape readings_shape;
     enum config_controls_shape controls_shape;
     char *kinds;
+    bool shared; /* one connection for many MCUs */
 };
 
 /* What happens to one control when its channel is gone for channel_loss_ms. */

@@ -157,8 +157,7 @@ static void drop_socket(struct lane *lane)
     lane_log_say(&lane->log, LOG_INFO,
                  "disconnected: the board is gone and nothing is left to send");
     lane_leave(lane);
-    phx_socket_free(lane->socket);
-    lane->socket = NULL;
+    lane_stand_up(lane);
     lane->state = LANE_IDLE;
 }
 
@@ -287,8 +286,7 @@ bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer
 
 static void finish_stop(struct lane *lane)
 {
-    phx_socket_free(lane->socket);
-    lane->socket = NULL;
+    lane_stand_up(lane);
     lane->state = LANE_IDLE;
     lane->shared->stopped(lane->shared->user, lane);
 }
@@ -305,7 +303,9 @@ static void close_when_done(struct lane *lane, uint64_t now)
     lane->closing = true;
     lane->stop_ms = now + (uint64_t)2 * CLOSE_MS;
     lane_leave(lane);
-    phx_socket_disconnect(lane->socket, CLOSE_MS);
+    lane->closed = lane->seat == NULL || !seat_disconnect(lane->seat, CLOSE_MS);
+    if (lane->closed)
+        lane->stop_ms = now;
 }
 
 /* A server that could not look the key up just then may greet the next connection. */
@@ -314,8 +314,7 @@ static void on_no_greeting(struct lane *lane, uint64_t now)
     if (lane->greeting_missed) {
         lane_log_say(&lane->log, LOG_INFO, "still no metadata: connecting anew");
         lane->greeting_ms = NEVER;
-        phx_socket_disconnect(lane->socket, 0);
-        phx_socket_connect(lane->socket);
+        seat_reconnect(lane->seat);
         return;
     }
     lane->greeting_missed = true;
@@ -431,8 +430,7 @@ struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu 
 
 void lane_free(struct lane *lane)
 {
-    if (lane->socket != NULL)
-        phx_socket_free(lane->socket);
+    lane_stand_up(lane);
     lane_up_close(lane);
     uplink_deinit(&lane->uplink);
     free(lane);

@@ -10,6 +10,7 @@
 #include "phx/phx.h"
 #include "port.h"
 #include "profile/profile.h"
+#include "seat.h"
 #include "spool.h"
 #include "watch.h"
 
@@ -21,7 +22,7 @@ struct lane;
 /* What the lanes of a bridge share; holds until the last lane is freed. */
 struct lane_shared {
     struct loop *loop;
-    struct phx_context *phx;
+    struct seats *seats;
     const struct config *config;
     const struct profile *profile;
     struct spool *spool; /* NULL: readings stay in memory */

@@ -49,7 +49,8 @@ struct lane {
     uint64_t expire_ms;           /* when to look for readings that are too old */
     int64_t boot_minus_mono_us;
     struct commands commands;
-    struct phx_socket *socket;
+    struct seat *seat;         /* NULL: neither connected nor connecting */
+    struct phx_socket *socket; /* of the seat */
     struct phx_channel *channel;
     char topic[PROFILE_TOPIC_MAX];
     uint8_t device[CONFIG_DEVICE_MAX]; /* of the board that is, or was, there */
@@ -105,6 +106,8 @@ void lane_up_close(struct lane *lane);
 /* Tells lane_up whose key it is, before the first connection. */
 void lane_read_key(struct lane *lane);
 void lane_connect(struct lane *lane);
+/* Gives up the connection; its channel was left before. */
+void lane_stand_up(struct lane *lane);
 /* The board, and with it the topic, is another one on the same connection. */
 void lane_join_own(struct lane *lane);
 /* Ends the channel, if there is one; the next metadata brings another. */

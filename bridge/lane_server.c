@@ -98,8 +98,7 @@ void lane_refresh_key(struct lane *lane)
     if (memcmp(hash, lane->key_hash, sizeof hash) == 0)
         return;
     lane_log_say(&lane->log, LOG_INFO, "its API key is another one: connecting anew");
-    phx_socket_disconnect(lane->socket, 0);
-    phx_socket_connect(lane->socket);
+    seat_reconnect(lane->seat);
 }
 
 static void join(struct lane *lane);
@@ -234,7 +233,7 @@ void lane_probe(struct lane *lane, uint64_t now_ms)
     bool has_controls = lane->description == NULL || lane->description->control_count > 0;
     commands_fresh_want(&lane->fresh, lane->state == LANE_JOINED && has_controls);
     if (commands_fresh_probe(&lane->fresh, now_ms))
-        phx_socket_probe(lane->socket);
+        seat_probe(lane->seat);
 }
 
 void lane_report_command(struct lane *lane, const struct commands_report *report)
@@ -369,6 +368,15 @@ static enum phx_via via_of(enum config_transport transport)
     return PHX_WEBSOCKET;
 }
 
+/* Lanes that show the same secret, or none, may share a connection. */
+static const char *seat_key(const struct lane *lane)
+{
+    const char *file = lane->config->api_key_file;
+    if (!lane->shared->config->application.shared || lane->shared->profile->topic_of == NULL)
+        return NULL;
+    return file != NULL ? file : "";
+}
+
 void lane_connect(struct lane *lane)
 {
     const struct config *config = lane->shared->config;
@@ -406,10 +414,21 @@ void lane_connect(struct lane *lane)
         .message = on_socket_message,
         .heartbeat = on_heartbeat,
     };
-    lane->socket = phx_socket_new(lane->shared->phx, &options, &events);
-    free(command);
-    if (lane->socket == NULL || phx_socket_connect(lane->socket) != PHX_OK)
-        lane_log_say(&lane->log, LOG_ERROR, "cannot connect: %s",
-                     lane->socket == NULL ? "out of memory" : phx_socket_error(lane->socket));
     lane->state = LANE_CONNECTING;
+    lane->seat = seat_take(lane->shared->seats, seat_key(lane), &options, &events);
+    free(command);
+    if (lane->seat == NULL) {
+        lane_log_say(&lane->log, LOG_ERROR, "cannot connect: out of memory");
+        return;
+    }
+    lane->socket = seat_socket(lane->seat);
+    if (seat_start(lane->seat) != PHX_OK)
+        lane_log_say(&lane->log, LOG_ERROR, "cannot connect: %s", phx_socket_error(lane->socket));
+}
+
+void lane_stand_up(struct lane *lane)
+{
+    seat_free(lane->seat);
+    lane->seat = NULL;
+    lane->socket = NULL;
 }

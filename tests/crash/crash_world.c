@@ -489,6 +489,7 @@ void world_run(struct world *outside, const struct world_plan *what, const char 
         _exit(1);
     }
     const struct lane_shared shared = {.loop = &loop,
+                                       .seats = seats_new(NULL),
                                        .config = &config,
                                        .profile = &profile_microcontrollers,
                                        .spool = spool,

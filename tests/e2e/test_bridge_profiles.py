@@ -105,6 +105,32 @@ class Custom(unittest.TestCase):
             self.assertIn(words, done.stderr)
 
 
+class Shared(unittest.TestCase):
+    def test_many_boards_share_one_connection_and_each_gets_its_own_controls(self):
+        server = PhxDev(self)
+        url = f"ws://127.0.0.1:{server.port}/socket/websocket"
+        boards = [Mcu(self, "posix", identity=f"b-{i}") for i in range(3)]
+        config = write_config(self, url, {f"line{i}": board.path for i, board in enumerate(boards)},
+                              [{"name": f"bench-{i}", "device": f"b-{i}"} for i in range(3)],
+                              server={"profile": "custom"},
+                              application={"topic": "room:{device}", "credential": "none", "sockets": "shared",
+                                           "readings_event": "new_msg", "controls_event": "shout"})
+        rooms = [Listener(self, url, f"room:b-{i}") for i in range(3)]
+        before = len(server.sockets())
+        bridge = Bridge(self, "--config", config)
+        for room in rooms:
+            room.next(lambda m: m.get("event") == "new_msg")
+        self.assertEqual(len(server.sockets()) - before, 1)
+        rooms[1].say('shout {"motor":70}')
+        bridge.wait_line(r"bench-1: control motor=70: done")
+        self.assertEqual(bridge.said(r"bench-[02]: control motor"), [])
+        boards[1].kill()
+        bridge.wait_line(r"bench-1: the board is gone")
+        rooms[2].say('shout {"motor":60}')
+        bridge.wait_line(r"bench-2: control motor=60: done")
+        self.assertEqual(bridge.stop(), 0)
+
+
 class Device(unittest.TestCase):
     """The ESP32 style: device:MAC, new_msg, a token, V1."""
 
