@@ -184,6 +184,63 @@ static void two_controls_of_one_name_are_refused(void **state)
                         "description: two controls of one name");
 }
 
+/* The bytes of a description that is fetched take the place of the one before at once, so what was
+ * known of that is gone, even when the new one turns out to be none. */
+static void a_description_that_makes_no_sense_leaves_none_behind(void **state)
+{
+    static const struct mp_sensor odd[] = {
+        {.name = "\x01", .kind = MP_KIND_TEMPERATURE, .type = MP_TYPE_I16}};
+    struct world *world = malloc(sizeof *world);
+    (void)state;
+    world_init(world, 1, 115200, 1000);
+    assert_true(sim_until(&world->sim, world_ready, world, 1000000));
+    struct mp_device_config sound = world->device_config;
+    world->device_config.sensors = odd;
+    world->device_config.sensor_count = 1;
+    world_restart_device(world);
+    sim_run(&world->sim, 1000000);
+    assert_int_equal(world->host.state, MP_HOST_DESCRIBING);
+    assert_true(world->nonsenses > 0);
+    world->device_config = sound;
+    world_restart_device(world);
+    sim_run(&world->sim, 1000000);
+    assert_int_equal(world->host.state, MP_HOST_READY);
+    assert_int_equal(world->host.description.sensor_count, 4);
+    assert_string_equal(world->host.description.sensors[0].name, "bme280");
+    world_free(world);
+    free(world);
+}
+
+/* -- What a person reads of a mismatch. */
+
+static void told(struct mp_mismatch mismatch, const char *wanted)
+{
+    char text[160];
+    assert_ptr_equal(mp_mismatch_text(&mismatch, text, sizeof text), text);
+    assert_string_equal(text, wanted);
+}
+
+static void a_mismatch_names_both_sides_and_what_to_do(void **state)
+{
+    char text[20];
+    (void)state;
+    told((struct mp_mismatch){MP_MISMATCH_PROTOCOL, 1, 2},
+         "the device speaks version 1 of the protocol, this program version 2: update the device's "
+         "firmware");
+    told((struct mp_mismatch){MP_MISMATCH_PROTOCOL, 255, 1},
+         "the device speaks version 255 of the protocol, this program version 1: update this "
+         "program");
+    told((struct mp_mismatch){MP_MISMATCH_FORMAT, 0, 1},
+         "the device describes itself in format 0, this program reads format 1: update the "
+         "device's firmware");
+    told((struct mp_mismatch){MP_MISMATCH_SCHEMA, 0xdeadbeef, 7},
+         "the device announces the description deadbeef and sends 00000007: build and flash its "
+         "firmware as a whole");
+    told((struct mp_mismatch){MP_MISMATCH_NONE, 0, 0}, "the device and this program agree");
+    mp_mismatch_text(&(struct mp_mismatch){MP_MISMATCH_PROTOCOL, 1, 2}, text, sizeof text);
+    assert_string_equal(text, "the device speaks v");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +250,8 @@ int main(void)
         cmocka_unit_test(names_are_whole_printable_utf8),
         cmocka_unit_test(numbers_are_checked),
         cmocka_unit_test(two_controls_of_one_name_are_refused),
+        cmocka_unit_test(a_description_that_makes_no_sense_leaves_none_behind),
+        cmocka_unit_test(a_mismatch_names_both_sides_and_what_to_do),
     };
     return cmocka_run_group_tests_name("mp_describe", tests, NULL, NULL);
 }
