@@ -109,7 +109,7 @@ static const struct config_setting spool[] = {
      "of its file; default: spool.db in $STATE_DIRECTORY, /var/lib/mcu-bridge (root) or "
      "~/.local/state/mcu-bridge",
      IN(config, spool_path)},
-    {"size", CONFIG_SIZE, 65536, UINT32_MAX, NULL, "64MiB", false,
+    {"size", CONFIG_SIZE, 16384, UINT32_MAX, NULL, "64MiB", false,
      "for one MCU; when full, the MCU is made to keep its readings", IN(config, spool_bytes)},
     {"max_age", CONFIG_DURATION, 0, UINT32_MAX, NULL, "0s", false,
      "older readings are given up and counted; 0s: never", IN(config, spool_max_age_ms)},

@@ -65,12 +65,13 @@ static bool ended_in_disorder(const char *path)
 
 static int set_up(struct spool_db *db)
 {
-    return sqlite3_exec(db->sql,
-                        "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"
-                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                        "PRAGMA cache_size=-512; PRAGMA journal_size_limit=8388608;"
-                        "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;",
-                        NULL, NULL, NULL);
+    return sqlite3_exec(
+        db->sql,
+        "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+        "PRAGMA cache_size=-512; PRAGMA wal_autocheckpoint=512; PRAGMA journal_size_limit=8388608;"
+        "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;",
+        NULL, NULL, NULL);
 }
 
 static int on_check(void *user, int columns, char **values, char **names)
@@ -246,6 +247,11 @@ void spool_db_rollback(struct spool_db *db)
 {
     if (!sqlite3_get_autocommit(db->sql))
         spool_sql_run(db, spool_sql_take(db, SQL_ROLLBACK));
+}
+
+void spool_db_reclaim(struct spool_db *db)
+{
+    sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 /* -- Clocks and devices. */

@@ -35,6 +35,9 @@ enum spool_db_result spool_db_begin(struct spool_db *db);
 /* On disk when it returns SPOOL_DB_OK. After anything else: spool_db_rollback. */
 enum spool_db_result spool_db_commit(struct spool_db *db);
 void spool_db_rollback(struct spool_db *db);
+/* After a failure: takes what is committed out of the journal, which can then be written anew
+ * without growing. */
+void spool_db_reclaim(struct spool_db *db);
 
 /* This boot's clock; its distance to Unix time is kept up to date by spool_db_note_clock, within
  * a transaction, cheaply. */

@@ -348,6 +348,8 @@ void spool_work_round(struct spool *spool)
     bool failed_before = spool->failures > 0;
     if (spool->db == NULL)
         result = open_db(spool, why, sizeof why);
+    if (result == SPOOL_DB_OK && failed_before && spool->db != NULL)
+        spool_db_reclaim(spool->db);
     if (result == SPOOL_DB_OK && failed_before)
         result = transact(spool, true);
     if (result == SPOOL_DB_OK && spool->threaded && uv_hrtime() < spool->retry_ns) {
