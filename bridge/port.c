@@ -443,10 +443,17 @@ void port_watch(const struct port *port, struct watch_port *out)
     uint32_t bound_us = port->host.clock.bound_us;
     *out = port->before;
     add_link(port, out);
+    out->opens = port->counts.opens;
+    out->hang_ups = port->counts.hang_ups;
+    out->flaps = port->counts.flaps;
+    out->babbles = port->counts.babbles;
+    out->pauses = port->counts.pauses;
+    out->resets = port->counts.resets;
     out->name = port_name(port);
     out->path = port_path(port);
     out->state = link_state(port);
-    out->trouble = port->trouble;
+    out->trouble =
+        port->deaf ? "it sends nothing but nonsense: not listened to for a while" : port->trouble;
     out->rtt_us = up && rtt_us != 0 ? rtt_us : WATCH_NONE;
     out->clock_bound_us = up && bound_us != MP_CLOCK_UNKNOWN ? bound_us : WATCH_NONE;
 }

@@ -29,7 +29,7 @@
     X(CLOSED, "not open")        \
     X(ASKING, "open, no answer") \
     X(SERVING, "up")             \
-    X(HELD, "open, its board refused")
+    X(HELD, "open, not served")
 
 #define WATCH_X(NAME, text) WATCH_CHANNEL_##NAME,
 enum watch_channel { WATCH_CHANNEL_STATES(WATCH_X) WATCH_CHANNEL_COUNT };
@@ -43,22 +43,30 @@ const char *watch_link_text(enum watch_link state);
 /* Every figure of a port: X(member, name, type, scale, help). Counters are of the port's life; a
  * link's own counters start anew with each opening of the line and are summed up. `scale` is what
  * one unit of the member is of the unit in the name. A gauge of WATCH_NONE is left out. */
-#define WATCH_PORT_FIGURES(X)                                                                 \
-    X(frames_in, "link_frames_received_total", COUNTER, 1, "Valid frames from the board.")    \
-    X(frames_out, "link_frames_sent_total", COUNTER, 1, "Frames to the board.")               \
-    X(bytes_in, "link_received_bytes_total", COUNTER, 1, "Bytes read from the line.")         \
-    X(bytes_out, "link_sent_bytes_total", COUNTER, 1, "Bytes written to the line.")           \
-    X(bad_frames, "link_bad_frames_total", COUNTER, 1,                                        \
-      "Frames that failed their CRC or were no frames at all.")                               \
-    X(resent, "link_retransmits_total", COUNTER, 1, "Frames sent to the board once more.")    \
-    X(duplicates, "link_duplicates_total", COUNTER, 1, "Messages that came again, and went.") \
-    X(foreign, "link_foreign_frames_total", COUNTER, 1, "Valid frames of another session.")   \
-    X(sessions, "link_sessions_total", COUNTER, 1, "Sessions begun with a board.")            \
-    X(nonsense, "link_nonsense_total", COUNTER, 1, "Messages that made no sense.")            \
-    X(lost, "link_readings_lost_total", COUNTER, 1,                                           \
-      "Best-effort messages that got lost on the line.")                                      \
-    X(rtt_us, "link_round_trip_seconds", GAUGE, 1e-6, "Smoothed round trip of the line.")     \
-    X(clock_bound_us, "link_clock_error_bound_seconds", GAUGE, 1e-6,                          \
+#define WATCH_PORT_FIGURES(X)                                                                      \
+    X(frames_in, "link_frames_received_total", COUNTER, 1, "Valid frames from the board.")         \
+    X(frames_out, "link_frames_sent_total", COUNTER, 1, "Frames to the board.")                    \
+    X(bytes_in, "link_received_bytes_total", COUNTER, 1, "Bytes read from the line.")              \
+    X(bytes_out, "link_sent_bytes_total", COUNTER, 1, "Bytes written to the line.")                \
+    X(bad_frames, "link_bad_frames_total", COUNTER, 1,                                             \
+      "Frames that failed their CRC or were no frames at all.")                                    \
+    X(resent, "link_retransmits_total", COUNTER, 1, "Frames sent to the board once more.")         \
+    X(duplicates, "link_duplicates_total", COUNTER, 1, "Messages that came again, and went.")      \
+    X(foreign, "link_foreign_frames_total", COUNTER, 1, "Valid frames of another session.")        \
+    X(sessions, "link_sessions_total", COUNTER, 1, "Sessions begun with a board.")                 \
+    X(nonsense, "link_nonsense_total", COUNTER, 1, "Messages that made no sense.")                 \
+    X(lost, "link_readings_lost_total", COUNTER, 1,                                                \
+      "Best-effort messages that got lost on the line.")                                           \
+    X(opens, "port_opens_total", COUNTER, 1, "Times that the line was opened.")                    \
+    X(hang_ups, "port_hang_ups_total", COUNTER, 1, "Times that it went away.")                     \
+    X(flaps, "port_flaps_total", COUNTER, 1,                                                       \
+      "Hang-ups after which it was left closed for a while.")                                      \
+    X(babbles, "port_babbles_total", COUNTER, 1, "Times that it was not listened to for a while.") \
+    X(pauses, "port_pauses_total", COUNTER, 1,                                                     \
+      "Times that it was read no further because it had had its share.")                           \
+    X(resets, "port_resets_total", COUNTER, 1, "Resets of the board by DTR and RTS.")              \
+    X(rtt_us, "link_round_trip_seconds", GAUGE, 1e-6, "Smoothed round trip of the line.")          \
+    X(clock_bound_us, "link_clock_error_bound_seconds", GAUGE, 1e-6,                               \
       "The board's clock is known to within this.")
 
 /* Every figure of an MCU, in the same way. */

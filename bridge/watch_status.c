@@ -53,14 +53,15 @@ static const char *lane_trouble(const struct watch_lane *lane)
 }
 
 /* A port is as good as the MCUs: one that is not there may be the reason why a board is missing,
- * and is a spare one when none is. A board that is refused is somebody's mistake. */
+ * and is a spare one when none is. A board that is not served, because it
+ * is refused or floods, needs somebody. */
 static const char *port_trouble(const struct watch_port *port, bool boards_missing)
 {
     switch (port->state) {
     case WATCH_LINK_CLOSED:
         return boards_missing ? "not open" : NULL;
     case WATCH_LINK_HELD:
-        return "its board is refused";
+        return "its board is not served";
     case WATCH_LINK_ASKING:
     case WATCH_LINK_SERVING:
     case WATCH_LINK_COUNT:
