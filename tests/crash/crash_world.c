@@ -443,8 +443,6 @@ static bool is_finished(void)
 
 static void turns(struct spool *spool)
 {
-    static struct loop loop;
-    loop.gaps = 0;
     while (world->turn < WORLD_TURNS && !world->finished) {
         world->turn++;
         mcu_turn();
