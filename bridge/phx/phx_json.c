@@ -576,13 +576,3 @@ void phx_json_put_string(struct phx_json_out *out, struct phx_text text)
         put_bytes(out, text.at + from, text.len - from);
     put_bytes(out, "\"", 1);
 }
-
-struct phx_text phx_text_of(const char *string)
-{
-    return (struct phx_text){string, strlen(string)};
-}
-
-bool phx_text_equal(struct phx_text a, struct phx_text b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
-}

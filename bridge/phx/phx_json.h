@@ -10,6 +10,8 @@
 
 #include "phx.h"
 
+#include <string.h>
+
 #define PHX_JSON_DEPTH 256
 
 /* The end of the JSON value that starts exactly at `at`, or NULL: no value, or cut short at `end`.
@@ -49,7 +51,15 @@ void phx_json_put(struct phx_json_out *out, struct phx_text text);
 /* `text`, which is valid UTF-8, as a JSON string with its quotes. */
 void phx_json_put_string(struct phx_json_out *out, struct phx_text text);
 
-struct phx_text phx_text_of(const char *string);
-bool phx_text_equal(struct phx_text a, struct phx_text b);
+/* Inline: most lengths are known to the compiler. */
+static inline struct phx_text phx_text_of(const char *string)
+{
+    return (struct phx_text){string, strlen(string)};
+}
+
+static inline bool phx_text_equal(struct phx_text a, struct phx_text b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
 
 #endif
