@@ -104,8 +104,10 @@ static void on_device_bulk(void *user, const struct mp_message *message)
 static enum mp_status store_begin(void *user, uint32_t size, const uint8_t *hash, uint32_t *have)
 {
     struct world *world = user;
-    if (size > WORLD_IMAGE)
+    if (size > WORLD_IMAGE) {
+        *have = WORLD_IMAGE;
         return MP_STATUS_TOO_LARGE;
+    }
     if (memcmp(hash, world->stored_hash, MP_SHA256_BYTES) != 0)
         world->stored_bytes = 0;
     memcpy(world->stored_hash, hash, MP_SHA256_BYTES);
@@ -118,6 +120,8 @@ static enum mp_status store_write(void *user, uint32_t offset, const uint8_t *by
     struct world *world = user;
     if (offset != world->stored_bytes || n > WORLD_IMAGE - offset)
         abort();
+    if (world->foreign)
+        return MP_STATUS_FOREIGN;
     if (world->writes_to_fail > 0 && --world->writes_to_fail == 0)
         return MP_STATUS_FAILED;
     memcpy(world->stored + offset, bytes, n);

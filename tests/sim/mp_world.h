@@ -52,6 +52,7 @@ struct world {
     uint8_t image[WORLD_IMAGE + 1], stored[WORLD_IMAGE];
     uint8_t stored_hash[MP_SHA256_BYTES];
     uint32_t stored_bytes;
+    bool foreign;       /* the store finds the image to be for another board */
     int writes_to_fail; /* the so-many-th write fails; 0: none */
     unsigned commits, drops, uploads_done;
     enum mp_status upload_status;

@@ -1,6 +1,7 @@
 /*
  * Uploads over a simulated line: whole, interrupted at many points, refused, and beside commands.
  */
+#include "mp_msg.h"
 #include "mp_world.h"
 
 #include <setjmp.h>
@@ -133,6 +134,40 @@ static void an_image_that_has_no_place_is_refused(void **state)
     world_upload(world, WORLD_IMAGE + 1, 1);
     must_end(MP_STATUS_TOO_LARGE);
     assert_int_equal(world->written, 0);
+    assert_int_equal(world->bulk_host.limit, WORLD_IMAGE);
+}
+
+static void an_image_for_another_board_is_refused_as_such(void **state)
+{
+    (void)state;
+    world->foreign = true;
+    world_upload(world, 10000, 1);
+    must_end(MP_STATUS_FOREIGN);
+    assert_int_equal(world->commits, 0);
+    world->foreign = false;
+    world_upload(world, 10000, 1);
+    must_hold(10000);
+}
+
+/* Queues below the link may hold it for longer than the host waits. */
+static void a_late_answer_will_do_though_it_was_asked_again_meanwhile(void **state)
+{
+    struct mp_bulk_host *bulk = &world->bulk_host;
+    struct mp_bulk_state late = {.status = MP_STATUS_DONE, .window = 100};
+    uint8_t body[9];
+    (void)state;
+    world_upload(world, 10000, 1);
+    sim_faults(&world->sim, &(struct sim_faults){.drop = 1});
+    sim_run(&world->sim, 700000);
+    assert_int_equal(bulk->phase, MP_BULK_HOST_BEGINNING);
+    assert_int_not_equal(bulk->request, bulk->first_request);
+    late.request = bulk->first_request;
+    struct mp_message message = {.id = MP_MSG_BULK_STATE, .body = body};
+    message.len = (size_t)mp_encode_bulk_state(body, sizeof body, &late);
+    mp_bulk_host_message(bulk, &message);
+    assert_int_equal(bulk->phase, MP_BULK_HOST_SENDING);
+    sim_faults(&world->sim, &(struct sim_faults){.drop = 0});
+    must_hold(10000);
 }
 
 static void a_write_that_fails_ends_the_upload(void **state)
@@ -243,6 +278,8 @@ int main(void)
         TEST(readings_that_nobody_makes_safe_do_not_hold_it_up),
         TEST(a_device_without_a_store_refuses_as_unsupported),
         TEST(an_image_that_has_no_place_is_refused),
+        TEST(an_image_for_another_board_is_refused_as_such),
+        TEST(a_late_answer_will_do_though_it_was_asked_again_meanwhile),
         TEST(a_write_that_fails_ends_the_upload),
         TEST(what_is_not_the_announced_image_is_not_committed),
         TEST(a_restart_at_any_point_resumes_where_it_was),

@@ -64,7 +64,7 @@ bool board_holds(enum boot_slot slot, uint8_t mark, uint16_t pages)
     bool same;
 
     board_fill(slot, mark, pages);
-    same = memcmp(&before, &board, sizeof board) == 0;
+    same = memcmp(before.slot, board.slot, sizeof board.slot) == 0;
     board = before;
     return same;
 }
