@@ -63,6 +63,13 @@ class House(unittest.TestCase):
                     self.assertTrue(include.startswith("mp_") or include in FREESTANDING, f"{name} includes {include}")
         self.assertGreater(found, 8)
 
+    def test_the_boot_loader_needs_no_library_and_knows_no_board(self):
+        for name, text in sources():
+            if name.startswith("firmware-stub/boot/"):
+                for include in includes(text):
+                    self.assertTrue(include in FREESTANDING | {"port.h", "fw_info.h", "mp_crc.h", "mp_bulk_device.h"} or
+                                    include.startswith("boot"), f"{name} includes {include}")
+
     def test_the_core_opens_nothing_and_asks_no_clock(self):
         for name, text in sources():
             if any(name.startswith(c) for c in CORE):
