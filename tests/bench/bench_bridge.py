@@ -40,7 +40,7 @@ def start(log, *command, ready=None):
     return process, ""
 
 
-def configuration(folder, url, count):
+def configuration(folder, url, count, spool):
     """A file for `count` MCUs, each with its port and key."""
     lines = ["server:", f"  url: {url}", "ports:"]
     lines += [f"  - {{name: p{i}, path: {folder}/tty{i}}}" for i in range(count)]
@@ -50,14 +50,14 @@ def configuration(folder, url, count):
         key.touch(0o600)
         key.write_text(f"API_TOKEN_MC_BENCH{i:012d}\n")
         lines.append(f'  - {{name: m{i}, device: "b{i}", api_key_file: {key}}}')
-    lines += ["spool:", "  enabled: false"]
+    lines += ["spool:", "  path: spool.db" if spool else "  enabled: false"]
     file = folder / "bridge.yaml"
     file.write_text("\n".join(lines) + "\n")
     return file
 
 
 class Rig:
-    def __init__(self, folder, count, scale):
+    def __init__(self, folder, count, scale, spool):
         self.processes = []
         self.log = open(folder / "log", "w")
         server, line = start(self.log, BIN / "phx-dev", "--port", "0", "--quiet", ready="listening")
@@ -67,7 +67,7 @@ class Rig:
             stub, _ = start(self.log, BIN / "mcu-stub", "--pty-link", folder / f"tty{i}", "--id", f"b{i}",
                             "--time-scale", scale, ready="ready")
             self.processes.append(stub)
-        file = configuration(folder, f"ws://{address}/microcontrollers/websocket", count)
+        file = configuration(folder, f"ws://{address}/microcontrollers/websocket", count, spool)
         self.bridge = subprocess.Popen([str(BIN / "mcu-bridge"), "--config", str(file)], stderr=subprocess.PIPE,
                                        stdout=self.log, text=True)
         self.processes.append(self.bridge)
@@ -99,9 +99,9 @@ def figure(name, value, unit, goal):
     print(f"{name} {value:.3f} {unit} {value / goal:.2f} {goal} {'ok' if value <= goal else 'short'}", flush=True)
 
 
-def measured(count, scale, seconds):
+def measured(count, scale, seconds, spool=False):
     with tempfile.TemporaryDirectory() as name:
-        rig = Rig(pathlib.Path(name), count, scale)
+        rig = Rig(pathlib.Path(name), count, scale, spool)
         try:
             return rig.measure(seconds)
         finally:
@@ -125,6 +125,12 @@ def main():
     share, memory = measured(1, 1, given.seconds)
     figure("bridge.40_readings_a_second.cpu", share, "%", 1)
     figure("bridge.40_readings_a_second.memory", memory / 1024, "MiB", 10)
+    share, memory = measured(1, 0.01, given.seconds, spool=True)
+    figure("bridge.spool.idle.cpu", share, "%", 1)
+    figure("bridge.spool.idle.memory", memory / 1024, "MiB", 10)
+    share, memory = measured(1, 1, given.seconds, spool=True)
+    figure("bridge.spool.40_readings_a_second.cpu", share, "%", 1)
+    figure("bridge.spool.40_readings_a_second.memory", memory / 1024, "MiB", 10)
 
 
 if __name__ == "__main__":

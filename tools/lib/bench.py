@@ -10,6 +10,7 @@ BIN = ROOT / "build" / "release" / "bin"
 GROUPS = {
     "link": [BIN / "bench_link"],
     "phx": [BIN / "bench_phx"],
+    "spool": [BIN / "bench_spool"],
     "bridge": ["python3", ROOT / "tests" / "bench" / "bench_bridge.py"],
     "size": ["python3", ROOT / "tools" / "lib" / "footprint.py"],
     "scrape": ["python3", ROOT / "tests" / "bench" / "bench_scrape.py"],
