@@ -1,0 +1,1 @@
+mcu_fuzz(fuzz_phxdev_http LIBS phxdev-core)
