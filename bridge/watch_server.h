@@ -12,7 +12,7 @@
 #include "watch.h"
 
 #define WATCH_CLIENTS_MAX 8
-#define WATCH_CLIENT_MS   5000
+#define WATCH_CLIENT_MS   3000
 
 struct watch_server;
 
