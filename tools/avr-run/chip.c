@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BITS_PER_BYTE 10
 #define NEVER_WRITTEN 0xa5 /* RAM at power-on: what is read before it is written shows */
@@ -115,19 +116,17 @@ static int open_flash(struct chip *chip, bool *fresh, char *why, size_t why_cap)
 
 static int fill_flash(struct chip *chip, char *why, size_t why_cap)
 {
+    const char *boot = chip->config.boot;
     bool fresh = true;
 
-    if (chip->config.boot && chip->avr->flashend < BOOT_SECTION) {
-        snprintf(why, why_cap, "a boot loader is for the atmega2560");
+    if (boot && open_flash(chip, &fresh, why, why_cap) != 0)
         return -1;
-    }
-    if (chip->config.boot && open_flash(chip, &fresh, why, why_cap) != 0)
-        return -1;
-    if (!fresh)
+    if (!fresh || (load(chip, chip->config.image, why, why_cap) == 0 &&
+                   (boot == NULL || load(chip, boot, why, why_cap) == 0)))
         return 0;
-    if (load(chip, chip->config.image, why, why_cap) != 0)
-        return -1;
-    return chip->config.boot ? load(chip, chip->config.boot, why, why_cap) : 0;
+    if (boot && chip->config.flash_file)
+        unlink(chip->config.flash_file); /* it is no board's flash yet */
+    return -1;
 }
 
 static void connect_uart(struct chip *chip)
@@ -172,11 +171,16 @@ static int power_on(struct chip *chip, char *why, size_t why_cap)
 {
     avr_t *avr = avr_make_mcu_by_name(chip->config.mcu);
 
-    chip->avr = avr;
-    if (avr == NULL || avr_init(avr) != 0) {
-        snprintf(why, why_cap, "no AVR is called %s", chip->config.mcu);
+    if (avr == NULL || (chip->config.boot && avr->flashend < BOOT_SECTION)) {
+        if (avr)
+            snprintf(why, why_cap, "a boot loader is for the atmega2560");
+        else
+            snprintf(why, why_cap, "no AVR is called %s", chip->config.mcu);
+        free(avr);
         return -1;
     }
+    chip->avr = avr;
+    avr_init(avr);
     avr->frequency = CHIP_HZ;
     avr->sleep = sleep_at_once;
     avr->run_cycle_limit = BURST_CYCLES;

@@ -25,7 +25,7 @@ static const struct command {
      cmd_set_id},
     {"identify", "PORT [--for 5s]", "make a board show which one it is", cmd_identify},
     {"reset", "PORT [--bootloader]", "restart a board", cmd_reset},
-    {"upload", "PORT FILE", "store an image in a board; after an interruption it goes on",
+    {"upload", "PORT FILE", "bring an image into a board, and see it run; interrupted, it goes on",
      cmd_upload},
     {"console", "PORT", "type at a board and see what it prints; Ctrl-D ends it", cmd_console},
 };
