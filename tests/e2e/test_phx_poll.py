@@ -217,6 +217,18 @@ class Polling(Case):
         self.assertIn("long polling", line["text"])
         probe.quit()
 
+    def test_a_redirect_is_told_and_not_followed(self):
+        elsewhere = self.scripted(lambda *_: (200, BEGUN))
+        place = {"Location": f"http://127.0.0.1:{elsewhere.port}/socket/longpoll"}
+        server = self.scripted(lambda method, *_: (302 if method == "GET" else 307, "", place))
+        probe = self.poller(server, headers=["X-API-Key=secret"])
+        for _ in range(2):
+            cause, line = probe.down()
+            self.assertEqual((cause, line["http"]), ("server", 302))
+            self.assertIn("redirects", line["text"])
+        self.assertEqual(elsewhere.requests, [])
+        probe.quit()
+
     def test_error_pages_and_nonsense_are_survived(self):
         pages = ["<html><body>Bad Gateway</body></html>", "", "{}", '{"status":"200"}', "[]",
                  '{"status":410,"token":"a b"}', '{"status":410,"messages":[]}', "\0" * 100,

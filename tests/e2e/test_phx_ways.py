@@ -194,6 +194,21 @@ class ClientCertificates(Folder):
                 self.assertFalse(line["was_connected"])
                 probe.quit()
 
+    def test_a_server_that_is_not_trusted_is_refused_by_both_ways(self):
+        cert, key = self.server_pair
+        server = self.phx_dev("--tls", "--cert", cert, "--key", key)
+        for via in (*WAYS, "auto"):
+            probe = self.probe(f"wss://localhost:{server.port}/socket/websocket", ca=self.foreign.ca, via=via)
+            cause, line = probe.down()
+            self.assertEqual(cause, "tls", line)
+            self.assertIn("not trusted", line["text"])
+            probe.quit()
+            probe = self.probe(f"wss://127.0.0.1:{server.port}/socket/websocket", ca=self.servers.ca, via=via)
+            cause, line = probe.down()
+            self.assertEqual(cause, "tls", line)
+            self.assertIn("not for 127.0.0.1", line["text"])
+            probe.quit()
+
     def test_a_certificate_that_was_replaced_is_shown_at_the_next_attempt(self):
         server = self.serve_mutual()
         good, bad = self.clients.make("renewed"), self.foreign.make("old")
