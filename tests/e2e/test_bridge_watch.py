@@ -550,7 +550,18 @@ class Systemd(WithABoard):
 class Unit(unittest.TestCase):
     def setUp(self):
         self.folder = folder(self)
-        self.text = (BIN.parent / "bridge" / "mcu-bridge.service").read_text()
+        self.text = self.install("/usr")
+
+    def install(self, prefix):
+        done = subprocess.run(["cmake", "--install", str(BIN.parent), "--component", "service", "--prefix", prefix],
+                              capture_output=True, text=True, env={**os.environ, "DESTDIR": str(self.folder)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return (self.folder / prefix.strip("/") / "lib/systemd/system/mcu-bridge.service").read_text()
+
+    def test_the_unit_names_the_paths_of_where_it_was_installed(self):
+        self.assertIn("ExecStart=/usr/bin/mcu-bridge --config /etc/mcu-bridge/bridge.yaml\n", self.text)
+        self.assertIn("ExecStart=/opt/x/bin/mcu-bridge --config /opt/x/etc/mcu-bridge/bridge.yaml\n",
+                      self.install("/opt/x"))
 
     def analyze(self, *arguments):
         return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
@@ -569,7 +580,7 @@ class Unit(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout[-600:])
 
     def test_its_user_is_one_that_sysusers_takes(self):
-        conf = pathlib.Path(os.environ.get("MCU_SOURCE", BIN.parents[2])) / "bridge/systemd/mcu-bridge.sysusers"
+        conf = self.folder / "usr/lib/sysusers.d/mcu-bridge.conf"
         root = self.folder / "root"
         (root / "etc").mkdir(parents=True)
         (root / "etc/group").write_text("dialout:x:20:\n")
