@@ -218,9 +218,9 @@ bool phx_socket_is_connected(const struct phx_socket *socket);
 /* A heartbeat is unanswered, or not yet sent, for longer than a third of its time-out: nothing
  * heard is fresh. */
 bool phx_socket_is_doubtful(const struct phx_socket *socket);
-/* Sends a heartbeat now and forgets one under way: the next heartbeat() of the events says that
- * what follows was sent after this call. Nothing when not connected. Not to be repeated while it
- * waits: each call gives the server the whole time-out again. */
+/* Sends a heartbeat now, which takes the place of one under way: the next heartbeat() of the events
+ * says that what follows was sent after this call. The server's time-out still counts from the
+ * oldest that it has not answered. Nothing when not connected. */
 void phx_socket_probe(struct phx_socket *socket);
 const char *phx_socket_error(const struct phx_socket *socket); /* text of the latest BAD_OPTION */
 

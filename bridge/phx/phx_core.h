@@ -1,6 +1,6 @@
 /*
- * phx_core.h - what phx_machine.c (the socket), phx_channel.c (its channels) and phx_push.c (their
- * pushes) share, and nobody else.
+ * phx_core.h - what phx_machine.c (the socket), phx_heartbeat.c (its heartbeats), phx_channel.c
+ * (its channels) and phx_push.c (their pushes) share, and nobody else.
  */
 #ifndef PHX_CORE_H
 #define PHX_CORE_H
@@ -106,8 +106,10 @@ struct phx_machine {
     uint64_t due;      /* the one timer of `state` */
     uint64_t deadline; /* not later than any timer of socket, channels and pushes */
     uint64_t up_since;
-    uint64_t heartbeat_ref; /* 0: none under way */
-    uint64_t heartbeat_sent;
+    uint64_t heartbeat_ref;    /* 0: none under way */
+    uint64_t heartbeat_oldest; /* the first of those unanswered, if probes overtook some */
+    uint64_t heartbeat_asked;  /* when that one went */
+    uint64_t heartbeat_sent;   /* when the latest went */
     uint64_t heartbeat_limit;  /* its reply is late; see patience_ms */
     uint64_t heartbeat_covers; /* its reply says that the server had read all up to this ref */
     uint64_t heard_ref;        /* of this connection, the server has read all up to this ref */
@@ -116,10 +118,24 @@ struct phx_machine {
     struct phx_channel *channels;
 };
 
-/* phx_machine.c, for phx_channel.c */
+/* phx_machine.c */
 void phx_machine_enter(struct phx_machine *machine);
 void phx_machine_exit(struct phx_machine *machine); /* frees what is GONE when the outermost */
 void phx_machine_wake(struct phx_machine *machine, uint64_t at);
+void phx_machine_set_state(struct phx_machine *machine, enum phx_state state, uint64_t due);
+/* Ends the connection from our side, without ceremony. */
+void phx_machine_give_up(struct phx_machine *machine, enum phx_cause cause, const char *text,
+                         uint64_t now);
+/* NULL: out of memory. */
+struct phx_send *phx_machine_encode(const struct phx_machine *machine,
+                                    const struct phx_frame_out *frame);
+
+/* phx_heartbeat.c */
+void phx_heartbeat_reply(struct phx_machine *machine, const struct phx_frame *frame, uint64_t now);
+/* The time in UP has come: to send one, or to miss its reply. */
+void phx_heartbeat_due(struct phx_machine *machine, uint64_t now);
+/* Is the server at a join, or may it be? */
+bool phx_machine_is_joining(const struct phx_machine *machine);
 /* Asks for a proof of what the server has read, at no cost for its time to answer. */
 void phx_machine_ask(struct phx_machine *machine, uint64_t now);
 /* Encodes and queues. Returns PHX_OK, PHX_ERR_FULL (only if `limited`) or PHX_ERR_MEMORY. */

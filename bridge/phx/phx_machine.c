@@ -1,14 +1,13 @@
 /*
- * phx_machine.c - the life of one socket: attempts, heartbeat, ends, and which message is whose.
- * What becomes of a single channel is in phx_channel.c; bytes on the network are the transport's.
+ * phx_machine.c - the life of one socket: attempts, ends, and which message is whose. Heartbeats
+ * are in phx_heartbeat.c, what becomes of a single channel in phx_channel.c; bytes on the network
+ * are the transport's.
  */
 #include "phx_core.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct phx_text empty_payload = {"{}", 2};
 
 struct phx_machine *phx_machine_new(const struct phx_machine_settings *settings,
                                     const struct phx_machine_io *io,
@@ -90,7 +89,7 @@ uint64_t phx_machine_deadline(const struct phx_machine *m)
     return m->deadline;
 }
 
-static void set_state(struct phx_machine *m, enum phx_state state, uint64_t due)
+void phx_machine_set_state(struct phx_machine *m, enum phx_state state, uint64_t due)
 {
     m->state = state;
     m->due = due;
@@ -105,7 +104,7 @@ static void log_line(struct phx_machine *m, int level, const char *text)
 
 /* ---- sending ---- */
 
-static struct phx_send *encode(const struct phx_machine *m, const struct phx_frame_out *frame)
+struct phx_send *phx_machine_encode(const struct phx_machine *m, const struct phx_frame_out *frame)
 {
     size_t len = phx_frame_encode(m->settings.vsn, frame, NULL, 0);
     struct phx_send *send = phx_send_new(len);
@@ -125,7 +124,7 @@ int phx_machine_send(struct phx_machine *m, const struct phx_frame_out *frame, b
     if (limited &&
         !phx_queue_has_room(&m->queue, phx_frame_encode(m->settings.vsn, frame, NULL, 0)))
         return PHX_ERR_FULL;
-    send = encode(m, frame);
+    send = phx_machine_encode(m, frame);
     if (!send)
         return PHX_ERR_MEMORY;
     phx_queue_put(&m->queue, send);
@@ -145,7 +144,7 @@ static void begin_close(struct phx_machine *m, uint64_t now)
 
     if (m->state == PHX_LINGERING && m->due > due)
         due = m->due;
-    set_state(m, PHX_CLOSING, due);
+    phx_machine_set_state(m, PHX_CLOSING, due);
     m->io.close(m->io.user, 1000);
 }
 
@@ -156,28 +155,6 @@ struct phx_send *phx_machine_next(struct phx_machine *m, uint64_t now)
     if (m->state == PHX_LINGERING && !m->queue.first)
         begin_close(m, now);
     return send;
-}
-
-/* It overtakes what is queued, and so says nothing about that. */
-static bool send_heartbeat(struct phx_machine *m, uint64_t now)
-{
-    struct phx_frame_out frame = {
-        .ref = m->last_ref + 1,
-        .topic = phx_text_of("phoenix"),
-        .event = phx_text_of("heartbeat"),
-        .payload = empty_payload,
-    };
-    struct phx_send *send = encode(m, &frame);
-    uint64_t unsent = phx_queue_least_ref(&m->queue);
-
-    if (!send)
-        return false;
-    m->heartbeat_covers = unsent <= m->last_ref ? unsent - 1 : m->last_ref;
-    m->heartbeat_ref = ++m->last_ref;
-    m->heartbeat_sent = now;
-    phx_queue_put_first(&m->queue, send);
-    m->io.want_write(m->io.user);
-    return true;
 }
 
 /* ---- the end of an attempt or a connection ---- */
@@ -222,17 +199,9 @@ static void ask_caller(struct phx_machine *m, const struct phx_end *end, bool wa
         return;
     m->wanted = again;
     if (again)
-        set_state(m, PHX_WAITING, now + wait_ms);
+        phx_machine_set_state(m, PHX_WAITING, now + wait_ms);
     else
-        set_state(m, PHX_DOWN, PHX_NEVER);
-}
-
-static bool is_joining(const struct phx_machine *m)
-{
-    for (const struct phx_channel *channel = m->channels; channel; channel = channel->next)
-        if (phx_channel_is_asking(channel))
-            return true;
-    return false;
+        phx_machine_set_state(m, PHX_DOWN, PHX_NEVER);
 }
 
 /* A connection that held well, with nothing left to wait for, halves the patience that it took. */
@@ -241,7 +210,7 @@ static void forgive(struct phx_machine *m, uint64_t now)
     if (now - m->up_since < m->settings.stable_ms)
         return;
     phx_backoff_reset(&m->backoff);
-    if (!is_joining(m))
+    if (!phx_machine_is_joining(m))
         m->patience_ms /= 2;
 }
 
@@ -261,12 +230,12 @@ static void end_connection(struct phx_machine *m, const struct phx_end *end, uin
     if (was_up)
         forgive(m, now);
     if (!m->wanted)
-        set_state(m, PHX_DOWN, PHX_NEVER);
+        phx_machine_set_state(m, PHX_DOWN, PHX_NEVER);
     else if (asked)
-        set_state(m, PHX_WAITING, now);
+        phx_machine_set_state(m, PHX_WAITING, now);
     else
-        set_state(m, PHX_WAITING,
-                  now + phx_backoff_next(&m->backoff, end->retry_after_ms, &m->random));
+        phx_machine_set_state(m, PHX_WAITING,
+                              now + phx_backoff_next(&m->backoff, end->retry_after_ms, &m->random));
     if (asked) {
         told.cause = PHX_CAUSE_ASKED;
         snprintf(told.text, sizeof told.text, "closed as asked");
@@ -279,7 +248,8 @@ static void end_connection(struct phx_machine *m, const struct phx_end *end, uin
 }
 
 /* Ends it from our side, without ceremony. */
-static void give_up(struct phx_machine *m, enum phx_cause cause, const char *text, uint64_t now)
+void phx_machine_give_up(struct phx_machine *m, enum phx_cause cause, const char *text,
+                         uint64_t now)
 {
     struct phx_end end = {.cause = cause};
 
@@ -294,13 +264,13 @@ void phx_machine_connect(struct phx_machine *m, uint64_t now)
 {
     m->wanted = true;
     if (m->state == PHX_DOWN)
-        set_state(m, PHX_WAITING, now);
+        phx_machine_set_state(m, PHX_WAITING, now);
 }
 
 void phx_machine_hurry(struct phx_machine *m, uint64_t now)
 {
     if (m->state == PHX_WAITING)
-        set_state(m, PHX_WAITING, now);
+        phx_machine_set_state(m, PHX_WAITING, now);
 }
 
 void phx_machine_disconnect(struct phx_machine *m, uint32_t linger_ms, uint64_t now)
@@ -309,15 +279,15 @@ void phx_machine_disconnect(struct phx_machine *m, uint32_t linger_ms, uint64_t 
     switch (m->state) {
     case PHX_OPENING:
         m->io.drop(m->io.user);
-        set_state(m, PHX_CLOSING, now);
+        phx_machine_set_state(m, PHX_CLOSING, now);
         break;
     case PHX_WAITING:
-        set_state(m, PHX_CLOSING, now);
+        phx_machine_set_state(m, PHX_CLOSING, now);
         break;
     case PHX_UP:
         m->was_up = true;
         if (m->queue.first && linger_ms > 0)
-            set_state(m, PHX_LINGERING, now + linger_ms);
+            phx_machine_set_state(m, PHX_LINGERING, now + linger_ms);
         else
             begin_close(m, now);
         break;
@@ -333,21 +303,12 @@ bool phx_machine_is_connected(const struct phx_machine *m)
     return m->state == PHX_UP;
 }
 
-bool phx_machine_is_doubtful(const struct phx_machine *m, uint64_t now)
-{
-    uint64_t third = m->settings.heartbeat_timeout_ms / 3;
-
-    if (m->state != PHX_UP)
-        return false;
-    return m->heartbeat_ref ? now - m->heartbeat_sent > third : now > m->due + third;
-}
-
 /* ---- what the transport saw ---- */
 
 void phx_machine_progress(struct phx_machine *m, uint64_t now)
 {
     if (m->state == PHX_OPENING)
-        set_state(m, PHX_OPENING, now + m->settings.connect_timeout_ms);
+        phx_machine_set_state(m, PHX_OPENING, now + m->settings.connect_timeout_ms);
 }
 
 void phx_machine_opened(struct phx_machine *m, uint64_t now)
@@ -357,7 +318,7 @@ void phx_machine_opened(struct phx_machine *m, uint64_t now)
     phx_machine_enter(m);
     m->misshaped = 0;
     m->up_since = now;
-    set_state(m, PHX_UP, now + m->settings.heartbeat_ms);
+    phx_machine_set_state(m, PHX_UP, now + m->settings.heartbeat_ms);
     if (m->events.connected)
         m->events.connected(m->events.user);
     for (struct phx_channel *ch = m->channels; ch && m->state == PHX_UP; ch = ch->next)
@@ -385,24 +346,10 @@ void phx_machine_closed(struct phx_machine *m, const struct phx_end *end, uint64
 static void on_misshaped(struct phx_machine *m, uint64_t now)
 {
     if (++m->misshaped > PHX_MISSHAPED_MAX)
-        give_up(m, PHX_CAUSE_PROTOCOL, "the server keeps sending what is not a Phoenix message",
-                now);
+        phx_machine_give_up(m, PHX_CAUSE_PROTOCOL,
+                            "the server keeps sending what is not a Phoenix message", now);
     else
         log_line(m, 4, "ignored a message from the server that is not a Phoenix message");
-}
-
-static void on_heartbeat_reply(struct phx_machine *m, const struct phx_frame *frame, uint64_t now)
-{
-    if (m->heartbeat_ref == 0 || frame->ref != m->heartbeat_ref)
-        return;
-    m->heartbeat_ref = 0;
-    m->heard_ref = m->heartbeat_covers;
-    if (m->state == PHX_UP)
-        set_state(m, PHX_UP, m->heartbeat_sent + m->settings.heartbeat_ms);
-    for (struct phx_channel *channel = m->channels; channel; channel = channel->next)
-        phx_channel_heard(channel, now);
-    if (m->events.heartbeat)
-        m->events.heartbeat(m->events.user);
 }
 
 static bool is_reserved(struct phx_text event)
@@ -424,7 +371,7 @@ static void on_frame(struct phx_machine *m, const struct phx_frame *frame, uint6
 
     if (phx_text_equal(frame->topic, phx_text_of("phoenix"))) {
         if (phx_text_equal(frame->event, phx_text_of("phx_reply")))
-            on_heartbeat_reply(m, frame, now);
+            phx_heartbeat_reply(m, frame, now);
         return;
     }
     if (is_reserved(frame->event) && phx_channel_take_leave(m, frame))
@@ -466,62 +413,9 @@ static void attempt(struct phx_machine *m, uint64_t now)
 {
     struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
 
-    set_state(m, PHX_OPENING, now + m->settings.connect_timeout_ms);
+    phx_machine_set_state(m, PHX_OPENING, now + m->settings.connect_timeout_ms);
     if (!m->io.open(m->io.user, &end) && m->state == PHX_OPENING)
         end_connection(m, &end, now);
-}
-
-static void wait_for_reply(struct phx_machine *m, uint64_t limit)
-{
-    m->heartbeat_limit = limit;
-    set_state(m, PHX_UP, limit);
-}
-
-/* A server answers nothing while an application's join runs, for however long. To give up at the
- * usual time would end that join and start it again, for ever; so each such end makes the next one
- * come later. */
-static void heartbeat_late(struct phx_machine *m, uint64_t now)
-{
-    uint64_t patience = m->patience_ms, more = m->settings.heartbeat_timeout_ms;
-    char text[80];
-    bool joining = is_joining(m);
-
-    if (joining && now < m->heartbeat_limit + patience) {
-        set_state(m, PHX_UP, m->heartbeat_limit + patience);
-        return;
-    }
-    if (joining) {
-        patience = patience * 2 > more ? patience * 2 : more;
-        m->patience_ms = patience < PHX_PATIENCE_MAX_MS ? (uint32_t)patience : PHX_PATIENCE_MAX_MS;
-    }
-    snprintf(text, sizeof text, "no reply to a heartbeat within %llu ms",
-             (unsigned long long)(now - m->heartbeat_sent));
-    give_up(m, PHX_CAUSE_HEARTBEAT, text, now);
-}
-
-static void heartbeat_due(struct phx_machine *m, uint64_t now)
-{
-    if (m->heartbeat_ref)
-        heartbeat_late(m, now);
-    else if (send_heartbeat(m, now))
-        wait_for_reply(m, now + m->settings.heartbeat_timeout_ms);
-    else
-        give_up(m, PHX_CAUSE_HEARTBEAT, "out of memory for a heartbeat", now);
-}
-
-/* One under way is given up: its reply may have been on the way for long. */
-void phx_machine_probe(struct phx_machine *m, uint64_t now)
-{
-    if (m->state == PHX_UP && send_heartbeat(m, now))
-        wait_for_reply(m, now + m->settings.heartbeat_timeout_ms);
-}
-
-void phx_machine_ask(struct phx_machine *m, uint64_t now)
-{
-    uint64_t due = m->due;
-
-    if (m->state == PHX_UP && m->heartbeat_ref == 0 && send_heartbeat(m, now))
-        wait_for_reply(m, due + m->settings.heartbeat_timeout_ms);
 }
 
 static void state_due(struct phx_machine *m, uint64_t now)
@@ -531,17 +425,17 @@ static void state_due(struct phx_machine *m, uint64_t now)
         attempt(m, now);
         break;
     case PHX_OPENING:
-        give_up(m, PHX_CAUSE_CONNECT, "no answer in time", now);
+        phx_machine_give_up(m, PHX_CAUSE_CONNECT, "no answer in time", now);
         break;
     case PHX_UP:
-        heartbeat_due(m, now);
+        phx_heartbeat_due(m, now);
         break;
     case PHX_LINGERING:
         phx_queue_clear(&m->queue);
         begin_close(m, now);
         break;
     case PHX_CLOSING:
-        give_up(m, PHX_CAUSE_ASKED, "closed as asked", now);
+        phx_machine_give_up(m, PHX_CAUSE_ASKED, "closed as asked", now);
         break;
     case PHX_DOWN:
         break;

@@ -373,7 +373,6 @@ static void act(struct storm *s)
     case 13:
         if (phx_storm_draw(s, 16) == 0) {
             s->unlimited++;
-            s->stalled += s->now - s->alive; /* the server has the whole time-out again */
             phx_machine_probe(s->machine, s->now);
         }
         break;

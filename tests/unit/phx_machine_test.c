@@ -103,6 +103,42 @@ static void a_probe_sends_a_heartbeat_now_and_only_its_own_reply_counts(void **s
     rig_deinit(&rig);
 }
 
+static void probes_do_not_put_off_the_time_out(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, PHX_V2);
+    for (int i = 0; i < 3; i++) {
+        phx_machine_probe(rig.machine, rig.now);
+        rig_forget(&rig);
+        rig_pass(&rig, 3300);
+    }
+    rig_expect(&rig, "");
+    rig_pass(&rig, 100);
+    rig_expect(&rig, "drop\ndown heartbeat in soon\n");
+    rig_deinit(&rig);
+}
+
+static void a_reply_to_a_heartbeat_that_a_probe_overtook_shows_that_the_server_lives(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, PHX_V2);
+    phx_machine_probe(rig.machine, rig.now);
+    rig_pass(&rig, 9000);
+    phx_machine_probe(rig.machine, rig.now);
+    rig_server(&rig, "[null,\"1\",\"phoenix\",\"phx_reply\"," OK "]");
+    rig_server(&rig, "[null,\"1\",\"phoenix\",\"phx_reply\"," OK "]");
+    rig_forget(&rig);
+    rig_pass(&rig, 9999);
+    rig_expect(&rig, "");
+    rig_pass(&rig, 1);
+    rig_expect(&rig, "drop\ndown heartbeat in soon\n");
+    rig_deinit(&rig);
+}
+
 static void after_a_stall_of_ours_answers_are_read_before_anything_is_given_up(void **state)
 {
     struct rig rig;
@@ -466,6 +502,8 @@ int main(void)
         cmocka_unit_test(a_heartbeat_overtakes_what_is_queued),
         cmocka_unit_test(a_connection_is_doubtful_when_the_heartbeat_is_overdue),
         cmocka_unit_test(a_probe_sends_a_heartbeat_now_and_only_its_own_reply_counts),
+        cmocka_unit_test(probes_do_not_put_off_the_time_out),
+        cmocka_unit_test(a_reply_to_a_heartbeat_that_a_probe_overtook_shows_that_the_server_lives),
         cmocka_unit_test(after_a_stall_of_ours_answers_are_read_before_anything_is_given_up),
         cmocka_unit_test(reconnects_after_every_end_that_was_not_asked_for),
         cmocka_unit_test(joins_again_after_a_reconnect_and_pushes_under_way_are_lost),
