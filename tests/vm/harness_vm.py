@@ -252,7 +252,7 @@ class Board:
     def __init__(self, machine, name, serial, port, identity=None):
         self.machine, self.name, self.serial, self.port = machine, name, serial, port
         self.identity = identity or name
-        self.process = None
+        self.process = self.mute = None
         self.plugged = False
         self.path = machine.folder / f"usb-{name}"
         machine.qmp.ask("chardev-add", id=f"chr-{name}", backend={"type": "socket", "data": {
@@ -265,6 +265,11 @@ class Board:
         self.process = subprocess.Popen([str(BIN / "mcu-stub"), "--fd", str(line.fileno()), "--id", self.identity,
                                          *arguments], pass_fds=[line.fileno()], stdin=subprocess.DEVNULL)
         line.close()
+
+    def start_mute(self):
+        """A board that is there and says nothing."""
+        self.mute = socket.socket(socket.AF_UNIX)
+        self.mute.connect(str(self.path))
 
     def plug(self):
         until = time.monotonic() + PATIENCE
@@ -284,6 +289,8 @@ class Board:
         self.plugged = False
 
     def stop(self):
+        if self.mute:
+            self.mute.close()
         if self.process:
             self.process.terminate()
             self.process.wait()

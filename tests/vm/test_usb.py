@@ -173,6 +173,18 @@ class Usb(unittest.TestCase):
         self.wait_readings(1)
         self.assertFalse([l for l in self.machine.log.lines[at:] if "bench-1: the board is gone" in l])
 
+    def test_6_a_silent_board_is_reset_on_demand_and_its_line_opened_again(self):
+        mute = self.machine.board("mute", "MUTE", 3)
+        mute.start_mute()
+        self.a.plug()
+        mute.plug()
+        since = self.bridge(right="usb_serial: MUTE, dtr_rts: on_demand")
+        _, since = self.wait_line("right: /dev/ttyUSB\\d is open", since)
+        _, since = self.wait_line("right: nothing answers on /dev/ttyUSB\\d", since)
+        _, since = self.wait_line("right: resetting the board on /dev/ttyUSB\\d by DTR and RTS", since)
+        self.wait_line("right: /dev/ttyUSB\\d is open", since)
+        self.wait_readings(1)
+
 
 if __name__ == "__main__":
     unittest.main(failfast=True)
