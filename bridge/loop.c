@@ -8,6 +8,7 @@
 #include "loop.h"
 #include "log.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,6 +80,14 @@ void loop_wake(struct loop *loop)
     uv_timer_start(&loop->timer, on_timer, 0, 0);
 }
 
+static void stop(struct loop *loop, const char *why)
+{
+    loop->stopping = true;
+    loop->stop_ms = loop_now_ms(loop);
+    log_info("bridge", "%s: stopping", why);
+    loop->events.stop(loop->events.user);
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct loop *loop = signal->data;
@@ -87,19 +96,27 @@ static void on_signal(uv_signal_t *signal, int number)
         log_warning("bridge", "second signal: exiting at once");
         _exit(EXIT_AT_ONCE);
     }
-    if (loop->stopping)
-        return;
-    loop->stopping = true;
-    loop->stop_ms = now_ms;
-    log_info("bridge", "%s: stopping", number == SIGINT ? "interrupted" : "terminated");
-    loop->events.stop(loop->events.user);
+    if (!loop->stopping)
+        stop(loop, number == SIGINT ? "interrupted" : "terminated");
+}
+
+static bool can_open_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 static void on_hangup(uv_signal_t *signal, int number)
 {
     struct loop *loop = signal->data;
     (void)number;
-    if (!loop->stopping)
+    if (loop->stopping)
+        return;
+    if (loop->has_terminal && !can_open_terminal())
+        stop(loop, "the terminal has gone");
+    else
         loop->events.reload(loop->events.user);
 }
 
@@ -122,6 +139,7 @@ int loop_open(struct loop *loop, const struct loop_events *events)
     uv_signal_start(&loop->sigterm, on_signal, SIGTERM);
     uv_signal_start(&loop->sigint, on_signal, SIGINT);
     uv_signal_start(&loop->sighup, on_hangup, SIGHUP);
+    loop->has_terminal = can_open_terminal();
     loop_wake(loop);
     return 0;
 }

@@ -20,7 +20,8 @@ struct loop_events {
     /* SIGTERM or SIGINT, the first time. A second one, not of the same
      * moment, ends the process at once. */
     void (*stop)(void *user);
-    void (*reload)(void *user); /* SIGHUP, while it is not stopping */
+    /* SIGHUP, while it is not stopping. One that says that the terminal has gone stops. */
+    void (*reload)(void *user);
 };
 
 struct loop {
@@ -35,6 +36,7 @@ struct loop {
     uint64_t due_us;      /* when the timer should fire; 0: at once, or it is running */
     struct watch_lag lag; /* of the turns that were due at a time */
     bool stopping;
+    bool has_terminal; /* it was started from one */
 };
 
 /* Returns 0, or -1 after a line in the log. */

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import pty
 import random
 import re
 import shutil
@@ -63,6 +64,13 @@ def metrics(listen):
             assert key not in out, f"twice: {line}"
             out[key] = float(match.group(6))
     return out
+
+
+def served(listen):
+    try:
+        return get(listen, "/status")[0] == 200
+    except OSError:
+        return False
 
 
 def status_tool(*arguments):
@@ -195,12 +203,7 @@ class Metrics(WithABoard):
         silent = [socket.create_connection((host, int(port)), 30) for _ in range(20)]
         for s in silent:
             self.addCleanup(s.close)
-        def served():
-            try:
-                return get(self.listen, "/healthz")[0] == 200
-            except OSError:
-                return False
-        wait_until(served, "a place is free again")
+        wait_until(lambda: served(self.listen), "a place is free again")
         self.server.wait_more()
 
     def test_an_address_that_others_reach_is_refused_unless_it_is_allowed(self):
@@ -410,6 +413,34 @@ class Reload(WithABoard):
         wait_until(settled, lambda: get(self.listen, "/status")[1])
         wait_until(lambda: len(self.server.sockets()) == 4, "four sockets")
         self.assertEqual(self.bridge.stop(), 0)
+
+    def test_a_terminal_that_goes_ends_it_and_one_that_stays_does_not(self):
+        self.server = PhxDev(self)
+        self.mcu = Mcu(self, "posix")
+        self.key = secret_file(self)
+        self.listen = f"127.0.0.1:{free_port()}"
+        config = self.write()
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ["STATE_DIRECTORY"] = str(config.parent)
+            os.execv(BIN / "mcu-bridge", ["mcu-bridge", "--config", str(config)])
+        reloads = ("mcu_bridge_config_reloads_total", ("result", "ok"))
+        ended = (0, 0)
+        try:
+            wait_until(lambda: served(self.listen), "it runs")
+            os.kill(pid, signal.SIGHUP)
+            wait_until(lambda: metrics(self.listen)[reloads] == 1, "it has read its configuration again")
+            os.close(terminal)
+            def has_ended():
+                nonlocal ended
+                ended = os.waitpid(pid, os.WNOHANG)
+                return ended[0] == pid
+            wait_until(has_ended, "its end")
+        finally:
+            if ended[0] != pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        self.assertEqual(os.waitstatus_to_exitcode(ended[1]), 0)
 
     def test_many_reloads_in_a_row_end_in_the_last_one(self):
         self.start()
