@@ -1,4 +1,4 @@
-"""What the bridge costs: CPU and memory with one MCU, idle and at work; with --scale, many MCUs.
+"""What the bridge costs: CPU and memory with one MCU, idle and at work.
 
 The MCUs are the sample firmware as processes. Idle is the firmware at a hundredth of its speed, so
 that time questions, heartbeats and next to no readings are left. CPU is that of the whole
@@ -111,14 +111,7 @@ def measured(count, scale, seconds, spool=False):
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=int, default=20)
-    options.add_argument("--scale", action="store_true")
     given = options.parse_args()
-    if given.scale:
-        _, one = measured(1, 0.01, 1)
-        share, many = measured(64, 0.01, given.seconds)
-        figure("scale.64.memory_each", (many - one) / 63, "KiB", 24)
-        figure("scale.64.idle_cpu", share, "%", 3)
-        return
     share, memory = measured(1, 0.01, given.seconds)
     figure("bridge.idle.cpu", share, "%", 1)
     figure("bridge.idle.memory", memory / 1024, "MiB", 10)

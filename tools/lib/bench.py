@@ -12,9 +12,10 @@ GROUPS = {
     "phx": [BIN / "bench_phx"],
     "spool": [BIN / "bench_spool"],
     "bridge": ["python3", ROOT / "tests" / "bench" / "bench_bridge.py"],
+    "versus": ["python3", ROOT / "tests" / "bench" / "bench_versus.py"],
     "size": ["python3", ROOT / "tools" / "lib" / "footprint.py"],
     "scrape": ["python3", ROOT / "tests" / "bench" / "bench_scrape.py"],
-    "scale": ["python3", ROOT / "tests" / "bench" / "bench_bridge.py", "--scale"],
+    "scale": ["python3", ROOT / "tests" / "bench" / "bench_scale.py"],
 }
 
 

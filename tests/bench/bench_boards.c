@@ -1,0 +1,222 @@
+/*
+ * bench_boards FOLDER COUNT FRAMES_PER_SECOND READINGS_PER_FRAME [blind]
+ *
+ * COUNT boards on pseudo-terminals FOLDER/tty0, tty1, ...: mp_device with ten 16-bit sensors and a
+ * control, one frame of readings at a time, evenly spread over the boards. Says "ready", and for
+ * each control that a board applies "applied VALUE NS", for each single reading "sent VALUE NS",
+ * with the monotonic clock. `blind`: no session, only frames of the same length, for a pump that
+ * understands none.
+ */
+#define _GNU_SOURCE
+#include "mp_device.h"
+#include "mp_frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SENSORS  10
+#define TX_BYTES 4096
+#define RX_BYTES 1024
+#define EVENTS   64
+#define POLL_MS  5
+
+struct board {
+    struct mp_device device;
+    struct mp_device_config config;
+    char id[16];
+    int fd;
+    uint32_t poll_at_us;
+    uint8_t tx[TX_BYTES], rx[RX_BYTES];
+    uint8_t out[4096]; /* bytes that the terminal did not take */
+    size_t out_at, out_len;
+};
+
+static struct board *boards;
+static int count, readings;
+static bool blind;
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint32_t now_us(void)
+{
+    return (uint32_t)(now_ns() / 1000);
+}
+
+static enum mp_status apply(void *user, uint8_t control, union mp_value value)
+{
+    (void)user;
+    (void)control;
+    if (value.i != 0) {
+        printf("applied %d %llu\n", (int)value.i, (unsigned long long)now_ns());
+        fflush(stdout);
+    }
+    return MP_STATUS_DONE;
+}
+
+static int open_terminal(const char *folder, int number)
+{
+    char path[512];
+    struct termios raw;
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0)
+        return -1;
+    int slave = open(ptsname(fd), O_RDWR | O_NOCTTY); /* stays open: no hang-up between two users */
+    if (slave < 0 || tcgetattr(slave, &raw) != 0)
+        return -1;
+    cfmakeraw(&raw);
+    tcsetattr(slave, TCSANOW, &raw);
+    snprintf(path, sizeof path, "%s/tty%d", folder, number);
+    unlink(path);
+    return symlink(ptsname(fd), path) == 0 ? fd : -1;
+}
+
+static const struct mp_sensor sensors[SENSORS] = {
+    {"s0", MP_KIND_TEMPERATURE, NULL, NULL, MP_TYPE_I16, -1},
+    {"s1", MP_KIND_PRESSURE, NULL, NULL, MP_TYPE_I16, -1},
+    {"s2", MP_KIND_HUMIDITY, NULL, NULL, MP_TYPE_I16, -1},
+    {"s3", MP_KIND_ILLUMINANCE, NULL, NULL, MP_TYPE_I16, -1},
+    {"s4", MP_KIND_TEMPERATURE, NULL, NULL, MP_TYPE_I16, -1},
+    {"s5", MP_KIND_PRESSURE, NULL, NULL, MP_TYPE_I16, -1},
+    {"s6", MP_KIND_HUMIDITY, NULL, NULL, MP_TYPE_I16, -1},
+    {"s7", MP_KIND_ILLUMINANCE, NULL, NULL, MP_TYPE_I16, -1},
+    {"s8", MP_KIND_TEMPERATURE, NULL, NULL, MP_TYPE_I16, -1},
+    {"s9", MP_KIND_TEMPERATURE, NULL, NULL, MP_TYPE_I16, -1},
+};
+static const struct mp_control controls[] = {
+    {"motor", MP_TYPE_I32, 0, {.i = 0}, {.i = 1000000}, {.i = 0}, {.i = 0}}};
+
+static int begin(struct board *board, const char *folder, int number)
+{
+    const struct mp_device_io io = {.user = board, .apply = apply};
+    snprintf(board->id, sizeof board->id, "b%d", number);
+    board->fd = open_terminal(folder, number);
+    board->config = (struct mp_device_config){
+        .firmware = {"bench", "1", "host", "posix"},
+        .sensors = sensors,
+        .controls = controls,
+        .sensor_count = SENSORS,
+        .control_count = 1,
+        .device_id = (const uint8_t *)board->id,
+        .device_id_len = (uint8_t)strlen(board->id),
+        .tick_us = 1000,
+        .deadman_ms = 10000,
+        .tx_mem = board->tx,
+        .rx_mem = board->rx,
+        .tx_bytes = sizeof board->tx,
+        .rx_bytes = sizeof board->rx,
+        .max_body = 240,
+    };
+    return board->fd < 0 || mp_device_init(&board->device, &board->config, &io, now_us()) != MP_OK;
+}
+
+static void write_out(struct board *board)
+{
+    for (;;) {
+        if (board->out_at == board->out_len) {
+            board->out_at = 0;
+            board->out_len =
+                mp_device_output(&board->device, board->out, sizeof board->out, now_us());
+        }
+        if (board->out_len == 0)
+            return;
+        ssize_t n = write(board->fd, board->out + board->out_at, board->out_len - board->out_at);
+        if (n <= 0)
+            return;
+        board->out_at += (size_t)n;
+    }
+}
+
+static void serve(struct board *board)
+{
+    uint8_t in[4096];
+    ssize_t n;
+    while ((n = read(board->fd, in, sizeof in)) > 0)
+        mp_device_bytes(&board->device, in, (size_t)n, now_us());
+    board->poll_at_us = now_us() + mp_device_poll(&board->device, now_us());
+    write_out(board);
+}
+
+/* A frame of the same length, of nothing that means anything. */
+static void send_blind(struct board *board)
+{
+    uint8_t frame[8 + 4 + 4 * SENSORS];
+    memset(frame, 'x', sizeof frame);
+    frame[0] = frame[8 + 4 + 4 * readings - 2] = 0;
+    if (write(board->fd, frame, (size_t)(8 + 4 + 4 * readings - 1)) < 0 && errno != EAGAIN)
+        perror("write");
+}
+
+static void send_frame(struct board *board)
+{
+    static int value = 0;
+    uint32_t ticks;
+    mp_device_poll(&board->device, now_us());
+    if (!mp_link_is_up(&board->device.link))
+        return;
+    ticks = mp_device_ticks(&board->device);
+    value = value % 30000 + 1;
+    for (int i = 0; i < readings; i++)
+        mp_device_reading(&board->device, (uint8_t)i, (union mp_value){.i = value}, ticks, true);
+    mp_device_flush(&board->device);
+    if (readings == 1) {
+        printf("sent %d %llu\n", value, (unsigned long long)now_ns());
+        fflush(stdout);
+    }
+    serve(board);
+}
+
+static void run(int epoll, uint64_t gap_ns)
+{
+    struct epoll_event events[EVENTS];
+    uint64_t due = now_ns();
+    for (int next = 0;;) {
+        int64_t left = (int64_t)(due - now_ns());
+        int wait = left > 0 ? (int)(left / 1000000) : 0;
+        int n = epoll_wait(epoll, events, EVENTS, wait < POLL_MS ? wait : POLL_MS);
+        for (int i = 0; i < n; i++)
+            serve(events[i].data.ptr);
+        for (int i = 0; i < count; i++)
+            if ((int32_t)(now_us() - boards[i].poll_at_us) >= 0)
+                serve(&boards[i]);
+        for (; gap_ns > 0 && due <= now_ns(); due += gap_ns, next = (next + 1) % count)
+            (blind ? send_blind : send_frame)(&boards[next]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (argc < 5)
+        return 2;
+    count = (int)strtol(argv[2], NULL, 10);
+    long frames = strtol(argv[3], NULL, 10);
+    readings = (int)strtol(argv[4], NULL, 10);
+    blind = argc > 5;
+    boards = calloc((size_t)count, sizeof *boards);
+    if (boards == NULL || count < 1 || readings < 1 || readings > SENSORS)
+        return 2;
+    for (int i = 0; i < count; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &boards[i]};
+        if (begin(&boards[i], argv[1], i) != 0 ||
+            epoll_ctl(epoll, EPOLL_CTL_ADD, boards[i].fd, &event) != 0) {
+            perror("bench_boards");
+            return 1;
+        }
+    }
+    puts("ready");
+    fflush(stdout);
+    run(epoll, frames > 0 ? 1000000000u / (uint64_t)frames : 0);
+}
