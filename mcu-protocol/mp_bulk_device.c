@@ -32,7 +32,7 @@ void mp_bulk_device_init(struct mp_bulk_device *bulk, struct mp_device *device,
 static uint16_t window(const struct mp_bulk_device *bulk)
 {
     uint16_t body = bulk->device->config.max_body;
-    uint16_t credit = bulk->device->link.rx.credit;
+    uint16_t credit = bulk->device->link.rx_credit;
     uint16_t messages = 1;
     if (credit > COMMAND_CREDIT)
         messages = (uint16_t)((credit - COMMAND_CREDIT) / (body + MP_CREDIT_EXTRA));
@@ -75,7 +75,7 @@ static void on_begin(struct mp_bulk_device *bulk, const struct mp_message *messa
     if (mp_decode_bulk_begin(message->body, message->len, &m) != 0 || m.hash_len != MP_SHA256_BYTES)
         return;
     bulk->request = m.request;
-    bulk->nonce = bulk->device->link.peer.nonce;
+    bulk->nonce = bulk->device->link.nonce;
     bulk->size = m.size;
     bulk->stored = 0;
     memcpy(bulk->hash, m.hash, MP_SHA256_BYTES);
@@ -134,7 +134,7 @@ static void on_commit(struct mp_bulk_device *bulk, const struct mp_message *mess
 
 void mp_bulk_device_message(struct mp_bulk_device *bulk, const struct mp_message *message)
 {
-    if (bulk->phase != MP_BULK_IDLE && bulk->nonce != bulk->device->link.peer.nonce) {
+    if (bulk->phase != MP_BULK_IDLE && bulk->nonce != bulk->device->link.nonce) {
         bulk->phase = MP_BULK_IDLE;
         bulk->due = false;
     }

@@ -91,7 +91,7 @@ static void fill_line(struct mp_bulk_host *bulk, uint32_t body)
 static bool send_piece(struct mp_bulk_host *bulk)
 {
     uint8_t bytes[MP_BODY_MAX], body[MP_BODY_MAX];
-    uint32_t n = (uint32_t)bulk->host->link.peer.max_body - DATA_HEAD;
+    uint32_t n = (uint32_t)mp_link_peer(&bulk->host->link)->max_body - DATA_HEAD;
     uint32_t left = bulk->size - bulk->sent;
     n = n < left ? n : left;
     if (n == 0 || bulk->sent - bulk->stored + n > bulk->window || line_wait(bulk) > 0)

@@ -12,6 +12,7 @@
 
 #define RESET_WAIT_US    100000u
 #define DESCRIPTION_HEAD 4
+#define CHUNK_LEAST      8 /* what is always kept for best effort holds that */
 #define READINGS_HEAD    4
 #define SCAN_HEAD        5
 #define READING_NOW_HEAD 3
@@ -98,15 +99,15 @@ static void on_time_ask(struct mp_device *device, const struct mp_message *messa
 
 /* The answer may have waited for a long frame to end: say for how long. It shares no delimiter with
  * that, so that the host knows its time on the line. */
-static void on_leaving(void *user, uint8_t id, uint8_t *body, size_t len, uint32_t now_us)
+static bool on_leaving(void *user, uint8_t id, uint8_t *body, size_t len)
 {
     struct mp_device *device = user;
     struct mp_time time;
     if (id != MP_MSG_TIME || mp_decode_time(body, len, &time) != 0)
-        return;
-    time.turnaround_us = now_us - device->asked_us;
-    device->link.tx.shared = false;
+        return false;
+    time.turnaround_us = device->last_us - device->asked_us;
     mp_encode_time(body, len, &time);
+    return true;
 }
 
 /* -- The description. Best effort, so that readings which wait for a host cannot keep it from being
@@ -118,7 +119,7 @@ static void send_description(struct mp_device *device)
     uint8_t *bytes = body + DESCRIPTION_HEAD; /* where they belong: no second buffer */
     size_t room = mp_link_room_once(&device->link);
     size_t n = device->describe_total - device->describe_offset;
-    if (room < MP_BODY_MIN / 2)
+    if (room < DESCRIPTION_HEAD + CHUNK_LEAST)
         return;
     if (n > room - DESCRIPTION_HEAD)
         n = room - DESCRIPTION_HEAD;
@@ -197,29 +198,29 @@ static void fail_safe(struct mp_device *device)
     set_present(device, false);
 }
 
-static uint32_t poll_deadman(struct mp_device *device)
+static void poll_deadman(struct mp_device *device)
 {
-    uint32_t allowed = (uint32_t)device->config.deadman_ms * 1000u;
-    uint32_t silent = device->last_us - device->link.heard_us;
-    if (mp_link_is_up(&device->link) && silent < allowed)
+    if (mp_link_silence_us(&device->link) > 0)
         set_present(device, true);
-    if (!device->host_present)
-        return UINT32_MAX;
-    if (silent < allowed)
-        return allowed - silent;
-    fail_safe(device);
-    return UINT32_MAX;
+    else if (device->host_present)
+        fail_safe(device);
 }
 
 /* -- What the host asks for. */
 
-static void send_result(struct mp_device *device, uint16_t request, enum mp_status status)
+static void send_due_result(struct mp_device *device)
 {
     uint8_t body[7];
-    struct mp_result result = {
-        .request = request, .status = (uint8_t)status, .session = device->link.peer.nonce};
-    int len = mp_encode_result(body, sizeof body, &result);
-    mp_link_send(&device->link, MP_PRIO_COMMAND, MP_MSG_RESULT, body, (size_t)len);
+    int len = mp_encode_result(body, sizeof body, &device->result);
+    device->result_due = mp_link_send(&device->link, MP_PRIO_COMMAND, MP_MSG_RESULT, body,
+                                      (size_t)len) == MP_ERR_FULL;
+}
+
+static void send_result(struct mp_device *device, uint16_t request, enum mp_status status)
+{
+    device->result = (struct mp_result){
+        .request = request, .status = (uint8_t)status, .session = device->link.nonce};
+    send_due_result(device);
 }
 
 static bool is_stale(struct mp_device *device, uint16_t request)
@@ -234,7 +235,7 @@ static bool is_stale(struct mp_device *device, uint16_t request)
 static enum mp_status run_command(struct mp_device *device, const struct mp_command *command,
                                   const uint8_t *body)
 {
-    uint32_t nonce = device->link.peer.nonce;
+    uint32_t nonce = device->link.nonce;
     if (mp_seal(nonce, MP_MSG_COMMAND, body, MP_COMMAND_SEALED) != command->crc)
         return MP_STATUS_CORRUPT;
     if (is_stale(device, command->request))
@@ -259,7 +260,7 @@ static void on_command(struct mp_device *device, const struct mp_message *messag
 
 static enum mp_status run_set_id(struct mp_device *device, const struct mp_set_id *m)
 {
-    uint32_t nonce = device->link.peer.nonce;
+    uint32_t nonce = device->link.nonce;
     if (mp_seal(nonce, MP_MSG_SET_ID, m->device, m->device_len) != m->crc)
         return MP_STATUS_CORRUPT;
     if (m->device_len > MP_DEVICE_ID_MAX)
@@ -381,8 +382,7 @@ static void on_up(void *user, const struct mp_peer *peer, bool fresh)
 
 static size_t batch_cap(const struct mp_device *device)
 {
-    size_t part = device->config.tx_bytes / 4;
-    size_t body = mp_link_is_up(&device->link) ? device->link.peer.max_body : MP_BODY_MAX;
+    size_t part = device->config.tx_bytes / 4, body = device->link.peer_body;
     return part < body ? part : body;
 }
 
@@ -520,17 +520,16 @@ int mp_device_console(struct mp_device *device, const uint8_t *bytes, size_t n)
 static int init_link(struct mp_device *device)
 {
     const struct mp_device_config *config = &device->config;
-    struct mp_link_config link = {.role = MP_DEVICE,
+    struct mp_link_config link = {.user = device,
                                   .tx_mem = config->tx_mem,
                                   .tx_bytes = config->tx_bytes,
                                   .rx_mem = config->rx_mem,
                                   .rx_bytes = config->rx_bytes,
                                   .max_body = config->max_body,
-                                  .safe_at_once = true,
-                                  .baud = config->baud,
+                                  .silence_ms = config->deadman_ms,
+                                  .byte_us = config->baud == 0 ? 0 : MP_LINK_BYTE_US(config->baud),
                                   .identity = &device->identity};
-    struct mp_link_io io = {
-        .user = device, .up = on_up, .message = on_message, .leaving = on_leaving};
+    static const struct mp_link_io io = {.up = on_up, .message = on_message, .leaving = on_leaving};
     return mp_link_init(&device->link, &link, &io);
 }
 
@@ -571,16 +570,18 @@ uint32_t mp_device_poll(struct mp_device *device, uint32_t now_us)
 {
     advance(device, now_us);
     uint32_t wait = mp_link_poll(&device->link, now_us);
-    uint32_t deadman = poll_deadman(device);
+    poll_deadman(device);
     uint32_t reset = poll_reset(device);
     report_failsafe(device);
+    if (device->result_due)
+        send_due_result(device);
     if (device->describe_due)
         send_description(device);
-    wait = deadman < wait ? deadman : wait;
     return reset < wait ? reset : wait;
 }
 
 size_t mp_device_output(struct mp_device *device, uint8_t *out, size_t cap, uint32_t now_us)
 {
+    advance(device, now_us);
     return mp_link_output(&device->link, out, cap, now_us);
 }

@@ -10,6 +10,7 @@
 #define MP_DEVICE_H
 
 #include "mp_link.h"
+#include "mp_msg.h"
 #include "mp_value.h"
 
 /* One slot of the readings. Several slots may share a name (one chip, several kinds). */
@@ -63,7 +64,7 @@ struct mp_device_config {
     uint16_t deadman_ms; /* no valid frame of the session for so long: fail-safe */
     uint32_t baud;
     uint8_t *tx_mem, *rx_mem;
-    size_t tx_bytes, rx_bytes;
+    uint16_t tx_bytes, rx_bytes;
     uint8_t max_body;
 };
 
@@ -84,12 +85,13 @@ struct mp_device {
     uint32_t batch_last;   /* ticks of the newest reading in the batch */
     uint32_t failsafe_due; /* bit per control: its fail-safe is to be reported */
     uint32_t reset_at_us;
+    struct mp_result result; /* the latest; due: there was no room for it */
     uint16_t describe_offset, describe_total;
     uint16_t last_request;
     uint8_t reset_mode;
     uint8_t batch_len, batch_count;
     bool host_present;
-    bool describe_due, reset_due, request_seen, batch_reliable;
+    bool describe_due, reset_due, result_due, request_seen, batch_reliable;
     uint8_t batch[MP_BODY_MAX];
 };
 

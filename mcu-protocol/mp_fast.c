@@ -289,11 +289,11 @@ enum mp_deframed mp_fast_take(struct mp_fast *fast, struct mp_deframer *deframer
 void mp_fast_bytes(struct mp_fast *fast, struct mp_link *link, const uint8_t *bytes, size_t n,
                    uint32_t now_us)
 {
-    link->now_us = now_us;
-    link->stats.bytes_in += (uint32_t)n;
+    mp_link_at(link, now_us);
+    MP_COUNT(link, bytes_in, (uint32_t)n);
     while (n > 0) {
         size_t used;
-        mp_rx_deframed(link, mp_fast_take(fast, &link->rx.deframer, bytes, n, &used));
+        mp_rx_deframed(link, mp_fast_take(fast, &link->deframer, bytes, n, &used));
         bytes += used;
         n -= used;
     }
@@ -301,20 +301,17 @@ void mp_fast_bytes(struct mp_fast *fast, struct mp_link *link, const uint8_t *by
 
 size_t mp_fast_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us)
 {
-    struct mp_link_tx *tx = &link->tx;
-    size_t n = 0, len = 0;
-    uint8_t *frame = NULL;
-    link->now_us = now_us;
+    size_t n = 0;
+    mp_link_at(link, now_us);
     while (n < cap) {
-        if (mp_framer_idle(&tx->framer)) {
-            if ((frame = mp_tx_next_frame(link, &len)) == NULL)
+        if (mp_framer_idle(&link->framer)) {
+            uint8_t bytes = mp_link_next_frame(link);
+            if (bytes == 0)
                 break;
-            mp_fast_begin(&tx->framer, frame, len, false);
+            mp_fast_begin(&link->framer, link->framer.frame, (size_t)bytes - MP_FRAME_BODY, false);
         }
-        n += mp_fast_read(&tx->framer, out + n, cap - n);
-        if (mp_framer_idle(&tx->framer))
-            mp_tx_frame_left(link);
+        n += mp_fast_read(&link->framer, out + n, cap - n);
     }
-    link->stats.bytes_out += (uint32_t)n;
+    MP_COUNT(link, bytes_out, (uint32_t)n);
     return n;
 }

@@ -98,14 +98,14 @@ static void ask_time(struct mp_host *host)
     host->ask_at_us = host->now_us + interval - (later < interval / 2 ? later : later % 2048);
 }
 
-static void on_leaving(void *user, uint8_t id, uint8_t *body, size_t len, uint32_t now_us)
+static bool on_leaving(void *user, uint8_t id, uint8_t *body, size_t len)
 {
     struct mp_host *host = user;
     (void)body;
     (void)len;
-    (void)now_us;
     if (id == MP_MSG_TIME_ASK)
         host->asked_us = host->now_us;
+    return false;
 }
 
 static void tell_clock(struct mp_host *host)
@@ -138,7 +138,7 @@ static void on_time(struct mp_host *host, const struct mp_message *message)
     host->asked_us = 0;
     mp_clock_sample(&host->clock, &sample);
     tell_clock(host);
-    host->newest_ticks = time.device_us / host->link.peer.tick_us;
+    host->newest_ticks = time.device_us / mp_link_peer(&host->link)->tick_us;
     host->ticks_known = true;
     become_ready(host);
 }
@@ -156,7 +156,7 @@ static void ask_description(struct mp_host *host)
 
 static bool described(const struct mp_host *host)
 {
-    return host->schema != 0 && host->schema == host->link.peer.schema;
+    return host->schema != 0 && host->schema == mp_link_peer(&host->link)->schema;
 }
 
 static void become_ready(struct mp_host *host)
@@ -167,14 +167,14 @@ static void become_ready(struct mp_host *host)
     host->mismatch.of = MP_MISMATCH_NONE;
     mp_link_credit(&host->link, host->config.credit);
     if (host->io.ready != NULL)
-        host->io.ready(host->io.user, &host->link.peer, &host->description, host->fresh);
+        host->io.ready(host->io.user, mp_link_peer(&host->link), &host->description, host->fresh);
 }
 
 /* A description that makes no sense is asked for again, at the pace of a lost one: it may be
  * another by then, and the reader of the log knows what to mend. */
 static void take_description(struct mp_host *host)
 {
-    uint32_t crc = mp_crc32(0, host->raw, host->total), schema = host->link.peer.schema;
+    uint32_t crc = mp_crc32(0, host->raw, host->total), schema = mp_link_peer(&host->link)->schema;
     const char *wrong = NULL;
     if (crc != schema)
         tell_mismatch(host, MP_MISMATCH_SCHEMA, schema, crc);
@@ -262,7 +262,7 @@ static void on_down(void *user, enum mp_down why)
     host->state = MP_HOST_HELLO;
     mp_link_credit(&host->link, 0);
     if (why == MP_DOWN_VERSION)
-        tell_mismatch(host, MP_MISMATCH_PROTOCOL, host->link.peer.version, MP_VERSION);
+        tell_mismatch(host, MP_MISMATCH_PROTOCOL, mp_link_peer(&host->link)->version, MP_VERSION);
     if (was_up && host->io.lost != NULL)
         host->io.lost(host->io.user, why);
 }
@@ -273,6 +273,12 @@ static void on_trace(void *user, bool outgoing, const struct mp_message *message
     if (host->io.trace != NULL)
         host->io.trace(host->io.user, outgoing, message);
 }
+
+static const struct mp_link_io link_io = {.up = on_up,
+                                          .down = on_down,
+                                          .message = on_message,
+                                          .leaving = on_leaving,
+                                          .trace = on_trace};
 
 /* -- The outside. */
 
@@ -291,23 +297,19 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
     uint32_t silence_ms = config->keepalive_ms * (uint32_t)SILENCE_KEEPALIVES;
     silence_ms = silence_ms < SILENCE_MIN_MS ? SILENCE_MIN_MS : silence_ms;
     struct mp_link_config link = {
-        .role = MP_HOST,
+        .host = &host->link_host,
+        .stats = &host->stats,
+        .user = host,
         .tx_mem = config->tx_mem,
         .tx_bytes = config->tx_bytes,
         .rx_mem = config->rx_mem,
         .rx_bytes = config->rx_bytes,
         .max_body = MP_BODY_MAX,
         .safe_at_once = config->safe_at_once,
-        .baud = config->baud,
+        .byte_us = config->baud == 0 ? 0 : MP_LINK_BYTE_US(config->baud),
         .seed = config->seed,
         .silence_ms = silence_ms > UINT16_MAX ? UINT16_MAX : (uint16_t)silence_ms,
     };
-    struct mp_link_io link_io = {.user = host,
-                                 .up = on_up,
-                                 .down = on_down,
-                                 .message = on_message,
-                                 .leaving = on_leaving,
-                                 .trace = on_trace};
     int error = mp_link_init(&host->link, &link, &link_io);
     if (error == MP_OK)
         mp_link_credit(&host->link, 0);

@@ -96,7 +96,7 @@ struct mp_host_io {
 
 struct mp_host_config {
     uint8_t *tx_mem, *rx_mem;
-    size_t tx_bytes, rx_bytes;
+    uint16_t tx_bytes, rx_bytes;
     uint16_t credit; /* bytes of messages taken beyond what is safe */
     uint32_t baud;
     uint32_t seed;         /* random, different in every process */
@@ -107,6 +107,8 @@ struct mp_host_config {
 
 struct mp_host {
     struct mp_link link;
+    struct mp_link_host link_host;
+    struct mp_link_stats stats;
     struct mp_fast fast;
     struct mp_host_io io;
     struct mp_host_config config;

@@ -27,7 +27,7 @@ static void give_reading(struct mp_host *host, struct mp_host_reading *reading,
         host->newest_ticks = ticks;
     reading->slot = entry->slot;
     reading->value = mp_value_to_physical(entry->type, exponent, entry->value);
-    reading->device_us = ticks * host->link.peer.tick_us;
+    reading->device_us = ticks * mp_link_peer(&host->link)->tick_us;
     if (host->io.reading != NULL)
         host->io.reading(host->io.user, reading);
     reading->index++;
@@ -92,7 +92,8 @@ static uint64_t unwrap_now(const struct mp_host *host, uint16_t ticks)
 {
     int64_t device_us = (int64_t)host->now_us - host->clock.offset_us;
     uint64_t latest =
-        (uint64_t)(device_us > 0 ? device_us : 0) / host->link.peer.tick_us + TICKS_AHEAD;
+        (uint64_t)(device_us > 0 ? device_us : 0) / mp_link_peer(&host->link)->tick_us +
+        TICKS_AHEAD;
     uint16_t before = (uint16_t)(latest - ticks);
     return before <= latest ? latest - before : ticks;
 }
@@ -121,7 +122,7 @@ static void on_result(struct mp_host *host, const struct mp_message *message)
     struct mp_result m;
     if (mp_decode_result(message->body, message->len, &m) != 0 || m.status >= MP_STATUS_COUNT)
         mp_host_nonsense(host, "a result that cannot be decoded");
-    else if (host->io.result != NULL && m.session == host->link.peer.nonce)
+    else if (host->io.result != NULL && m.session == host->link.nonce)
         host->io.result(host->io.user, m.request, (enum mp_status)m.status);
 }
 

@@ -25,11 +25,11 @@ static bool device_deadline(const struct mp_host *host, uint64_t now_us, uint32_
                             uint32_t *ticks)
 {
     uint64_t ttl_us = ttl_ms * 1000ull;
-    uint64_t off_us = host->clock.bound_us + (uint64_t)host->link.peer.tick_us;
+    uint64_t off_us = host->clock.bound_us + (uint64_t)mp_link_peer(&host->link)->tick_us;
     if (host->clock.bound_us == MP_CLOCK_UNKNOWN || ttl_us <= off_us)
         return false;
     int64_t device_us = (int64_t)(now_us + ttl_us - off_us) - host->clock.offset_us;
-    *ticks = (uint32_t)((uint64_t)device_us / host->link.peer.tick_us);
+    *ticks = (uint32_t)((uint64_t)device_us / mp_link_peer(&host->link)->tick_us);
     return device_us >= 0;
 }
 
@@ -49,7 +49,7 @@ int mp_host_command(struct mp_host *host, uint8_t control, union mp_value value,
         return MP_ERR_NO_SESSION;
     m.value = mp_value_to_bits(c->type, value);
     mp_encode_command(body, sizeof body, &m);
-    m.crc = mp_seal(host->link.peer.nonce, MP_MSG_COMMAND, body, MP_COMMAND_SEALED);
+    m.crc = mp_seal(host->link.nonce, MP_MSG_COMMAND, body, MP_COMMAND_SEALED);
     return send_request(host, MP_MSG_COMMAND, body, mp_encode_command(body, sizeof body, &m),
                         request);
 }
@@ -62,7 +62,7 @@ int mp_host_set_id(struct mp_host *host, const uint8_t *id, uint8_t len, uint16_
         return MP_ERR_NO_SESSION;
     if (len > MP_DEVICE_ID_MAX)
         return MP_ERR_BAD_VALUE;
-    m.crc = mp_seal(host->link.peer.nonce, MP_MSG_SET_ID, id, len);
+    m.crc = mp_seal(host->link.nonce, MP_MSG_SET_ID, id, len);
     return send_request(host, MP_MSG_SET_ID, body, mp_encode_set_id(body, sizeof body, &m),
                         request);
 }

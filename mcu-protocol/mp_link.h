@@ -8,8 +8,8 @@
  * message is chosen only when the line has room for it. One link is one serial line; a program may
  * have any number.
  *
- * `now_us` everywhere: a free-running microsecond counter that may wrap; call mp_link_poll at least
- * every 30 minutes.
+ * `now_us` everywhere: a free-running microsecond counter that may wrap. Inside, time runs in ticks
+ * of 1.024 ms, so that a timer is two bytes; call mp_link_poll at least every 30 s.
  */
 #ifndef MP_LINK_H
 #define MP_LINK_H
@@ -20,12 +20,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The two roles: a program holds the code of those that it names. */
-struct mp_link;
-typedef int mp_role(struct mp_link *link, int ask, uint8_t *frame, size_t len);
-mp_role mp_role_host, mp_role_device;
-#define MP_HOST   mp_role_host
-#define MP_DEVICE mp_role_device
+/* Whether the link can be a host's too, and count and trace: what only firmware needs is about half
+ * of it. Where there is no operating system it cannot, unless -DMP_LINK_HOST=1 says so. */
+#ifndef MP_LINK_HOST
+#if defined __unix__ || defined __APPLE__ || defined _WIN32
+#define MP_LINK_HOST 1
+#else
+#define MP_LINK_HOST 0
+#endif
+#endif
 
 /* Which message leaves first. Messages of one priority leave in the order they were sent. */
 enum mp_priority { MP_PRIO_COMMAND, MP_PRIO_READING, MP_PRIO_LOG, MP_PRIO_BULK, MP_PRIO_COUNT };
@@ -38,18 +41,17 @@ enum mp_error {
     MP_ERR_BAD_VALUE = -4,  /* an argument that no message can carry */
 };
 
-/* Why a session ended. */
+/* Why a host's session ended. */
 enum mp_down {
     MP_DOWN_SILENT,    /* nothing valid came for `silence_ms` */
     MP_DOWN_RESTARTED, /* the device started anew; its readings so far are complete or counted */
-    MP_DOWN_VERSION,   /* the peer speaks another MP_VERSION: peer.version says which; told again
-                          at every attempt, with no session between */
+    MP_DOWN_VERSION,   /* the device speaks another MP_VERSION: peer.version says which; told
+                          again at every attempt, with no session between */
     MP_DOWN_LINE,      /* mp_link_line_lost was called */
-    MP_DOWN_REPLACED,  /* device: a host asked for a new session (a bridge restarted); host: the
-                          device, without a restart, no longer holds this session */
+    MP_DOWN_REPLACED,  /* the device, without a restart, no longer holds this session */
 };
 
-/* What the other side said in its hello. Pointers hold until the next session. */
+/* What the device said in its hello. */
 struct mp_peer {
     uint8_t version;
     uint8_t reset_cause; /* enum mp_reset_cause */
@@ -68,32 +70,37 @@ struct mp_peer {
 struct mp_message {
     uint8_t id; /* enum mp_msg_id; an id that this version does not know is passed on too */
     bool reliable;
-    uint16_t gap;        /* best effort: messages lost just before this one */
-    uint32_t number;     /* reliable: counts from 0 in each epoch of its sender, over sessions */
+    uint16_t gap;    /* best effort: messages lost just before this one */
+    uint32_t number; /* reliable: a device's counts from 0 in each epoch, over sessions; a host's
+                        in each session */
     const uint8_t *body; /* valid during the call */
     size_t len;
 };
 
-/* Outputs. Called from within mp_link_bytes and mp_link_poll; they may call mp_link_send and
- * mp_link_safe. Unused ones may be NULL. */
+/* Outputs, with config.user first. Called from within mp_link_bytes, mp_link_poll and
+ * mp_link_output; but for `leaving` and `trace` they may call mp_link_send and mp_link_safe. Unused
+ * ones may be NULL. */
 struct mp_link_io {
-    void *user;
-    /* A session stands. `fresh`: the device has no memory of an earlier session in this epoch (it
-     * restarted, or this host meets it for the first time). */
+    /* A session stands. Hosts: `peer` says with whom (a device gets NULL), and `fresh` that the
+     * device has no memory of an earlier session in this epoch (it restarted, or this host meets it
+     * for the first time). */
     void (*up)(void *user, const struct mp_peer *peer, bool fresh);
+    /* Hosts: it ended. */
     void (*down)(void *user, enum mp_down why);
     /* Each reliable message once, in order; best-effort ones as they come. */
     void (*message)(void *user, const struct mp_message *message);
     /* Every reliable message sent here before `number` is safe with the peer. */
     void (*safe)(void *user, uint32_t number);
-    /* A best-effort message begins to leave: a last chance to write times into its body. */
-    void (*leaving)(void *user, uint8_t id, uint8_t *body, size_t len, uint32_t now_us);
+    /* A best-effort message begins to leave: a last chance to write times into its body. Returns
+     * whether its time on the line is to be known: both delimiters are its own then. */
+    bool (*leaving)(void *user, uint8_t id, uint8_t *body, size_t len);
     /* Every valid frame that came and every frame that leaves, the link's own and repeated ones
-     * among them; `number` is the byte of the frame. For monitors. */
+     * among them; `number` is the byte of the frame. For monitors; only with MP_LINK_HOST. */
     void (*trace)(void *user, bool outgoing, const struct mp_message *message);
 };
 
-/* What a device says of itself in its hello; a host leaves it NULL. Kept by pointer. */
+/* What a device says of itself in its hello. Kept by pointer; the lengths are the caller's to keep
+ * within MP_DEVICE_ID_MAX and MP_IMAGE_ID_MAX. */
 struct mp_identity {
     const uint8_t *device;
     const uint8_t *image;
@@ -104,37 +111,55 @@ struct mp_identity {
     uint32_t schema;
 };
 
-struct mp_link_config {
-    mp_role *role;   /* MP_HOST or MP_DEVICE */
-    uint8_t *tx_mem; /* messages wait here until they are safe; belongs to the caller */
-    size_t tx_bytes;
-    uint8_t *rx_mem;   /* one frame being received, and messages that came before their turn */
-    size_t rx_bytes;   /* at least MP_LINK_RX_MIN(max_body) */
-    uint8_t max_body;  /* longest body taken: MP_BODY_MIN to MP_BODY_MAX. A host's should be
-                          MP_BODY_MAX: a device's longer messages wait for a host that takes them */
-    bool safe_at_once; /* a delivered message is safe: nothing beyond delivery is promised */
-    uint16_t credit;   /* bytes of messages taken beyond what is safe, each counted as its body and
-                          MP_CREDIT_EXTRA; 0: what rx_mem allows */
-    uint32_t baud;     /* of the line, for time-outs before a round trip is measured; 0: no limit */
-    uint32_t seed;     /* host: random, different in every process; draws nonces and epochs */
-    uint16_t silence_ms; /* end the session after this long without a valid frame; 0: never */
-    const struct mp_identity *identity; /* device only */
+/* What a host's link needs beside; nothing to fill in. */
+struct mp_link_host {
+    struct mp_peer peer;
+    uint32_t random;
+    uint32_t epoch_offer;
+    uint32_t epoch; /* of the device it knows; 0: none */
+    uint8_t safe;   /* low byte of the first number received that is not yet safe */
+    bool safe_at_once;
 };
 
-/* Least receive memory: one frame of that body and one message out of turn. */
-#define MP_LINK_RX_MIN(max_body) (2u * ((max_body) + 8u))
+struct mp_link_config {
+    uint8_t *tx_mem;   /* a frame that leaves, and messages until they are safe; the caller's */
+    uint8_t *rx_mem;   /* a frame that comes, and messages that came before their turn */
+    uint16_t tx_bytes; /* at least MP_LINK_TX_MIN(max_body) */
+    uint16_t rx_bytes; /* at least MP_LINK_RX_MIN(max_body); what is beyond a frame is the credit
+                          given to the peer: bytes of messages beyond what is safe, each counted as
+                          its body and MP_CREDIT_EXTRA */
+    uint8_t max_body;  /* longest body taken or sent: MP_BODY_MIN to MP_BODY_MAX. A host's should be
+                          MP_BODY_MAX: a device's longer messages wait for a host that takes them */
+    uint16_t byte_us;  /* MP_LINK_BYTE_US(baud) of the line, for time-outs before a round trip is
+                          measured; 0: no limit */
+    uint16_t silence_ms; /* host: end the session after this long without a valid frame; 0: never.
+                            device: mp_link_silence_us counts down from here */
+    const struct mp_identity *identity; /* of a device */
+    struct mp_link_host *host;          /* of a host, the caller's memory; NULL: a device */
+    struct mp_link_stats *stats; /* counted here, from what stands there; only with MP_LINK_HOST */
+    uint32_t seed;     /* host: random, different in every process; draws nonces and epochs */
+    bool safe_at_once; /* host: a delivered message is safe: nothing beyond delivery is promised. A
+                          device never promises more */
+    void *user;        /* for the callbacks */
+};
+
+/* From 300 to 10000000 baud, ten bits to a byte. */
+#define MP_LINK_BYTE_US(baud) ((uint16_t)(10000000u / (baud) + 1))
 
 /* What a body of `len` bytes takes of the memory for sending, and of that for receiving while it
  * waits for its turn. */
-#define MP_LINK_TX_BYTES(len) ((len) + 12u)
-#define MP_LINK_RX_BYTES(len) ((len) + 3u)
+#define MP_LINK_TX_BYTES(len) ((len) + 6u)
+#define MP_LINK_RX_BYTES(len) ((len) + 4u)
 
-/* Least memory for sending: two messages of MP_BODY_MIN bytes. */
-#define MP_LINK_TX_MIN (2u * MP_LINK_TX_BYTES(MP_BODY_MIN))
+/* Least memory for receiving: one frame, and one message out of turn. For sending: one frame, and
+ * two messages, of which the second is for answers when readings have taken all they may. */
+#define MP_LINK_RX_MIN(max_body) (MP_FRAME_AROUND + 1u + (max_body) + MP_LINK_RX_BYTES(max_body))
+#define MP_LINK_TX_MIN(max_body) \
+    (MP_FRAME_AROUND + 1u + (max_body) + 2u * MP_LINK_TX_BYTES(max_body))
 
 #define MP_LINK_WINDOW 64 /* at most so many reliable messages are not yet safe */
 
-/* Counted since mp_link_init; they wrap. */
+/* Counted; they wrap. */
 struct mp_link_stats {
     uint32_t frames_in;
     uint32_t frames_out;
@@ -146,22 +171,22 @@ struct mp_link_stats {
     uint32_t foreign;    /* valid, of another session, dropped */
     uint32_t no_room;    /* arrived out of turn with no memory left, dropped, resent later */
     uint32_t sessions;
-    uint32_t rtt_us; /* smoothed round trip; 0: not yet measured */
+    uint32_t rtt_us; /* smoothed round trip, to the tick; 0: not yet measured */
 };
 
 #include "mp_link_state.h" /* struct mp_link: sized here, its members are the link's own */
 
 /* Prepares `link`; the host starts saying hello at the first poll. Returns MP_OK, or
- * MP_ERR_BAD_VALUE when the memory is too small or a member out of range. `config` and `io` are
- * copied. */
+ * MP_ERR_BAD_VALUE when the memory is too small or a member out of range. `config` is copied; `io`
+ * is kept by pointer, and may lie in flash. */
 int mp_link_init(struct mp_link *link, const struct mp_link_config *config,
                  const struct mp_link_io *io);
 
 /* Bytes from the line, in any pieces. */
 void mp_link_bytes(struct mp_link *link, const uint8_t *bytes, size_t n, uint32_t now_us);
 
-/* Drives timers. Returns in how many microseconds it wants to be called again (UINT32_MAX: only
- * after more bytes or a send); calling earlier is harmless. */
+/* Drives timers. Returns in how many microseconds it wants to be called again; calling earlier is
+ * harmless. */
 uint32_t mp_link_poll(struct mp_link *link, uint32_t now_us);
 
 /* Writes up to `cap` bytes for the line to `out` and returns how many; 0: nothing to send now. What
@@ -183,7 +208,8 @@ int mp_link_send(struct mp_link *link, enum mp_priority priority, uint8_t id, co
  * MP_ERR_BAD_VALUE or MP_ERR_NO_SESSION. */
 int mp_link_send_once(struct mp_link *link, uint8_t id, const uint8_t *body, size_t len);
 
-/* Every message received before `number` is safe: the peer may forget it. Not with safe_at_once. */
+/* Host: every message received before `number` is safe: the device may forget it. Not with
+ * safe_at_once. */
 void mp_link_safe(struct mp_link *link, uint32_t number);
 
 /* New credit, told to the peer with the next ack. 0 stops the peer's reliable messages; with less
@@ -196,8 +222,11 @@ void mp_link_credit(struct mp_link *link, uint16_t bytes);
 void mp_link_line_lost(struct mp_link *link);
 
 bool mp_link_is_up(const struct mp_link *link);
-const struct mp_peer *mp_link_peer(const struct mp_link *link); /* of the latest hello */
-const struct mp_link_stats *mp_link_stats(const struct mp_link *link);
+/* Device: how much is left of silence_ms; 0 when it has run out. */
+uint32_t mp_link_silence_us(const struct mp_link *link);
+/* Host: what the device said in the latest hello. */
+const struct mp_peer *mp_link_peer(const struct mp_link *link);
+const struct mp_link_stats *mp_link_stats(const struct mp_link *link); /* as configured */
 /* Longest body that mp_link_send takes now for a reading, a log or bulk. */
 size_t mp_link_room(const struct mp_link *link);
 /* Longest body that mp_link_send_once takes now. */

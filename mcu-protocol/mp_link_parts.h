@@ -9,7 +9,9 @@
 #include "mp_link.h"
 #include "mp_msg.h"
 
-#define MP_NEVER UINT32_MAX
+#define MP_TICK_SHIFT    10 /* microseconds in a tick: a power of two, as an AVR does not divide */
+#define MP_TICKS(us)     ((uint16_t)(((us) >> MP_TICK_SHIFT) + 1))
+#define MP_TICKS_FOREVER INT16_MAX
 
 /* Bits of mp_link.due, in the order in which they leave. */
 #define MP_DUE_HELLO      0x01u
@@ -17,59 +19,84 @@
 #define MP_DUE_NO_SESSION 0x04u
 #define MP_DUE_ACK        0x08u
 
+/* What is only a host's or only to be watched costs a microcontroller nothing. */
+#if MP_LINK_HOST
+#define MP_COUNT(link, what, n) \
+    ((link)->stats != NULL ? (void)((link)->stats->what += (n)) : (void)0)
+#define MP_NOTE(link, what, v) ((link)->stats != NULL ? (void)((link)->stats->what = (v)) : (void)0)
+static inline bool mp_is_host(const struct mp_link *link)
+{
+    return link->host != NULL;
+}
+void mp_link_trace(const struct mp_link *link, bool outgoing, const uint8_t *frame, size_t len);
+#else
+#define MP_COUNT(link, what, n) ((void)0)
+#define MP_NOTE(link, what, v)  ((void)0)
+static inline bool mp_is_host(const struct mp_link *link)
+{
+    (void)link;
+    return false;
+}
+static inline void mp_link_trace(const struct mp_link *link, bool outgoing, const uint8_t *frame,
+                                 size_t len)
+{
+    (void)link, (void)outgoing, (void)frame, (void)len;
+}
+#endif
+
+/* Bytes of an ack. */
+enum { MP_ACK_SAFE, MP_ACK_CREDIT, MP_ACK_FLAGS = 3, MP_ACK_BITMAP };
+
 /* Frames are passed as they lie in memory (mp_frame.h), with the length of their body. */
 
-/* What the link asks of a role. */
-enum mp_ask {
-    MP_ASK_KEEPS,   /* whether its messages wait for a session and outlive it; asked before all */
-    MP_ASK_PREPARE, /* a session is wanted from now on */
-    MP_ASK_CALL,    /* make due what calls for one */
-    MP_ASK_FRAME,   /* HELLO, HELLO_ACK or NO_SESSION came */
-    MP_ASK_FOREIGN, /* a frame that is not of the session came */
-    MP_ASK_OWN,     /* as mp_link_own */
-};
-
-/* Whether messages wait for a session and outlive it: the device's do. */
-static inline bool mp_link_keeps(const struct mp_link *link)
-{
-    return link->config.identity != NULL;
-}
-
 /* -- mp_link.c */
-/* Makes a frame of the most urgent of the link's own messages that are due, and takes it off;
- * returns the length of its body, or -1 if none is due. */
-int mp_link_own(struct mp_link *link, uint8_t *frame);
-bool mp_link_take_due(struct mp_link *link, uint8_t bit);
-void mp_link_head(uint8_t *frame, uint8_t id, uint8_t tag, uint8_t number);
-/* Acts on a valid frame. */
-void mp_link_frame(struct mp_link *link, uint8_t *frame, size_t len);
-void mp_link_trace(struct mp_link *link, bool outgoing, const uint8_t *frame, size_t len);
-/* Microseconds that `bytes` take on the line; 0 when its speed is unknown. */
-uint32_t mp_link_line_us(const struct mp_link *link, uint32_t bytes);
+/* Time goes on. */
+void mp_link_at(struct mp_link *link, uint32_t now_us);
+/* Ticks that `bytes` take on the line; 0 when its speed is unknown. */
+unsigned mp_link_line_ticks(const struct mp_link *link, uint8_t bytes);
 void mp_link_call_at_once(struct mp_link *link);
-/* link->peer is filled in by the caller. */
-void mp_link_begin_session(struct mp_link *link, uint8_t tag, uint16_t credit, bool fresh);
+/* link->nonce and, of a host, link->host->peer are filled in by the caller. */
+void mp_link_begin_session(struct mp_link *link, uint8_t tag, uint8_t max_body, uint16_t credit);
 void mp_link_end_session(struct mp_link *link, enum mp_down why);
-void mp_link_other_version(struct mp_link *link, uint8_t version);
+/* Acts on a valid frame. */
+void mp_link_frame(struct mp_link *link, const uint8_t *frame, size_t len);
+/* Makes the frame to leave next in link->framer.frame, stamped as leaving now. Returns how long it
+ * is up to the end of its body, or 0 if there is none. */
+uint8_t mp_link_next_frame(struct mp_link *link);
+
+/* -- mp_link_device.c. What fills in a frame returns as mp_link_next_frame. */
+void mp_link_device_call(struct mp_link *link); /* makes due what calls for a session */
+void mp_link_device_hello(struct mp_link *link, const uint8_t *hello, size_t len);
+/* A frame came that is not of the session. Returns whether it begins its own. */
+bool mp_link_device_foreign(struct mp_link *link, uint8_t tag);
+uint8_t mp_link_device_hello_ack(const struct mp_link *link, uint8_t *frame);
+uint8_t mp_link_device_no_session(const struct mp_link *link, uint8_t *frame);
+
+/* -- mp_link_host.c */
+void mp_link_host_init(struct mp_link *link, const struct mp_link_config *config);
+void mp_link_host_down(struct mp_link *link, bool was_up, enum mp_down why);
+/* Returns whether it was one of those that begin and end sessions. */
+bool mp_link_host_frame(struct mp_link *link, const uint8_t *frame, size_t len);
+void mp_link_host_delivered(struct mp_link *link);
+uint8_t mp_link_host_safe(const struct mp_link *link); /* for the ack */
+void mp_link_host_poll(struct mp_link *link);
+uint8_t mp_link_host_hello(const struct mp_link *link, uint8_t *frame);
 
 /* -- mp_link_tx.c */
-void mp_tx_init(struct mp_link *link, const struct mp_link_config *config);
 /* A session began: what the peer has not made safe goes again, in the order of its numbers. */
 void mp_tx_begin_session(struct mp_link *link, uint16_t credit);
-void mp_tx_end_session(struct mp_link *link);
-void mp_tx_on_ack(struct mp_link *link, uint8_t next, const struct mp_ack *ack);
-uint32_t mp_tx_poll(struct mp_link *link); /* in how many microseconds again */
-/* The frame to leave next, stamped as leaving now, and the length of its body; NULL: none. */
-uint8_t *mp_tx_next_frame(struct mp_link *link, size_t *len);
-/* The frame has left. */
-void mp_tx_frame_left(struct mp_link *link);
+/* Forgets all messages. */
+void mp_tx_clear(struct mp_link *link);
+void mp_tx_on_ack(struct mp_link *link, uint8_t next, const uint8_t *body, size_t len);
+unsigned mp_tx_poll(struct mp_link *link); /* in how many ticks again */
+/* The most urgent message that may leave, as mp_link_next_frame. */
+uint8_t mp_tx_next_message(struct mp_link *link);
 
 /* -- mp_link_rx.c */
-void mp_rx_init(struct mp_link *link, const struct mp_link_config *config);
 /* A session began, and the peer's messages count from `first`. */
 void mp_rx_begin_session(struct mp_link *link, uint32_t first);
 void mp_rx_message(struct mp_link *link, const uint8_t *frame, size_t len);
-int mp_rx_ack(struct mp_link *link, uint8_t *frame); /* as mp_link_own */
+uint8_t mp_rx_ack(struct mp_link *link, uint8_t *frame);
 /* The deframer said this. */
 void mp_rx_deframed(struct mp_link *link, enum mp_deframed got);
 

@@ -2,115 +2,73 @@
  * What leaves: messages kept until safe, which of them goes next, and which are lost and go again.
  *
  * A line keeps the order of its bytes, so a message is known to be lost as soon as one that left
- * after it has arrived; for that no two transmissions have the same time of leaving. Where nothing
- * left after it, the peer's word of a damaged frame, and at last a time-out, stand in. Sessions and
- * the link's own messages are mp_link.c's.
+ * after it has arrived. For that a message goes to the end of the queue whenever it leaves: those
+ * in flight stand in the order of their latest leaving. Where nothing left after it, the peer's
+ * word of a damaged frame, and at last a time-out, stand in. Sessions and the link's own messages
+ * are mp_link.c's.
+ *
+ * What leaves is copied to the frame of the framer, which is coded where it lies; the record in the
+ * queue may be gone before that has left.
  */
 #include "mp_link_parts.h"
 
 #include <string.h>
 
-/* A record: its flags, when its latest transmission had left, and the frame. */
-enum tx_field { TX_SIZE, TX_FLAGS, TX_SENT, TX_FRAME = TX_SENT + 4 };
-#define TX_AROUND (TX_FRAME + MP_FRAME_AROUND) /* bytes beside the body */
-_Static_assert(TX_AROUND == MP_LINK_TX_BYTES(0), "what callers reckon with");
+/* A record: when its latest transmission had left, and the frame from its id on. The flags stand
+ * where the frame has its tag, which is the session's. */
+enum tx_field { TX_SIZE, TX_LEFT, TX_ID = TX_LEFT + 2, TX_FLAGS, TX_NUMBER, TX_BODY };
+_Static_assert(TX_BODY == MP_LINK_TX_BYTES(0), "what callers reckon with");
+_Static_assert(TX_BODY - TX_ID == MP_FRAME_BODY - MP_FRAME_ID, "copied in one piece");
 
 /* A message's flags: its priority in the low bits, and what has happened to it. */
 #define PRIO_MASK 0x03u
 #define ONCE      0x04u /* best effort */
-#define NUMBERED  0x08u /* left at least once */
-#define RECEIVED  0x10u /* the peer has it, not yet safe */
-#define LOST      0x20u /* has to go again */
-#define AGAIN     0x40u /* went more than once, so an ack does not tell which of them it means */
-#define GONE      0x80u /* taken out as soon as its frame has left */
+#define AGAIN     0x10u /* was lost before, so an ack does not tell which leaving of it it means */
+#define NUMBERED  0x20u /* left at least once */
+#define RECEIVED  0x40u /* the peer has it, not yet safe */
+#define LOST      0x80u /* has to go again */
 
-#define RTO_FIRST_US    100000u
-#define RTO_GRAIN_US    1000u
-#define RTO_MAX_US      250000u
-#define BACKOFF_MAX     2
-#define ASK_US          500000u
-#define AHEAD_MAX_US    10000u /* frames that leave in one moment are fewer */
-#define COMMAND_NUMBERS 8      /* of the window, kept for commands' results */
-#define RESERVE_MAX     96     /* bytes of memory kept for them and for best effort */
+#define RTO_FIRST       MP_TICKS(100000u)
+#define RTO_GRAIN       1u
+#define RTO_MAX         MP_TICKS(250000u)
+#define RTT_MAX         (UINT16_MAX / 8)
+#define ASK             MP_TICKS(500000u)
+#define COMMAND_NUMBERS 8  /* of the window, kept for commands' results */
+#define RESERVE         64 /* bytes of memory kept for them and for best effort, ... */
+#define RESERVE_ONCE    24 /* ... of that for best effort, which must not wait for credit: a TIME */
 
 #define NOT_NOW UINT8_MAX
 
-static uint8_t *frame_of(uint8_t *record)
+static bool in_flight(const uint8_t *record)
 {
-    return record + TX_FRAME;
-}
-
-static uint8_t number_of(const uint8_t *record)
-{
-    return record[TX_FRAME + MP_FRAME_NUMBER];
-}
-
-static size_t body_len(const uint8_t *record)
-{
-    return (size_t)record[TX_SIZE] - TX_AROUND;
+    return record[TX_FLAGS] / NUMBERED == 1;
 }
 
 static size_t credit_of(const uint8_t *record)
 {
-    return body_len(record) + MP_CREDIT_EXTRA;
+    return record[TX_SIZE] - (size_t)TX_BODY + MP_CREDIT_EXTRA;
 }
 
-static uint32_t sent_us(const uint8_t *record)
+/* Ticks since its latest transmission began to leave. */
+static uint16_t waited(const struct mp_link *link, const uint8_t *record)
 {
-    return mp_get_u32(record + TX_SENT);
-}
-
-/* How long ago the latest transmission left; those of one moment are dated apart, into the future.
- */
-static uint32_t waited_us(const struct mp_link *link, const uint8_t *record)
-{
-    uint32_t waited = link->now_us - sent_us(record);
-    return waited > INT32_MAX ? 0 : waited;
-}
-
-static bool left_before(const uint8_t *record, uint32_t us)
-{
-    return (int32_t)(sent_us(record) - us) < 0;
-}
-
-static bool in_flight(const struct mp_link_tx *tx, const uint8_t *record)
-{
-    return (record[TX_FLAGS] & (NUMBERED | RECEIVED | LOST)) == NUMBERED && record != tx->sending;
-}
-
-void mp_tx_init(struct mp_link *link, const struct mp_link_config *config)
-{
-    mp_queue_init(&link->tx.queue, config->tx_mem, config->tx_bytes);
+    return (uint16_t)(link->now - mp_get_u16(record + TX_LEFT));
 }
 
 /* -- Taking messages in. */
 
-static size_t tx_bytes(const struct mp_link *link)
+/* Bytes of memory that a message without a body would leave taken. */
+static size_t taken(const struct mp_link *link, uint8_t flags)
 {
-    return (size_t)(link->tx.queue.stop - link->tx.queue.mem);
-}
-
-static size_t reserve(const struct mp_link *link, uint8_t flags)
-{
-    size_t part = tx_bytes(link) / 4;
-    if ((flags & ONCE) || (flags & PRIO_MASK) == MP_PRIO_COMMAND)
-        return 0;
-    return part < RESERVE_MAX ? part : RESERVE_MAX;
-}
-
-/* Longest body that `bytes` of memory hold now, or ever hold. */
-static size_t fits(const struct mp_link *link, uint8_t flags, size_t bytes)
-{
-    size_t taken = reserve(link, flags) + TX_AROUND;
-    size_t body = link->phase == MP_LINK_UP ? link->peer.max_body : MP_BODY_MAX;
-    size_t room = bytes > taken ? bytes - taken : 0;
-    return room < body ? room : body;
+    uint8_t kept = flags == MP_PRIO_COMMAND ? RESERVE_ONCE : RESERVE;
+    return TX_BODY + 1u + mp_queue_used(link->tx_queue) + (flags & ONCE ? 0u : kept);
 }
 
 static size_t room(const struct mp_link *link, uint8_t flags)
 {
-    const struct mp_queue *queue = &link->tx.queue;
-    return fits(link, flags, (size_t)(queue->stop - queue->end));
+    size_t now = taken(link, flags);
+    size_t left = link->tx_cap > now ? link->tx_cap - now : 0;
+    return left < link->peer_body ? left : link->peer_body;
 }
 
 size_t mp_link_room(const struct mp_link *link)
@@ -127,23 +85,23 @@ static int add(struct mp_link *link, uint8_t flags, uint8_t id, const uint8_t *b
 {
     if (id == 0 || id >= MP_FRAME_RELIABLE)
         return MP_ERR_BAD_VALUE;
-    if (len > fits(link, flags, tx_bytes(link)))
+    if (len > link->peer_body)
         return MP_ERR_TOO_LONG;
-    uint8_t *record =
-        len > room(link, flags) ? NULL : mp_queue_put(&link->tx.queue, TX_AROUND + len);
-    if (record == NULL)
+    if (taken(link, flags) + len > link->tx_cap)
         return MP_ERR_FULL;
+    uint8_t *record = mp_queue_put(link->tx_queue, (uint8_t)(TX_BODY + len));
     record[TX_FLAGS] = flags;
-    record[TX_FRAME + MP_FRAME_ID] = (uint8_t)(id | (flags & ONCE ? 0 : MP_FRAME_RELIABLE));
+    record[TX_NUMBER] = 0;
+    record[TX_ID] = flags & ONCE ? id : (uint8_t)(id | MP_FRAME_RELIABLE);
     if (len > 0)
-        memcpy(record + TX_FRAME + MP_FRAME_BODY, body, len);
+        memcpy(record + TX_BODY, body, len);
     return MP_OK;
 }
 
 int mp_link_send(struct mp_link *link, enum mp_priority priority, uint8_t id, const uint8_t *body,
                  size_t len)
 {
-    if (!mp_link_keeps(link) && link->phase != MP_LINK_UP)
+    if (mp_is_host(link) && link->phase != MP_LINK_UP)
         return MP_ERR_NO_SESSION;
     return add(link, (uint8_t)priority, id, body, len);
 }
@@ -156,102 +114,89 @@ int mp_link_send_once(struct mp_link *link, uint8_t id, const uint8_t *body, siz
         return MP_ERR_NO_SESSION;
     int error = add(link, (uint8_t)(ONCE | priority), id, body, len);
     if (error == MP_ERR_FULL && counted)
-        link->tx.once_next++;
+        link->tx_once_next++;
     return error;
 }
 
 bool mp_link_pending(const struct mp_link *link, enum mp_priority priority)
 {
-    for (const uint8_t *r = link->tx.queue.mem; r != link->tx.queue.end; r += *r) {
-        uint8_t flags = r[TX_FLAGS];
-        if (!(flags & (ONCE | RECEIVED | GONE)) && (flags & PRIO_MASK) <= (uint8_t)priority)
+    for (const uint8_t *r = link->tx_queue; *r != 0; r += *r)
+        if (!(r[TX_FLAGS] & (ONCE | RECEIVED)) && (r[TX_FLAGS] & PRIO_MASK) <= (uint8_t)priority)
             return true;
-    }
     return false;
 }
 
-/* -- Letting them go. */
-
-/* Takes a record out and returns what stands at its place, for a walk to go on with. One whose
- * frame is on its way stays until that has left. */
-static uint8_t *drop(struct mp_link *link, uint8_t *record)
-{
-    struct mp_link_tx *tx = &link->tx;
-    size_t size = record[TX_SIZE];
-    if (record == tx->sending) {
-        record[TX_FLAGS] = GONE;
-        return record + size;
-    }
-    mp_queue_take(&tx->queue, record);
-    if (tx->sending > record) {
-        tx->sending -= size;
-        mp_framer_moved(&tx->framer, size);
-    }
-    return record;
-}
+/* -- Sessions. */
 
 void mp_tx_begin_session(struct mp_link *link, uint16_t credit)
 {
-    struct mp_link_tx *tx = &link->tx;
-    tx->credit = credit;
-    tx->rtt_us = 0;
-    tx->rtt_min_us = 0;
-    tx->backoff = 0;
-    tx->once_next = 0;
-    tx->asked_us = link->now_us;
-    for (uint8_t *r = tx->queue.mem; r != tx->queue.end; r += *r)
+    uint8_t *r = link->tx_queue;
+    link->tx_credit = credit;
+    link->rtt8 = 0;
+    link->rtt_var4 = (uint16_t)(RTO_FIRST + 2 * mp_link_line_ticks(link, MP_FRAME_MAX));
+    link->tx_once_next = 0;
+    link->timer[MP_TIMER_ASK] = ASK;
+    while (*r != 0) {
+        if (r[TX_FLAGS] & ONCE) {
+            mp_queue_take(r); /* of an earlier session */
+            continue;
+        }
         if (r[TX_FLAGS] & NUMBERED)
             r[TX_FLAGS] = (uint8_t)((r[TX_FLAGS] & ~RECEIVED) | LOST | AGAIN);
+        r += *r;
+    }
 }
 
-void mp_tx_end_session(struct mp_link *link)
+void mp_tx_clear(struct mp_link *link)
 {
-    struct mp_link_tx *tx = &link->tx;
-    bool all = !mp_link_keeps(link);
-    uint8_t *r = tx->queue.mem;
-    while (r != tx->queue.end)
-        r = all || (r[TX_FLAGS] & ONCE) ? drop(link, r) : r + *r;
-    if (all) {
-        tx->unsafe = 0;
-        tx->safe = 0;
-        tx->beyond = 0;
-    }
+    link->tx_unsafe = 0;
+    link->tx_safe = 0;
+    link->tx_queue[0] = 0;
 }
 
 /* -- Choosing. */
 
-static bool window_open(const struct mp_link *link, const uint8_t *record)
+/* Bytes of messages beyond the safe mark, as credit counts them. */
+static size_t beyond(const struct mp_link *link)
 {
-    const struct mp_link_tx *tx = &link->tx;
+    size_t sum = 0;
+    for (const uint8_t *r = link->tx_queue; *r != 0; r += *r)
+        if (r[TX_FLAGS] & NUMBERED)
+            sum += credit_of(r);
+    return sum;
+}
+
+/* Whether the peer takes one more message; `under_way` are already. */
+static bool window_open(const struct mp_link *link, const uint8_t *record, size_t under_way)
+{
     bool command = (record[TX_FLAGS] & PRIO_MASK) == MP_PRIO_COMMAND;
-    if (tx->unsafe >= (command ? MP_LINK_WINDOW : MP_LINK_WINDOW - COMMAND_NUMBERS))
+    if (link->tx_unsafe >= (command ? MP_LINK_WINDOW : MP_LINK_WINDOW - COMMAND_NUMBERS))
         return false;
-    return tx->beyond == 0 || tx->beyond + credit_of(record) <= tx->credit;
+    return under_way == 0 || under_way + credit_of(record) <= link->tx_credit;
 }
 
 /* The lower, the sooner: lost messages by number, then new ones by priority. */
-static uint8_t rank(const struct mp_link *link, const uint8_t *record)
+static uint8_t rank(const struct mp_link *link, const uint8_t *record, size_t under_way)
 {
     uint8_t flags = record[TX_FLAGS];
-    uint8_t by_priority = (uint8_t)(MP_LINK_WINDOW + (flags & PRIO_MASK));
-    if ((flags & GONE) || body_len(record) > link->peer.max_body)
-        return NOT_NOW;
-    if (flags & ONCE)
-        return by_priority;
-    /* What an earlier session was allowed to send, this one may not want yet. */
-    if (link->tx.credit == 0)
-        return NOT_NOW;
-    if (flags & LOST)
-        return (uint8_t)(number_of(record) - link->tx.safe);
-    return !(flags & NUMBERED) && window_open(link, record) ? by_priority : NOT_NOW;
+    if (!(flags & ONCE)) {
+        if (link->tx_credit == 0)
+            return NOT_NOW; /* even for what an earlier session was allowed to send */
+        if (flags & LOST)
+            return (uint8_t)(record[TX_NUMBER] - link->tx_safe);
+        if ((flags & NUMBERED) || !window_open(link, record, under_way))
+            return NOT_NOW;
+    }
+    return (uint8_t)(MP_LINK_WINDOW + (flags & PRIO_MASK));
 }
 
 static uint8_t *choose(const struct mp_link *link)
 {
+    size_t under_way = beyond(link);
     uint8_t best = NOT_NOW;
     uint8_t *chosen = NULL;
-    for (uint8_t *r = link->tx.queue.mem; r != link->tx.queue.end; r += *r) {
-        uint8_t here = rank(link, r);
+    for (uint8_t *r = link->tx_queue; *r != 0; r += *r) {
+        uint8_t here = rank(link, r, under_way);
         if (here < best) {
             best = here;
             chosen = r;
@@ -260,262 +205,175 @@ static uint8_t *choose(const struct mp_link *link)
     return chosen;
 }
 
-static void stamp(struct mp_link *link, uint8_t *record)
+static void stamp_once(struct mp_link *link, uint8_t bytes)
 {
-    struct mp_link_tx *tx = &link->tx;
-    uint8_t flags = record[TX_FLAGS];
-    if (flags & NUMBERED) {
-        record[TX_FLAGS] = (uint8_t)((flags & ~LOST) | AGAIN);
-        link->stats.resent++;
-    } else {
-        record[TX_FLAGS] = flags | NUMBERED;
-        record[TX_FRAME + MP_FRAME_NUMBER] = (uint8_t)(tx->safe + tx->unsafe++);
-        tx->beyond += credit_of(record);
-    }
-}
-
-static void stamp_once(struct mp_link *link, uint8_t *frame, size_t len)
-{
+    uint8_t *frame = link->framer.frame;
     if (frame[MP_FRAME_ID] >= MP_COUNTED)
-        frame[MP_FRAME_NUMBER] = link->tx.once_next++;
-    if (link->io.leaving != NULL)
-        link->io.leaving(link->io.user, frame[MP_FRAME_ID], frame + MP_FRAME_BODY, len,
-                         link->now_us);
+        frame[MP_FRAME_NUMBER] = link->tx_once_next++;
+    if (link->io->leaving != NULL &&
+        link->io->leaving(link->user, frame[MP_FRAME_ID], frame + MP_FRAME_BODY,
+                          (size_t)bytes - MP_FRAME_BODY))
+        link->shared = false;
 }
 
-static uint8_t *next_message(struct mp_link *link, size_t *len)
+/* It goes to the end of the queue, behind all that left before. */
+static void stamp(struct mp_link *link, uint8_t bytes, uint8_t flags)
 {
-    uint8_t *record = choose(link);
+    uint8_t *frame = link->framer.frame;
+    uint8_t size = (uint8_t)(bytes + TX_BODY - MP_FRAME_BODY);
+    uint8_t *record = mp_queue_put(link->tx_queue, size);
+    if (flags & NUMBERED)
+        MP_COUNT(link, resent, 1);
+    else
+        frame[MP_FRAME_NUMBER] = (uint8_t)(link->tx_safe + link->tx_unsafe++);
+    memcpy(record + TX_ID, frame + MP_FRAME_ID, (size_t)bytes - MP_FRAME_ID);
+    record[TX_FLAGS] = (uint8_t)((flags & ~LOST) | NUMBERED);
+    mp_put_u16(record + TX_LEFT, link->now);
+}
+
+uint8_t mp_tx_next_message(struct mp_link *link)
+{
+    uint8_t *frame = link->framer.frame, *record = choose(link);
     if (record == NULL)
-        return NULL;
-    uint8_t *frame = frame_of(record);
-    *len = body_len(record);
+        return 0;
+    uint8_t bytes = (uint8_t)(record[TX_SIZE] - TX_BODY + MP_FRAME_BODY);
+    memcpy(frame + MP_FRAME_ID, record + TX_ID, (size_t)bytes - MP_FRAME_ID);
+    uint8_t flags = record[TX_FLAGS];
     frame[MP_FRAME_TAG] = link->tag;
-    if (record[TX_FLAGS] & ONCE)
-        stamp_once(link, frame, *len);
+    mp_queue_take(record);
+    if (flags & ONCE)
+        stamp_once(link, bytes);
     else
-        stamp(link, record);
-    link->tx.sending = record;
-    link->tx.sending_number = number_of(record);
-    return frame;
-}
-
-uint8_t *mp_tx_next_frame(struct mp_link *link, size_t *len)
-{
-    uint8_t *frame = link->tx.own;
-    int own = mp_link_own(link, frame);
-    if (own >= 0)
-        *len = (size_t)own;
-    else if (link->phase == MP_LINK_UP)
-        frame = next_message(link, len);
-    else
-        frame = NULL;
-    link->tx.shared = link->tx.shared && frame != NULL;
-    if (frame == NULL)
-        return NULL;
-    link->stats.frames_out++;
-    mp_link_trace(link, true, frame, *len);
-    return frame;
-}
-
-void mp_tx_frame_left(struct mp_link *link)
-{
-    struct mp_link_tx *tx = &link->tx;
-    uint8_t *record = tx->sending;
-    tx->sending = NULL;
-    tx->shared = true;
-    if (record == NULL)
-        return;
-    if (record[TX_FLAGS] & (ONCE | GONE)) {
-        drop(link, record);
-        return;
-    }
-    uint32_t ahead = tx->left_us - link->now_us;
-    tx->left_us = ahead < AHEAD_MAX_US ? tx->left_us + 1 : link->now_us;
-    mp_put_u32(record + TX_SENT, tx->left_us);
-}
-
-size_t mp_link_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us)
-{
-    struct mp_link_tx *tx = &link->tx;
-    size_t n = 0, len = 0;
-    link->now_us = now_us;
-    while (n < cap) {
-        if (mp_framer_idle(&tx->framer)) {
-            uint8_t *frame = mp_tx_next_frame(link, &len);
-            if (frame == NULL)
-                break;
-            mp_framer_begin(&tx->framer, frame, len, tx->shared);
-        }
-        n += mp_framer_read(&tx->framer, out + n, cap - n);
-        if (mp_framer_idle(&tx->framer))
-            mp_tx_frame_left(link);
-    }
-    link->stats.bytes_out += (uint32_t)n;
-    return n;
+        stamp(link, bytes, flags);
+    return bytes;
 }
 
 /* -- Learning what arrived. */
 
+/* Each message counts, not only the newest of an ack: where bytes come in lumps (a USB adapter with
+ * a latency timer) the first of a lump has waited longest, and its time-out must allow for that. */
+static void measure(struct mp_link *link, uint16_t rtt)
+{
+    if (rtt > RTT_MAX)
+        rtt = RTT_MAX;
+    unsigned mean = link->rtt8 / 8u;
+    unsigned off = rtt > mean ? rtt - mean : mean - rtt;
+    link->rtt8 = (uint16_t)(link->rtt8 + rtt - mean);
+    link->rtt_var4 = (uint16_t)(link->rtt_var4 + off - link->rtt_var4 / 4);
+    MP_NOTE(link, rtt_us, (uint32_t)link->rtt8 << (MP_TICK_SHIFT - 3));
+}
+
 /* Whether word of the latest transmission can be back already. */
 static bool back_by_now(const struct mp_link *link, const uint8_t *record)
 {
-    return waited_us(link, record) >= link->tx.rtt_min_us / 2;
+    return waited(link, record) >= link->rtt8 / 16;
 }
 
-/* Each message counts, not only the newest of an ack: where bytes come in lumps (a USB adapter with
- * a latency timer) the first of a lump has waited longest, and its time-out must allow for that. */
-static void measure(struct mp_link *link, uint32_t rtt_us)
+static bool reported(uint8_t number, uint8_t ahead, const uint8_t *ack, size_t len)
 {
-    struct mp_link_tx *tx = &link->tx;
-    if (tx->rtt_us == 0) {
-        tx->rtt_us = rtt_us;
-        tx->rtt_var_us = rtt_us / 2;
-        tx->rtt_min_us = rtt_us;
-    }
-    uint32_t off = rtt_us > tx->rtt_us ? rtt_us - tx->rtt_us : tx->rtt_us - rtt_us;
-    tx->rtt_var_us += off / 4 - tx->rtt_var_us / 4;
-    tx->rtt_us += rtt_us / 8 - tx->rtt_us / 8 + 1;
-    if (rtt_us < tx->rtt_min_us)
-        tx->rtt_min_us = rtt_us;
-    link->stats.rtt_us = tx->rtt_us;
+    uint8_t bit = (uint8_t)(number - ahead - 1);
+    size_t at = (size_t)MP_ACK_BITMAP + bit / 8;
+    if (number <= ahead)
+        return number < ahead;
+    return at < len && (ack[at] >> (bit % 8)) & 1;
 }
 
-static bool reported(uint8_t number, uint8_t ahead, const struct mp_ack *ack)
-{
-    if (number < ahead)
-        return true;
-    size_t bit = (size_t)number - ahead - 1;
-    return number > ahead && bit / 8 < ack->bitmap_len && (ack->bitmap[bit / 8] >> (bit % 8)) & 1;
-}
-
-/* The peer has it. Returns whether that tells about what left before. */
+/* The peer has it, and its priority matters no more. Returns whether that tells about what left
+ * before. */
 static bool mark_received(struct mp_link *link, uint8_t *record)
 {
-    uint8_t flags = record[TX_FLAGS];
-    record[TX_FLAGS] = (uint8_t)((flags & ~LOST) | RECEIVED);
-    link->tx.backoff = 0;
-    if (record == link->tx.sending || ((flags & AGAIN) && !back_by_now(link, record)))
-        return false;
-    if (!(flags & AGAIN))
-        measure(link, waited_us(link, record));
+    bool again = (record[TX_FLAGS] & AGAIN) != 0;
+    record[TX_FLAGS] = NUMBERED | RECEIVED;
+    if (again)
+        return back_by_now(link, record);
+    measure(link, waited(link, record));
     return true;
 }
 
-static uint8_t *oldest_in_flight(const struct mp_link *link)
+/* Marks what the ack reports; returns the latest to leave of those that this tells of. */
+static uint8_t *take_report(struct mp_link *link, uint8_t ahead, const uint8_t *ack, size_t len)
 {
-    const struct mp_link_tx *tx = &link->tx;
-    uint8_t *oldest = NULL;
-    for (uint8_t *r = tx->queue.mem; r != tx->queue.end; r += *r)
-        if (in_flight(tx, r) && (oldest == NULL || left_before(r, sent_us(oldest))))
-            oldest = r;
-    return oldest;
+    uint8_t *newest = link->tx_queue;
+    for (uint8_t *r = newest; *r != 0; r += *r)
+        if ((r[TX_FLAGS] & (NUMBERED | RECEIVED)) == NUMBERED &&
+            reported((uint8_t)(r[TX_NUMBER] - link->tx_safe), ahead, ack, len) &&
+            mark_received(link, r))
+            newest = r;
+    return newest;
 }
 
-/* Marks what the ack reports and lets go what is safe; returns whether anything is found lost:
- * what left before the newest that has arrived, and has not arrived, never will. */
-static bool take_report(struct mp_link *link, uint8_t ahead, uint8_t safe, const struct mp_ack *ack)
+/* Lets go what is safe and marks what is lost: what left before `newest` and has not arrived never
+ * will; and where that finds nothing, a damaged frame (`bad`) was most likely the next in flight.
+ */
+static void sort_out(struct mp_link *link, uint8_t safe, const uint8_t *newest, bool bad)
 {
-    struct mp_link_tx *tx = &link->tx;
-    uint32_t newest_us = 0;
-    bool news = false, lost = false;
-    uint8_t *r = tx->queue.mem;
-    while (r != tx->queue.end) {
-        /* In a frame that is leaving, a number that is its veil is a code. */
-        uint8_t low = r == tx->sending ? tx->sending_number : number_of(r);
-        uint8_t number = (uint8_t)(low - tx->safe);
-        bool numbered = (r[TX_FLAGS] & NUMBERED) != 0;
-        if (numbered && !(r[TX_FLAGS] & RECEIVED) && reported(number, ahead, ack) &&
-            mark_received(link, r) && (!news || !left_before(r, newest_us))) {
-            newest_us = sent_us(r);
-            news = true;
+    uint8_t *r = link->tx_queue;
+    while (*r != 0) {
+        if (in_flight(r) && (r < newest || (bad && back_by_now(link, r)))) {
+            r[TX_FLAGS] |= LOST | AGAIN;
+            bad = false;
         }
-        if (numbered && number < safe) {
-            tx->beyond -= credit_of(r);
-            r = drop(link, r);
+        if ((r[TX_FLAGS] & NUMBERED) && (uint8_t)(r[TX_NUMBER] - link->tx_safe) < safe) {
+            if (r < newest)
+                newest -= *r;
+            mp_queue_take(r);
         } else {
             r += *r;
         }
     }
-    while (news && (r = oldest_in_flight(link)) != NULL && left_before(r, newest_us)) {
-        r[TX_FLAGS] |= LOST;
-        lost = true;
-    }
-    return lost;
 }
 
-/* The peer saw a damaged frame: most likely the one after the newest that it reported. */
-static void on_bad_frame(struct mp_link *link)
+void mp_tx_on_ack(struct mp_link *link, uint8_t next, const uint8_t *ack, size_t len)
 {
-    uint8_t *record = oldest_in_flight(link);
-    if (record != NULL && back_by_now(link, record))
-        record[TX_FLAGS] |= LOST;
-}
-
-void mp_tx_on_ack(struct mp_link *link, uint8_t next, const struct mp_ack *ack)
-{
-    struct mp_link_tx *tx = &link->tx;
-    uint8_t ahead = (uint8_t)(next - tx->safe);
-    uint8_t safe = (uint8_t)(ack->safe - tx->safe);
+    uint8_t ahead = (uint8_t)(next - link->tx_safe);
+    uint8_t safe = (uint8_t)(ack[MP_ACK_SAFE] - link->tx_safe);
     /* An ack that was overtaken by a later one reaches back before the safe mark: old news. */
-    if (ahead > tx->unsafe)
+    if (len < MP_ACK_BITMAP || ahead > link->tx_unsafe)
         return;
     if (safe > ahead)
         safe = 0;
-    tx->credit = ack->credit;
-    tx->asked_us = link->now_us;
-    bool lost = take_report(link, ahead, safe, ack);
-    if ((ack->flags & MP_ACK_BAD_FRAME) && !lost)
-        on_bad_frame(link);
+    link->tx_credit = mp_get_u16(ack + MP_ACK_CREDIT);
+    link->timer[MP_TIMER_ASK] = ASK;
+    sort_out(link, safe, take_report(link, ahead, ack, len), ack[MP_ACK_FLAGS] & MP_ACK_BAD_FRAME);
     /* The damaged frame may have been our ack, and nothing else would bring its news again. */
-    if (ack->flags & (MP_ACK_BAD_FRAME | MP_ACK_ASK))
+    if (ack[MP_ACK_FLAGS] != 0)
         link->due |= MP_DUE_ACK;
-    tx->safe += safe;
-    tx->unsafe = (uint8_t)(tx->unsafe - safe);
-    if (safe > 0 && link->io.safe != NULL)
-        link->io.safe(link->io.user, tx->safe);
+    link->tx_safe += safe;
+    link->tx_unsafe = (uint8_t)(link->tx_unsafe - safe);
+    if (safe > 0 && link->io->safe != NULL)
+        link->io->safe(link->user, link->tx_safe);
 }
 
 /* -- Time. */
 
-static uint32_t timeout_us(const struct mp_link *link)
+/* Nothing is in flight: messages may wait for the peer's memory or for its safe mark, and the ack
+ * that told may have been lost. */
+static void poll_ask(struct mp_link *link)
 {
-    const struct mp_link_tx *tx = &link->tx;
-    uint32_t base = tx->rtt_us + 4 * tx->rtt_var_us + RTO_GRAIN_US;
-    if (tx->rtt_us == 0)
-        base = RTO_FIRST_US + 2 * mp_link_line_us(link, MP_FRAME_MAX);
-    uint32_t wait = base << tx->backoff;
-    uint32_t max = base > RTO_MAX_US ? base : RTO_MAX_US;
-    return wait < max ? wait : max;
-}
-
-/* Nothing is under way, but messages wait for the peer's memory or for its safe mark: its last ack
- * may have been lost, so ask for another. */
-static uint32_t poll_ask(struct mp_link *link)
-{
-    uint32_t waited = link->now_us - link->tx.asked_us;
-    if (!mp_link_pending(link, MP_PRIO_BULK) && link->tx.unsafe == 0)
-        return MP_NEVER;
-    if (waited < ASK_US)
-        return ASK_US - waited;
-    link->tx.asked_us = link->now_us;
-    link->tx.ask = true;
+    if (*link->tx_queue == 0 || link->timer[MP_TIMER_ASK] != 0)
+        return;
+    link->timer[MP_TIMER_ASK] = ASK;
+    link->ack_flags |= MP_ACK_ASK;
     link->due |= MP_DUE_ACK;
-    return ASK_US;
 }
 
-uint32_t mp_tx_poll(struct mp_link *link)
+unsigned mp_tx_poll(struct mp_link *link)
 {
-    uint8_t *record = oldest_in_flight(link);
-    if (record == NULL)
-        return poll_ask(link);
-    uint32_t waited = waited_us(link, record);
+    unsigned wait = link->rtt8 / 8u + link->rtt_var4 + RTO_GRAIN;
+    uint8_t *r = link->tx_queue;
+    while (*r != 0 && !in_flight(r))
+        r += *r;
+    if (*r == 0) {
+        poll_ask(link);
+        return MP_TICKS_FOREVER;
+    }
     /* A long frame after short ones takes longer than any round trip measured so far. */
-    uint32_t wait = timeout_us(link) + mp_link_line_us(link, record[TX_SIZE]);
-    if (waited < wait)
-        return wait - waited;
-    record[TX_FLAGS] |= LOST;
-    if (link->tx.backoff < BACKOFF_MAX)
-        link->tx.backoff++;
-    return timeout_us(link);
+    wait += mp_link_line_ticks(link, *r);
+    unsigned so_far = waited(link, r);
+    if (so_far < wait)
+        return wait - so_far;
+    r[TX_FLAGS] |= LOST | AGAIN;
+    if (link->rtt_var4 < RTO_MAX / 2)
+        link->rtt_var4 = (uint16_t)(2 * link->rtt_var4 + 1);
+    return wait;
 }

@@ -8,28 +8,6 @@
 
 #include <string.h>
 
-void mp_put_u16(uint8_t *out, uint16_t value)
-{
-    out[0] = (uint8_t)value;
-    out[1] = (uint8_t)(value >> 8);
-}
-
-void mp_put_u32(uint8_t *out, uint32_t value)
-{
-    mp_put_u16(out, (uint16_t)value);
-    mp_put_u16(out + 2, (uint16_t)(value >> 16));
-}
-
-uint16_t mp_get_u16(const uint8_t *in)
-{
-    return (uint16_t)(in[0] | ((uint16_t)in[1] << 8));
-}
-
-uint32_t mp_get_u32(const uint8_t *in)
-{
-    return mp_get_u16(in) | ((uint32_t)mp_get_u16(in + 2) << 16);
-}
-
 uint32_t mp_seal(uint32_t nonce, uint8_t id, const uint8_t *bytes, size_t n)
 {
     uint8_t head[5];

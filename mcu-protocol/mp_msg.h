@@ -51,9 +51,28 @@ uint32_t mp_seal(uint32_t nonce, uint8_t id, const uint8_t *bytes, size_t n);
 #define MP_COMMAND_SEALED 11 /* bytes of a COMMAND's body that its CRC covers */
 
 /* Little-endian integers, for those who fill bytes by hand. */
-void mp_put_u16(uint8_t *out, uint16_t value);
-void mp_put_u32(uint8_t *out, uint32_t value);
-uint16_t mp_get_u16(const uint8_t *in);
-uint32_t mp_get_u32(const uint8_t *in);
+static inline void mp_put_u16(uint8_t *out, uint16_t value)
+{
+    out[0] = (uint8_t)value;
+    out[1] = (uint8_t)(value >> 8);
+}
+
+static inline void mp_put_u32(uint8_t *out, uint32_t value)
+{
+    out[0] = (uint8_t)value;
+    out[1] = (uint8_t)(value >> 8);
+    out[2] = (uint8_t)(value >> 16);
+    out[3] = (uint8_t)(value >> 24);
+}
+
+static inline uint16_t mp_get_u16(const uint8_t *in)
+{
+    return (uint16_t)(in[0] | ((uint16_t)in[1] << 8));
+}
+
+static inline uint32_t mp_get_u32(const uint8_t *in)
+{
+    return in[0] | ((uint32_t)in[1] << 8) | ((uint32_t)in[2] << 16) | ((uint32_t)in[3] << 24);
+}
 
 #endif

@@ -5,28 +5,24 @@
 
 #include <string.h>
 
-void mp_queue_init(struct mp_queue *queue, uint8_t *mem, size_t cap)
+size_t mp_queue_used(const uint8_t *queue)
 {
-    queue->mem = mem;
-    queue->end = mem;
-    queue->stop = mem + cap;
+    const uint8_t *end = queue;
+    while (*end != 0)
+        end += *end;
+    return (size_t)(end - queue);
 }
 
-uint8_t *mp_queue_put(struct mp_queue *queue, size_t size)
+uint8_t *mp_queue_put(uint8_t *queue, uint8_t size)
 {
-    uint8_t *record = queue->end;
-    if ((size_t)(queue->stop - record) < size)
-        return NULL;
-    memset(record, 0, size);
-    record[0] = (uint8_t)size;
-    queue->end += size;
+    uint8_t *record = queue + mp_queue_used(queue);
+    record[0] = size;
+    record[size] = 0;
     return record;
 }
 
-void mp_queue_take(struct mp_queue *queue, uint8_t *record)
+void mp_queue_take(uint8_t *record)
 {
     uint8_t *younger = record + *record;
-    size_t n = (size_t)(queue->end - younger);
-    queue->end = record + n;
-    memmove(record, younger, n);
+    memmove(record, younger, mp_queue_used(younger) + 1u);
 }

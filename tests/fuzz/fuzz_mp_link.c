@@ -17,7 +17,8 @@ enum { DEVICE, HOST };
 
 struct world {
     struct mp_link link[2];
-    uint8_t tx[2][600], rx[2][1200];
+    struct mp_link_host host;
+    uint8_t tx[2][800], rx[2][1200];
     uint8_t wire[2][512], held[2][64];
     size_t on_wire[2], on_hold[2];
     uint32_t now_us, life, sent, host_next, stored, host_life;
@@ -61,8 +62,9 @@ static void on_reading(void *user, const struct mp_message *m)
 static void on_device_up(void *user, const struct mp_peer *peer, bool fresh)
 {
     struct world *w = user;
+    (void)peer;
     (void)fresh;
-    w->device_nonce = peer->nonce;
+    w->device_nonce = w->link[DEVICE].nonce;
     w->command_next = 0;
 }
 
@@ -86,20 +88,20 @@ static void start(struct world *w, int end)
     static const uint8_t id[] = "fuzz";
     static const struct mp_identity identity = {
         .device = id, .image = id, .device_len = 4, .image_len = 4, .tick_us = 1000};
-    struct mp_link_config config = {.role = end == HOST ? MP_HOST : MP_DEVICE,
+    struct mp_link_config config = {.host = end == HOST ? &w->host : NULL,
+                                    .user = w,
                                     .tx_mem = w->tx[end],
                                     .tx_bytes = sizeof w->tx[end],
                                     .rx_mem = w->rx[end],
                                     .rx_bytes = sizeof w->rx[end],
                                     .max_body = MP_BODY_MAX,
-                                    .safe_at_once = end == DEVICE,
-                                    .baud = 115200,
+                                    .byte_us = MP_LINK_BYTE_US(115200),
                                     .seed = 1 + w->now_us,
                                     .silence_ms = 1000,
                                     .identity = end == HOST ? NULL : &identity};
-    struct mp_link_io host = {.user = w, .up = on_host_up, .message = on_reading};
-    struct mp_link_io device = {
-        .user = w, .up = on_device_up, .message = on_command, .safe = on_safe};
+    static const struct mp_link_io host = {.up = on_host_up, .message = on_reading};
+    static const struct mp_link_io device = {
+        .up = on_device_up, .message = on_command, .safe = on_safe};
     must(mp_link_init(&w->link[end], &config, end == HOST ? &host : &device) == MP_OK);
 }
 

@@ -109,7 +109,7 @@ static const struct scenario scenarios[] = {
                  .down_interval_us = 9000,
                  .once_interval_us = 11000,
                  .safe_us = 30000,
-                 .device_tx = 512,
+                 .device_tx = 768,
                  .rx = 1024,
                  .silence_ms = 500}},
 };

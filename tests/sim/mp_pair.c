@@ -204,8 +204,9 @@ static void commit(struct pair *pair)
 static void on_device_up(void *user, const struct mp_peer *peer, bool fresh)
 {
     struct pair *pair = user;
+    (void)peer;
     (void)fresh;
-    pair->device_nonce = peer->nonce;
+    pair->device_nonce = pair->link[PAIR_DEVICE].nonce;
     pair->command_next = 0;
 }
 
@@ -291,22 +292,25 @@ static void start(struct pair *pair, int end)
         .device = id, .image = id, .device_len = 4, .image_len = 4, .tick_us = 1000};
     size_t tx = pair->options.device_tx == 0 ? 4096 : pair->options.device_tx;
     struct mp_link_config config = {
-        .role = end == PAIR_HOST ? MP_HOST : MP_DEVICE,
+        .host = end == PAIR_HOST ? &pair->host : NULL,
+        .stats = &pair->stats[end],
+        .user = pair,
         .tx_mem = pair->tx[end],
-        .tx_bytes = end == PAIR_HOST ? sizeof pair->tx[end] : tx,
+        .tx_bytes = end == PAIR_HOST ? sizeof pair->tx[end] : (uint16_t)tx,
         .rx_mem = pair->rx[end],
-        .rx_bytes = pair->options.rx == 0 ? 8192 : pair->options.rx,
+        .rx_bytes = pair->options.rx == 0 ? 8192 : (uint16_t)pair->options.rx,
         .max_body = MP_BODY_MAX,
-        .safe_at_once = end == PAIR_DEVICE || pair->options.safe_us == 0,
-        .baud = pair->sim.line[0].baud,
+        .safe_at_once = pair->options.safe_us == 0,
+        .byte_us = MP_LINK_BYTE_US(pair->sim.line[0].baud),
         .seed = (uint32_t)sim_random(&pair->sim),
         .silence_ms = pair->options.silence_ms,
         .identity = end == PAIR_HOST ? NULL : &identity,
     };
-    struct mp_link_io host = {
-        .user = pair, .up = on_host_up, .down = on_host_down, .message = on_host_message};
-    struct mp_link_io device = {
-        .user = pair, .up = on_device_up, .message = on_device_message, .safe = on_device_safe};
+    static const struct mp_link_io host = {
+        .up = on_host_up, .down = on_host_down, .message = on_host_message};
+    static const struct mp_link_io device = {
+        .up = on_device_up, .message = on_device_message, .safe = on_device_safe};
+    pair->stats[end] = (struct mp_link_stats){0};
     if (mp_link_init(&pair->link[end], &config, end == PAIR_HOST ? &host : &device) != MP_OK)
         abort();
     sim_touch(&pair->sim, end);

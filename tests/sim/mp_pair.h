@@ -30,6 +30,8 @@ struct pair {
     struct sim sim;
     struct pair_options options;
     struct mp_link link[2];
+    struct mp_link_host host;
+    struct mp_link_stats stats[2];
     struct mp_fast fast; /* the host's */
     uint8_t tx[2][8192], rx[2][16384];
     uint64_t next_up_us, next_down_us, next_once_us, commit_us;

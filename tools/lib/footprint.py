@@ -36,7 +36,7 @@ DEVICE = LINK + ["mp_value.c", "mp_device*.c", "mp_describe.c"]
 ROOTS = {
     "framing": ["mp_framer_begin", "mp_framer_read", "mp_deframer_init", "mp_deframer_byte"],
     "link": ["mp_link_init", "mp_link_bytes", "mp_link_poll", "mp_link_output", "mp_link_send", "mp_link_send_once",
-             "mp_link_safe", "mp_role_device"],
+             "mp_seal"],
     "device": ["mp_device_init", "mp_device_bytes", "mp_device_poll", "mp_device_output", "mp_device_reading",
                "mp_device_flush", "mp_device_log"],
 }

@@ -67,7 +67,7 @@ static void on_done(void *user, enum mp_status status)
     struct upload *upload = user;
     upload->ended = true;
     upload->status = status;
-    upload->epoch = upload->request.session.host.link.peer.epoch;
+    upload->epoch = mp_link_peer(&upload->request.session.host.link)->epoch;
 }
 
 static uint32_t step(void *user)
@@ -127,7 +127,7 @@ static void begin(struct upload *upload)
 
 static bool runs_it(const struct upload *upload)
 {
-    const struct mp_peer *peer = &upload->request.session.host.link.peer;
+    const struct mp_peer *peer = mp_link_peer(&upload->request.session.host.link);
     return peer->image_len == upload->image_id_len &&
            memcmp(peer->image, upload->image_id, upload->image_id_len) == 0;
 }
@@ -135,7 +135,8 @@ static bool runs_it(const struct upload *upload)
 static bool has_restarted(void *user)
 {
     const struct upload *upload = user;
-    return upload->request.ready && upload->request.session.host.link.peer.epoch != upload->epoch;
+    return upload->request.ready &&
+           mp_link_peer(&upload->request.session.host.link)->epoch != upload->epoch;
 }
 
 /* Without an image id in the file there is nothing to tell it by. */
