@@ -60,12 +60,16 @@ class Flash:
             file.seek(self.at(slot))
             return file.read(count)
 
-    def flip(self, slot, offset):
+    def write(self, slot, offset, data):
         with open(self.path, "r+b") as file:
             file.seek(self.at(slot) + offset)
-            byte = file.read(1)
-            file.seek(self.at(slot) + offset)
-            file.write(bytes([byte[0] ^ 1]))
+            file.write(data)
+
+    def flip(self, slot, offset):
+        self.write(slot, offset, bytes([self.read(slot, offset + 1)[offset] ^ 1]))
+
+    def erase_page(self, slot, page):
+        self.write(slot, page * self.page, b"\xff" * self.page)
 
     def pages_in_place(self, slot, data):
         """How many of the image's pages the slot begins with."""

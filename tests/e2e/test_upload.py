@@ -60,17 +60,21 @@ class Board(unittest.TestCase):
     def half_way(self, mcu, data):
         mcu.wait_stats(lambda stats: stats["down"]["bytes"] > len(data) / 2, "half of the image on its way")
 
+    def power_off_and_on(self, mcu):
+        mcu.kill()
+        mcu.start()
+
     def runs(self, mcu, data):
-        """Met anew, the board says that it runs this image. Returns all that it says of itself."""
+        """Met anew, the board says that it runs this image."""
         probe = Probe(self, mcu.path)
-        ready = probe.wait("ready", image=image_id(data))
-        return probe, ready
+        probe.wait("ready", image=image_id(data))
+        return probe
 
 
 class Updates:
     """The questions; the classes below ask them of each board."""
 
-    def test_an_update_outlives_a_reset_a_killed_host_and_power_lost_while_it_is_installed(self):
+    def test_an_update_outlives_resets_a_killed_host_and_power_lost_while_it_is_installed(self):
         mcu, new = self.start(), image(self.board, 2)
         probe = Probe(self, mcu.path)
         old = probe.wait("ready")["image"]
@@ -85,18 +89,24 @@ class Updates:
         mcu.reset()
         process = self.upload(mcu, new)
         pages = -(-len(new) // self.flash.page)
-        for share in (0.2, 0.5, 0.8):
+        for share, lose_power in ((0.2, True), (0.5, False), (0.8, True)):
             self.eventually(lambda: self.flash.pages_in_place("run", new) >= share * pages, "some pages installed")
-            mcu.kill()
-            mcu.start()
+            if lose_power:
+                self.power_off_and_on(mcu)
+            else:
+                mcu.reset()
         out, err = self.finishes(process)
         self.assertGreater(int(re.search(r"goes on at byte (\d+) of", err)[1]), len(new) / 3)
         self.assertIn(f"{len(new)} bytes stored", out)
         self.assertIn("the board runs it: mcu-stub 2.0.0\n", out)
         self.assertEqual(self.flash.read("run", len(new)), new)
+        self.power_off_and_on(mcu)
+        probe = self.runs(mcu, new)
+        since = probe.position()
         mcu.kill()
+        self.flash.erase_page("run", 0)
         mcu.start()
-        self.runs(mcu, new)
+        probe.wait("ready", since, image=old)
 
     def test_an_image_that_hangs_is_taken_back_and_both_sides_say_so(self):
         mcu, bad = self.start(), image(self.board, "hang")
@@ -166,6 +176,18 @@ class Process(Updates, Board):
         probe = Probe(self, mcu.path)
         probe.wait("ready", image=old)
 
+    def test_a_pulled_cable_is_told_and_the_same_command_goes_on(self):
+        mcu, new = self.start(), image(self.board, 2)
+        process = self.upload(mcu, new)
+        self.half_way(mcu, new)
+        mcu.cut()
+        _, err = self.finishes(process, status=1)
+        self.assertRegex(err, rf"after \d+ of {len(new)} bytes; the same command goes on")
+        mcu.plug()
+        out, err = self.finishes(self.upload(mcu, new))
+        self.assertGreater(int(re.search(r"goes on at byte (\d+) of", err)[1]), len(new) / 3)
+        self.assertIn("the board runs it", out)
+
     def test_a_new_one_may_follow_and_what_runs_already_is_not_installed_again(self):
         mcu = self.start()
         for version in (2, 1):
@@ -174,7 +196,7 @@ class Process(Updates, Board):
             self.assertEqual(self.flash.read("run", len(new)), new)
         out, _ = self.finishes(self.upload(mcu, new))
         self.assertIn("the board runs it: mcu-stub 1.0.0", out)
-        probe, _ = self.runs(mcu, new)
+        probe = self.runs(mcu, new)
         since = probe.position()
         time.sleep(2)  # it would have restarted
         self.assertEqual(probe.named("ready", since), [])
