@@ -259,7 +259,10 @@ static bool take_identity(struct lane *lane, const struct mp_peer *peer)
 bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer,
                 const struct mp_description *description, struct port_client *client)
 {
-    if (lane->state == LANE_STOPPING || !take_identity(lane, peer) || !describe(lane, description))
+    /* Before the spool is known nobody can tell what the board sends again. */
+    bool ready = lane->shared->spool == NULL || spool_is_ready(lane->shared->spool);
+    if (lane->state == LANE_STOPPING || !ready || !take_identity(lane, peer) ||
+        !describe(lane, description))
         return false;
     *client = client_of_board;
     client->user = lane;

@@ -50,8 +50,8 @@ static struct device_mark *find_device(const struct spool *spool, const uint8_t 
     return NULL;
 }
 
-static void mark_device(void *user, const uint8_t *device, uint8_t len, uint32_t epoch,
-                        uint32_t next)
+void spool_mark_locked(void *user, const uint8_t *device, uint8_t len, uint32_t epoch,
+                       uint32_t next)
 {
     struct spool *spool = user;
     struct device_mark *mark = find_device(spool, device, len);
@@ -69,15 +69,27 @@ static void mark_device(void *user, const uint8_t *device, uint8_t len, uint32_t
     mark->next = next;
 }
 
+bool spool_is_ready(const struct spool *spool)
+{
+    struct spool *own = (struct spool *)spool;
+    uv_mutex_lock(&own->mutex);
+    bool ready = spool->ready;
+    uv_mutex_unlock(&own->mutex);
+    return ready;
+}
+
 bool spool_device(const struct spool *spool, const uint8_t *device, uint8_t len, uint32_t *epoch,
                   uint32_t *next)
 {
+    struct spool *own = (struct spool *)spool;
+    uv_mutex_lock(&own->mutex);
     const struct device_mark *mark = find_device(spool, device, len);
-    if (mark == NULL)
-        return false;
-    *epoch = mark->epoch;
-    *next = mark->next;
-    return true;
+    if (mark != NULL) {
+        *epoch = mark->epoch;
+        *next = mark->next;
+    }
+    uv_mutex_unlock(&own->mutex);
+    return mark != NULL;
 }
 
 /* -- On the loop. */
@@ -130,7 +142,9 @@ static void tell_added(struct spool *spool, struct spool_stream *stream,
                        const struct request *request)
 {
     const struct spool_group *group = &request->group;
-    mark_device(spool, group->device, group->device_len, group->epoch, group->following);
+    uv_mutex_lock(&spool->mutex);
+    spool_mark_locked(spool, group->device, group->device_len, group->epoch, group->following);
+    uv_mutex_unlock(&spool->mutex);
     spool->total_readings += group->count;
     stream->told.readings += group->count;
     stream->told.bytes += group->len + 32;
@@ -294,7 +308,7 @@ int spool_open(struct spool **out, const struct spool_options *options, char *er
     uv_cond_init(&spool->cond);
     int result = take_place(spool, error, error_cap);
     if (result == 0)
-        result = spool_work_open(spool, error, error_cap, mark_device);
+        result = spool_work_open(spool, error, error_cap);
     if (result == 0 && options->loop != NULL) {
         result = start(spool, options->loop);
         if (result != 0)

@@ -37,10 +37,10 @@ struct spool_options {
     uint64_t max_age_ms; /* readings older than this are given up; 0: never */
 };
 
-/* Opens or makes the file, 0600. Returns 0 with *spool, or -1 with a line for people in `error`:
+/* Opens or makes the file, 0600. Returns 0 with *out, or -1 with a line for people in `error`:
  * another process uses it, or it cannot be there at all (no right to, no such folder). A full disk
  * or one that fails is no error: it is tried again. */
-int spool_open(struct spool **spool, const struct spool_options *options, char *error,
+int spool_open(struct spool **out, const struct spool_options *options, char *error,
                size_t error_cap);
 /* Finishes what was asked for, as far as it works at once, tells nothing more, and frees. Streams
  * are gone with it. */
@@ -48,6 +48,9 @@ void spool_close(struct spool *spool);
 /* Without a thread: does everything asked for, and tells it. */
 void spool_turn(struct spool *spool);
 
+/* The file could be opened: what is known of devices is known. Not so when the disk fails from the
+ * start on. */
+bool spool_is_ready(const struct spool *spool);
 /* What is known of a device: the epoch and the first message that is not stored. */
 bool spool_device(const struct spool *spool, const uint8_t *device, uint8_t len, uint32_t *epoch,
                   uint32_t *next);

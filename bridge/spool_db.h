@@ -25,7 +25,7 @@ enum spool_db_result {
 
 /* Opens or makes it, brings it to the current version, and checks all of it if the last user did
  * not end in order. `why` gets a line for people unless SPOOL_DB_OK. */
-enum spool_db_result spool_db_open(struct spool_db **db, const char *path, const char *vfs,
+enum spool_db_result spool_db_open(struct spool_db **out, const char *path, const char *vfs,
                                    char *why, size_t why_cap);
 void spool_db_close(struct spool_db *db);
 /* Of the latest that failed. */

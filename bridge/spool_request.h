@@ -103,6 +103,9 @@ struct spool {
     uint32_t clock;                  /* under the mutex, as are... */
     struct clock_offset *clocks;
     size_t clock_count;
+    struct device_mark *devices;
+    size_t device_count;
+    bool ready; /* the file was opened: devices are known */
     /* The worker's. */
     struct spool_db *db;
     struct request_list pending;
@@ -110,24 +113,22 @@ struct spool {
     uint64_t failures;            /* in a row */
     uint64_t retry_ns;            /* when what needs room is tried again */
     /* The loop's. */
-    struct device_mark *devices;
-    size_t device_count;
     uint64_t total_readings;
 };
 
 /* spool_work.c. It begins with the file: 0, or -1 with the reason when it cannot be. */
-int spool_work_open(struct spool *spool, char *error, size_t error_cap,
-                    void (*device)(void *spool, const uint8_t *device, uint8_t len, uint32_t epoch,
-                                   uint32_t next));
+int spool_work_open(struct spool *spool, char *error, size_t error_cap);
 /* What was asked for becomes pending: with the mutex, or without a thread. */
 void spool_work_take(struct spool *spool);
 /* Does what is pending, as far as it works. */
 void spool_work_round(struct spool *spool);
 /* The thread. */
-void spool_work(void *spool);
+void spool_work(void *user);
 int64_t spool_work_unix_minus_boot_us(void);
 
-/* spool.c */
+/* spool.c; the first with the mutex. */
+void spool_mark_locked(void *user, const uint8_t *device, uint8_t len, uint32_t epoch,
+                       uint32_t next);
 void spool_ask(struct spool_stream *stream, struct request *request);
 void spool_link(struct spool *spool, struct spool_stream *stream);
 void spool_unlink(struct spool *spool, struct spool_stream *stream);

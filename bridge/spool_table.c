@@ -183,7 +183,7 @@ static enum spool_db_result drop(struct spool_db *db, uint64_t id)
     return spool_sql_run(db, statement);
 }
 
-enum spool_db_result spool_db_delivered(struct spool_db *db, uint64_t id, uint32_t upto, bool all,
+enum spool_db_result spool_db_delivered(struct spool_db *db, uint64_t id, uint32_t upto, bool whole,
                                         uint64_t *readings, uint64_t *bytes)
 {
     sqlite3_stmt *statement = spool_sql_take(db, SQL_SIZE_OF);
@@ -195,7 +195,7 @@ enum spool_db_result spool_db_delivered(struct spool_db *db, uint64_t id, uint32
     enum spool_db_result result = spool_sql_finish(statement, code);
     if (result != SPOOL_DB_OK || code != SQLITE_ROW)
         return result; /* of a file that was set aside */
-    if (all)
+    if (whole)
         return drop(db, id);
     statement = spool_sql_take(db, SQL_CUT_GROUP);
     spool_sql_whole(statement, 1, id);

@@ -238,6 +238,8 @@ static enum spool_db_result open_db(struct spool *spool, char *why, size_t why_c
     spool->clock_count = 0;
     spool->clock = spool_db_clock(spool->db);
     spool_db_each_clock(spool->db, spool, found_clock);
+    spool_db_each_device(spool->db, spool, spool_mark_locked);
+    spool->ready = result == SPOOL_DB_OK;
     uv_mutex_unlock(&spool->mutex);
     if (result == SPOOL_DB_OK)
         result = spool_db_totals(spool->db, &readings, &parked);
@@ -277,9 +279,7 @@ static void note_success(struct spool *spool)
     uv_mutex_unlock(&spool->mutex);
 }
 
-int spool_work_open(struct spool *spool, char *error, size_t error_cap,
-                    void (*device)(void *spool, const uint8_t *device, uint8_t len, uint32_t epoch,
-                                   uint32_t next))
+int spool_work_open(struct spool *spool, char *error, size_t error_cap)
 {
     char why[WHY_BYTES] = "";
     enum spool_db_result result = open_db(spool, why, sizeof why);
@@ -290,7 +290,6 @@ int spool_work_open(struct spool *spool, char *error, size_t error_cap,
     }
     if (result == SPOOL_DB_OK) {
         uint64_t parked;
-        spool_db_each_device(spool->db, spool, device);
         spool_db_totals(spool->db, &spool->total_readings, &parked);
     } else {
         note_failure(spool, result, why);
