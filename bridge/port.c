@@ -147,7 +147,7 @@ static uint32_t random_seed(void)
 /* The link's counters, on top of what was counted before it. */
 static void add_link(const struct port *port, struct watch_port *to)
 {
-    const struct mp_link_stats *stats = mp_link_stats(&port->host.link);
+    const struct mp_link_stats *stats = &port->host.stats;
     to->frames_in += stats->frames_in;
     to->frames_out += stats->frames_out;
     to->bytes_in += stats->bytes_in;
@@ -262,7 +262,7 @@ void port_settle(struct port *port)
 
 struct port_silence port_silence_now(const struct port *port)
 {
-    const struct mp_link_stats *stats = mp_link_stats(&port->host.link);
+    const struct mp_link_stats *stats = &port->host.stats;
     return (struct port_silence){
         .name = port->config->name,
         .path = port_path(port),
@@ -306,8 +306,8 @@ static int read_in(struct port *port)
             return (int)n;
         if (port->state != PORT_HELD && port->hold_ms == 0)
             mp_host_bytes(&port->host, bytes, (size_t)n, port_now_us(port));
-        switch (port_guard_bytes(&port->guard, bytes, (size_t)n,
-                                 mp_link_stats(&port->host.link)->frames_in, port_now_us(port))) {
+        switch (port_guard_bytes(&port->guard, bytes, (size_t)n, port->host.stats.frames_in,
+                                 port_now_us(port))) {
         case PORT_READ_ON:
             break;
         case PORT_PAUSE:
@@ -439,7 +439,7 @@ static enum watch_link link_state(const struct port *port)
 void port_watch(const struct port *port, struct watch_port *out)
 {
     bool up = port->state == PORT_SERVING;
-    uint32_t rtt_us = mp_link_stats(&port->host.link)->rtt_us;
+    uint32_t rtt_us = port->host.stats.rtt_us;
     uint32_t bound_us = port->host.clock.bound_us;
     *out = port->before;
     add_link(port, out);
