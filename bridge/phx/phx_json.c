@@ -13,7 +13,7 @@ struct nest {
 
 static bool is_space(char c)
 {
-    return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
 static bool is_digit(char c)
@@ -21,11 +21,17 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static const char *skip_space(const char *at, const char *end)
+static const char *skip_spaces(const char *at, const char *end)
 {
     while (at < end && is_space(*at))
         at++;
     return at;
+}
+
+/* Servers and we write none: then this is one comparison. */
+static inline const char *skip_space(const char *at, const char *end)
+{
+    return at < end && (unsigned char)*at > ' ' ? at : skip_spaces(at, end);
 }
 
 /* Bytes of the UTF-8 character at `at`, or 0: overlong, surrogate, beyond U+10FFFF or cut short. */
@@ -140,7 +146,7 @@ static bool is_plain(char c)
 /* Over plain bytes, eight at a time where the order of bytes allows: most of any message is these.
  * Each difference has its high bit set where a byte is not plain; a borrow spoils only bytes above
  * the lowest of those. */
-static const char *skip_plain(const char *at, const char *end)
+static inline const char *skip_plain(const char *at, const char *end)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     const uint64_t ones = UINT64_MAX / 255;
@@ -160,13 +166,11 @@ static const char *skip_plain(const char *at, const char *end)
     return at;
 }
 
-static const char *scan_string(const char *at, const char *end)
+/* The rest of a string, from a byte that is not plain. */
+static const char *scan_odd_string(const char *at, const char *end)
 {
     size_t n;
 
-    if (at == end || *at != '"')
-        return NULL;
-    at = skip_plain(at + 1, end);
     while (at && at < end) {
         unsigned char c = (unsigned char)*at;
         if (c == '"')
@@ -182,6 +186,14 @@ static const char *scan_string(const char *at, const char *end)
         at = at ? skip_plain(at, end) : NULL;
     }
     return NULL;
+}
+
+static const char *scan_string(const char *at, const char *end)
+{
+    if (at == end || *at != '"')
+        return NULL;
+    at = skip_plain(at + 1, end);
+    return at < end && *at == '"' ? at + 1 : scan_odd_string(at, end);
 }
 
 static const char *scan_digits(const char *at, const char *end)
