@@ -46,6 +46,7 @@ struct lane {
     uint8_t key[SPOOL_KEY_BYTES]; /* of the stream: the beginning of key_hash */
     int binds;                    /* the spool is asked whose readings these are */
     int settles;                  /* the spool is to forget what was delivered */
+    uint64_t had;                 /* readings in the spool when it was asked last */
     uint64_t expire_ms;           /* when to look for readings that are too old */
     int64_t boot_minus_mono_us;
     struct commands commands;

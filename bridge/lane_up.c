@@ -167,6 +167,12 @@ static void on_bound(void *user, bool changed)
     if (changed)
         uplink_reload(&lane->uplink);
     spool_stream_stats(lane->stream, &stats);
+    if (changed && stats.readings < lane->had)
+        lane_log_say(&lane->log, LOG_WARNING,
+                     "%llu readings were collected for another controller: they stay in the spool "
+                     "until its key is back here",
+                     (unsigned long long)lane->had);
+    lane->had = stats.readings;
     if (changed && stats.readings > 0)
         lane_log_say(&lane->log, LOG_INFO, "%llu readings wait in the spool",
                      (unsigned long long)stats.readings);
@@ -191,6 +197,7 @@ void lane_up_credential(struct lane *lane)
     memcpy(lane->key, lane->key_hash, sizeof lane->key);
     if (lane->stream != NULL) {
         store(lane, 0, true); /* what has come so far was the earlier one's */
+        lane->had = lane_up_waiting(lane);
         lane->binds += spool_bind(lane->stream, lane->key, "") ? 1 : 0;
         return;
     }
@@ -208,6 +215,7 @@ bool lane_up_topic(struct lane *lane)
     store(lane, 0, true); /* what has come so far was for the earlier one, if there was one */
     if (lane->stream == NULL || !spool_bind(lane->stream, lane->key, lane->topic))
         return false;
+    lane->had = lane_up_waiting(lane);
     lane->binds++;
     return true;
 }

@@ -106,6 +106,18 @@ class Outages(WithAnOddBoard):
         self.assertGreater(identities([first])[0][1], 40)
         self.assertGreater(self.spooled(), 20)
 
+    def test_a_key_that_stands_for_another_controller_now_does_not_get_the_readings_of_the_first(self):
+        config = self.config(server={"reconnect_min": "100ms", "reconnect_max": "200ms"})
+        bridge = Bridge(self, "--config", config)
+        self.server.wait_more(10)
+        self.server.stop()
+        wait_until(lambda: self.spooled() > 30, "readings in the spool")
+        self.server = PhxDev(self, "--api-key", "API_TOKEN_MC_VZGkp2vvJJjHj3qZ=9", port=self.server.port)
+        bridge.wait_line("readings were collected for another controller: they stay in the spool")
+        bridge.wait_line("joined microcontroller:v1:9")
+        self.server.wait_more(10)
+        self.assertGreater(self.spooled(), 30)
+
 
 class Kills(WithAnOddBoard):
     def kills(self, at_and_seq, count=4):
