@@ -23,8 +23,9 @@ class WithABoard(unittest.TestCase):
         self.start(self.server.url, **sections)
         self.server.wait_more()
 
-    def nothing_lost_and_little_repeated(self, readings, once=False):
-        """In order; what came twice came right after the first time; no reading of a message is missing."""
+    def nothing_lost_and_little_repeated(self, readings, once=False, refused=0):
+        """In order, but that each of `refused` uploads may come after those that flew behind it; what came
+        twice came right after the first time; no reading of a message is missing."""
         ids = identities(readings)
         first = list(dict.fromkeys(ids))
         if once:
@@ -32,7 +33,8 @@ class WithABoard(unittest.TestCase):
         for kind in {(r["sensor"], r["type"]) for r in readings}:
             own = [i for i, r in zip(ids, readings) if (r["sensor"], r["type"]) == kind]
             own = list(dict.fromkeys(own))
-            self.assertEqual(own, sorted(own), "out of order")
+            falls = sum(later < earlier for earlier, later in zip(own, own[1:]))
+            self.assertLessEqual(falls, refused, "out of order")
         numbers = sorted({number for _, number, _ in first})
         missing = set(range(numbers[0], numbers[-1])) - set(numbers)
         self.assertLessEqual(len(missing), len(self.bridge.said(" board: |: control | is .* \\(")))
@@ -123,7 +125,7 @@ class Errors(WithABoard):
         self.bridge.wait_line(r"upload failed \(2 in a row\)")
         self.bridge.wait_line("uploads work again")
         self.server.wait_more()
-        self.nothing_lost_and_little_repeated(self.server.readings(), once=True)
+        self.nothing_lost_and_little_repeated(self.server.readings(), once=True, refused=2)
 
     def test_an_upload_that_crashes_the_channel_comes_again_after_the_rejoin(self):
         self.on_phx_dev()
