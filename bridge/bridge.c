@@ -21,6 +21,7 @@
 #define WHO            "bridge"
 #define SYSLOG_ERROR   3 /* LOG_ERR of syslog(3), whose names collide with the log's */
 #define PATH_BYTES     4096
+#define ATTEMPTS_PER_S 50 /* to the server, of all MCUs: a thousand are back in 20 s */
 #define SPARE_SOCKETS  64 /* descriptors of the library's own, and for MCUs that a reload adds */
 #define STATUS_LINE_US 1000000
 
@@ -263,6 +264,7 @@ static int start(struct bridge *bridge)
     bridge->most_mcus = 2 * config->mcu_count + SPARE_SOCKETS;
     const struct phx_context_options options = {
         .max_sockets = (unsigned)bridge->most_mcus + SPARE_SOCKETS,
+        .attempts_per_s = ATTEMPTS_PER_S,
         .log = on_phx_log,
     };
     bridge->phx = phx_context_open(&bridge->loop.uv, &options);

@@ -15,9 +15,10 @@
 #define RATE_CHANGE                                                               \
     0.01e-12 /* a microsecond, each microsecond: 0.01 ppm a second, by warming up \
               */
-#define WINDOW_US   120000000u
-#define ROUNDING_US 1.0 /* the stamps are whole microseconds */
-#define STEPS       40
+#define WINDOW_US     120000000u
+#define ROUNDING_US   1.0                   /* the stamps are whole microseconds */
+#define STEPS         (2 * MP_CLOCK_PIECES) /* more than a fit has been seen to take: 8 */
+#define NEGLIGIBLE_US 1e-6
 
 #define SPREAD_STEP     0.1 /* of a spread, at each sample */
 #define SPREAD_FIRST_US 100.0
@@ -49,72 +50,119 @@ static double give(double age)
     return 0.5 * RATE_CHANGE * age * age;
 }
 
-static double low_of(const struct mp_clock *clock, const struct mp_clock_piece *piece, double rate)
+/* Where a wall stands, and how much further each unit of the rate puts it: the age of its piece, so
+ * that no wall ever falls as the rate rises. */
+struct wall {
+    double at, slope;
+};
+
+static struct wall low_line(const struct mp_clock *clock, const struct mp_clock_piece *piece)
 {
     double age = age_us(clock, piece->low_us);
-    return piece->low + rate * age - give(age);
+    return (struct wall){.at = piece->low - give(age), .slope = age};
 }
 
-static double high_of(const struct mp_clock *clock, const struct mp_clock_piece *piece, double rate)
+static struct wall high_line(const struct mp_clock *clock, const struct mp_clock_piece *piece)
 {
     double age = age_us(clock, piece->high_us);
-    return piece->high + rate * age + give(age);
+    return (struct wall){.at = piece->high + give(age), .slope = age};
 }
 
-static double low_wall(const struct mp_clock *clock, double rate)
+static double on(struct wall line, double rate)
 {
-    double low = -INFINITY;
-    for (size_t i = 0; i < clock->count; i++)
-        low = fmax(low, low_of(clock, &clock->pieces[i], rate));
-    return low;
+    return line.at + rate * line.slope;
 }
 
-static double high_wall(const struct mp_clock *clock, double rate)
+/* The walls of all pieces as lines over the rate: a fit looks at them at some twenty rates. */
+struct lines {
+    size_t first, count;
+    struct wall low[MP_CLOCK_PIECES], high[MP_CLOCK_PIECES];
+};
+
+static void draw(struct lines *lines, const struct mp_clock *clock)
 {
-    double high = INFINITY;
-    for (size_t i = 0; i < clock->count; i++)
-        high = fmin(high, high_of(clock, &clock->pieces[i], rate));
-    return high;
-}
-
-static double gap(const struct mp_clock *clock, double rate)
-{
-    return high_wall(clock, rate) - low_wall(clock, rate);
-}
-
-static double neg_low_wall(const struct mp_clock *clock, double rate)
-{
-    return -low_wall(clock, rate);
-}
-
-/* -- The fit. As functions of the rate, the gap, the high wall and the negative low wall are
- * concave, each being the least of straight lines. */
-
-typedef double (*concave)(const struct mp_clock *clock, double rate);
-
-static double best_rate(const struct mp_clock *clock, concave f, double from, double to)
-{
-    for (int i = 0; i < STEPS; i++) {
-        double third = (to - from) / 3;
-        if (f(clock, from + third) < f(clock, to - third))
-            from += third;
-        else
-            to -= third;
+    lines->first = 0;
+    lines->count = clock->count;
+    for (size_t i = 0; i < clock->count; i++) {
+        lines->low[i] = low_line(clock, &clock->pieces[i]);
+        lines->high[i] = high_line(clock, &clock->pieces[i]);
     }
-    return (from + to) / 2;
 }
 
-/* Between a rate that fits and one beyond which none does: where fitting ends. */
-static double last_fitting(const struct mp_clock *clock, double fits, double limit)
+static struct wall low_wall(const struct lines *lines, double rate)
 {
-    if (gap(clock, limit) >= 0)
-        return limit;
+    struct wall best = {.at = -INFINITY};
+    for (size_t i = lines->first; i < lines->count; i++) {
+        double at = on(lines->low[i], rate);
+        if (at > best.at)
+            best = (struct wall){.at = at, .slope = lines->low[i].slope};
+    }
+    return best;
+}
+
+static struct wall high_wall(const struct lines *lines, double rate)
+{
+    struct wall best = {.at = INFINITY};
+    for (size_t i = lines->first; i < lines->count; i++) {
+        double at = on(lines->high[i], rate);
+        if (at < best.at)
+            best = (struct wall){.at = at, .slope = lines->high[i].slope};
+    }
+    return best;
+}
+
+static struct wall gap(const struct lines *lines, double rate)
+{
+    struct wall low = low_wall(lines, rate), high = high_wall(lines, rate);
+    return (struct wall){.at = high.at - low.at, .slope = high.slope - low.slope};
+}
+
+/* -- The fit. As a function of the rate the gap is concave, being the least of straight lines: a
+ * tangent is one of them and nowhere below it, so each step along tangents meets a new line or ends
+ * exactly where it should. */
+
+/* The rate with the widest gap: two tangents, one rising and one falling, are narrowed down. */
+static double best_rate(const struct lines *lines)
+{
+    double from = -RATE_MAX, to = RATE_MAX;
+    struct wall rising = gap(lines, from), falling = gap(lines, to);
+    if (rising.slope <= 0)
+        return from;
+    if (falling.slope >= 0)
+        return to;
     for (int i = 0; i < STEPS; i++) {
-        double middle = (fits + limit) / 2;
-        if (gap(clock, middle) >= 0)
-            fits = middle;
-        else
-            limit = middle;
+        double reach =
+            (falling.at - rising.at - falling.slope * (to - from)) / (rising.slope - falling.slope);
+        double rate = from + reach;
+        if (!(rate > from && rate < to))
+            break;
+        struct wall there = gap(lines, rate);
+        if (there.at >= rising.at + rising.slope * reach - NEGLIGIBLE_US)
+            return rate;
+        if (there.slope > 0) {
+            from = rate;
+            rising = there;
+        } else {
+            to = rate;
+            falling = there;
+        }
+    }
+    return rising.at > falling.at ? from : to;
+}
+
+/* Between a rate that fits and one beyond which none does: where fitting ends. Comes down the
+ * tangents from outside, so it never stops short of a rate that fits. */
+static double last_fitting(const struct lines *lines, double fits, double limit)
+{
+    for (int i = 0; i < STEPS; i++) {
+        struct wall there = gap(lines, limit);
+        bool inward = fits < limit ? there.slope < 0 : there.slope > 0;
+        if (there.at >= 0 || !inward)
+            break;
+        double next = limit - there.at / there.slope;
+        if (next == limit)
+            break;
+        limit = next;
     }
     return limit;
 }
@@ -136,38 +184,41 @@ static double between(const struct mp_clock *clock, double low, double high)
     return low + (high - low) * (alike ? 0.5 : a / (a + b));
 }
 
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /* The median of what comes, by steps: a stall counts as one, however long. */
 static void learn_spread(double *spread, double excess)
 {
     *spread *= excess > *spread ? 1 + SPREAD_STEP : 1 / (1 + SPREAD_STEP);
-    *spread = fmin(fmax(*spread, SPREAD_LEAST_US), SPREAD_MOST_US);
-}
-
-static void learn_spreads(struct mp_clock *clock)
-{
-    const struct mp_clock_piece *latest = &clock->pieces[clock->count - 1];
-    learn_spread(&clock->low_spread,
-                 low_wall(clock, clock->rate) - low_of(clock, latest, clock->rate));
-    learn_spread(&clock->high_spread,
-                 high_of(clock, latest, clock->rate) - high_wall(clock, clock->rate));
+    if (*spread < SPREAD_LEAST_US)
+        *spread = SPREAD_LEAST_US;
+    if (*spread > SPREAD_MOST_US)
+        *spread = SPREAD_MOST_US;
 }
 
 static void fit(struct mp_clock *clock)
 {
-    double rate = best_rate(clock, gap, -RATE_MAX, RATE_MAX);
-    while (gap(clock, rate) < 0 && clock->count > 1) {
+    struct lines lines;
+    draw(&lines, clock);
+    double rate = best_rate(&lines);
+    while (gap(&lines, rate).at < 0 && clock->count > 1) {
         drop_oldest(clock); /* the clock did not run as steadily as it should */
-        rate = best_rate(clock, gap, -RATE_MAX, RATE_MAX);
+        lines.first++;
+        rate = best_rate(&lines);
     }
-    double slow = last_fitting(clock, rate, -RATE_MAX);
-    double fast = last_fitting(clock, rate, RATE_MAX);
-    double least = low_wall(clock, best_rate(clock, neg_low_wall, slow, fast));
-    double most = high_wall(clock, best_rate(clock, high_wall, slow, fast));
+    double slow = last_fitting(&lines, rate, -RATE_MAX);
+    double fast = last_fitting(&lines, rate, RATE_MAX);
+    double least = low_wall(&lines, slow).at, most = high_wall(&lines, fast).at;
+    double low = low_wall(&lines, rate).at, high = high_wall(&lines, rate).at;
     clock->rate = rate;
-    clock->rate_off = fmax(fast - rate, rate - slow);
-    learn_spreads(clock);
-    clock->offset = between(clock, low_wall(clock, rate), high_wall(clock, rate));
-    clock->bound = fmax(most - clock->offset, clock->offset - least);
+    clock->rate_off = larger(fast - rate, rate - slow);
+    learn_spread(&clock->low_spread, low - on(lines.low[lines.count - 1], rate));
+    learn_spread(&clock->high_spread, on(lines.high[lines.count - 1], rate) - high);
+    clock->offset = between(clock, low, high);
+    clock->bound = larger(most - clock->offset, clock->offset - least);
 }
 
 /* -- The pieces. */
@@ -175,11 +226,11 @@ static void fit(struct mp_clock *clock)
 static void merge(const struct mp_clock *clock, struct mp_clock_piece *into,
                   const struct mp_clock_piece *from)
 {
-    if (low_of(clock, from, clock->rate) > low_of(clock, into, clock->rate)) {
+    if (on(low_line(clock, from), clock->rate) > on(low_line(clock, into), clock->rate)) {
         into->low = from->low;
         into->low_us = from->low_us;
     }
-    if (high_of(clock, from, clock->rate) < high_of(clock, into, clock->rate)) {
+    if (on(high_line(clock, from), clock->rate) < on(high_line(clock, into), clock->rate)) {
         into->high = from->high;
         into->high_us = from->high_us;
     }

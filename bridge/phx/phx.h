@@ -102,6 +102,9 @@ int phx_set_auth_token(struct phx_credentials *credentials, const char *token);
 
 struct phx_context_options {
     unsigned max_sockets; /* descriptors to plan for; 0: 1024 */
+    /* Of all sockets together, the first ten at once; the others wait for their turns, besides what
+     * disconnected() says: a server that comes back is not run over. 0: as many as are due. */
+    unsigned attempts_per_s;
     /* Log lines of the library and of libwebsockets, without secrets; NULL: silent. level as in
      * syslog(3). */
     void (*log)(void *user, int level, const char *text);

@@ -45,6 +45,19 @@ uint32_t phx_backoff_next(struct phx_backoff *backoff, uint32_t asked_ms, uint64
     return (uint32_t)between(low, high, random);
 }
 
+uint64_t phx_pace_turn(struct phx_pace *pace, uint64_t now)
+{
+    uint64_t now_us = now * 1000, step, burst, turn;
+
+    if (pace->per_s == 0)
+        return now;
+    step = 1000000 / pace->per_s;
+    burst = (PHX_PACE_BURST - 1) * step;
+    turn = pace->next + burst > now_us ? pace->next : now_us - burst;
+    pace->next = turn + step;
+    return turn > now_us ? (turn + 999) / 1000 : now;
+}
+
 void phx_backoff_reset(struct phx_backoff *backoff)
 {
     backoff->failures = 0;

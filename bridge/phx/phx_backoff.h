@@ -1,5 +1,6 @@
 /*
- * phx_backoff.h - how long to wait before the next attempt: doubling, with jitter, between bounds.
+ * phx_backoff.h - how long to wait before the next attempt: doubling, with jitter, between bounds;
+ * and how many may be made at a time where many wait.
  */
 #ifndef PHX_BACKOFF_H
 #define PHX_BACKOFF_H
@@ -23,5 +24,16 @@ void phx_backoff_init(struct phx_backoff *backoff, uint32_t min_ms, uint32_t max
 uint32_t phx_backoff_next(struct phx_backoff *backoff, uint32_t asked_ms, uint64_t *random);
 /* The next wait is the first again. */
 void phx_backoff_reset(struct phx_backoff *backoff);
+
+/* Turns for attempts: so many a second, the first PHX_PACE_BURST at once. */
+struct phx_pace {
+    uint32_t per_s; /* 0: no bound */
+    uint64_t next;  /* microseconds: when the turns taken so far are over */
+};
+#define PHX_PACE_BURST 10
+
+/* Takes the next turn and returns when it is: `now`, or later, in milliseconds. No turn is given
+ * back; with T turns taken it comes at most T / per_s later. */
+uint64_t phx_pace_turn(struct phx_pace *pace, uint64_t now);
 
 #endif

@@ -124,6 +124,7 @@ struct phx_context *phx_context_open(uv_loop_t *loop, const struct phx_context_o
         return NULL;
     if (options)
         context->options = *options;
+    context->pace.per_s = context->options.attempts_per_s;
     context->loop = loop;
     context->armed = PHX_NEVER;
     context->net = phx_net_open(loop, max_sockets ? max_sockets : DEFAULT_MAX_SOCKETS,

@@ -93,6 +93,7 @@ struct phx_machine {
     enum phx_state state;
     bool wanted;    /* the caller wants it up */
     bool was_up;    /* CLOSING: the connection had been open */
+    bool has_turn;  /* WAITING: until its turn, which is at `due` */
     bool late;      /* the tick before this one came late and was let pass */
     unsigned depth; /* inputs under way, one inside the other */
     unsigned misshaped;

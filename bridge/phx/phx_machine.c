@@ -91,6 +91,7 @@ uint64_t phx_machine_deadline(const struct phx_machine *m)
 
 void phx_machine_set_state(struct phx_machine *m, enum phx_state state, uint64_t due)
 {
+    m->has_turn = m->has_turn && state == PHX_WAITING;
     m->state = state;
     m->due = due;
     phx_machine_wake(m, due);
@@ -269,7 +270,7 @@ void phx_machine_connect(struct phx_machine *m, uint64_t now)
 
 void phx_machine_hurry(struct phx_machine *m, uint64_t now)
 {
-    if (m->state == PHX_WAITING)
+    if (m->state == PHX_WAITING && !m->has_turn)
         phx_machine_set_state(m, PHX_WAITING, now);
 }
 
@@ -409,6 +410,17 @@ void phx_machine_binary(struct phx_machine *m, char *bytes, size_t len, uint64_t
 
 /* ---- time ---- */
 
+/* Where many wait, another's turn may come first. */
+static bool is_its_turn(struct phx_machine *m, uint64_t now)
+{
+    uint64_t turn = m->has_turn || !m->io.turn ? now : m->io.turn(m->io.user, now);
+
+    m->has_turn = turn > now;
+    if (m->has_turn)
+        phx_machine_set_state(m, PHX_WAITING, turn);
+    return !m->has_turn;
+}
+
 static void attempt(struct phx_machine *m, uint64_t now)
 {
     struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
@@ -422,7 +434,8 @@ static void state_due(struct phx_machine *m, uint64_t now)
 {
     switch (m->state) {
     case PHX_WAITING:
-        attempt(m, now);
+        if (is_its_turn(m, now))
+            attempt(m, now);
         break;
     case PHX_OPENING:
         phx_machine_give_up(m, PHX_CAUSE_CONNECT, "no answer in time", now);

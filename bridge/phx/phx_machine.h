@@ -41,6 +41,9 @@ struct phx_machine_io {
     /* Be rid of the attempt or connection at once; no input of it follows. */
     void (*drop)(void *user);
     void (*log)(void *user, int level, const char *text); /* level as in syslog(3) */
+    /* When the attempt that is due may be made: now, or later, which is then kept for it. NULL:
+     * now. */
+    uint64_t (*turn)(void *user, uint64_t now);
 };
 
 /* All set; see phx_socket_options. */

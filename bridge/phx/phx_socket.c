@@ -52,6 +52,13 @@ static void io_log(void *user, int level, const char *text)
     phx_context_log(socket->context, level, text);
 }
 
+static uint64_t io_turn(void *user, uint64_t now)
+{
+    struct phx_socket *socket = user;
+
+    return phx_pace_turn(&socket->context->pace, now);
+}
+
 /* ---- transport to machine ---- */
 
 static void conn_progress(void *user)
@@ -170,6 +177,7 @@ static struct phx_machine *make_machine(struct phx_socket *socket,
         .close = io_close,
         .drop = io_drop,
         .log = io_log,
+        .turn = io_turn,
     };
 
     return phx_machine_new(&settings, &io, events);

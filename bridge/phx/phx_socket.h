@@ -5,6 +5,7 @@
 #ifndef PHX_SOCKET_H
 #define PHX_SOCKET_H
 
+#include "phx_backoff.h"
 #include "phx_machine.h"
 #include "phx_transport.h"
 
@@ -22,6 +23,7 @@ struct phx_context {
     struct phx_net *net;
     struct phx_transport *transports[PHX_TRANSPORTS];
     struct phx_context_options options;
+    struct phx_pace pace; /* of all attempts */
     struct phx_socket *sockets;
     bool closing;
     unsigned busy; /* sockets inside an input: they are freed when it returns */

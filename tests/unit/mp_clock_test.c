@@ -139,7 +139,7 @@ static void a_line_faster_than_its_speed_is_not_taken_at_its_word(void **state)
     sample.device_us += 20000 - 1950;
     mp_clock_sample(&clock, &sample);
     assert_in_range(clock.bound_us, 50, 60);
-    assert_int_equal(clock.offset_us, (int64_t)START_US + 20050 - 20050);
+    assert_in_range(clock.offset_us, (int64_t)START_US - 1, (int64_t)START_US + 1);
 }
 
 int main(void)

@@ -1,0 +1,182 @@
+/* A thousand sockets of one context, whose server goes away and comes back: virtual time, a network
+ * that answers at once. */
+#include "phx_backoff.h"
+#include "phx_machine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define CROWD     1000
+#define PER_S     50
+#define STEP_MS   20
+#define FRESH_MAX (PER_S + PHX_PACE_BURST)
+
+static struct phx_pace pace;
+static uint64_t now;
+static bool server_is_up;
+static unsigned attempts; /* in the second that goes on */
+
+struct member {
+    struct phx_machine *machine;
+    bool opening;
+};
+static struct member crowd[CROWD];
+
+static bool io_open(void *user, struct phx_end *end)
+{
+    struct member *member = user;
+    (void)end;
+    attempts++;
+    member->opening = true;
+    return true;
+}
+
+static void io_ignore(void *user)
+{
+    (void)user;
+}
+
+static void io_close(void *user, int code)
+{
+    (void)user;
+    (void)code;
+}
+
+static uint64_t io_turn(void *user, uint64_t at)
+{
+    (void)user;
+    return phx_pace_turn(&pace, at);
+}
+
+static void answer(struct member *member)
+{
+    const struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
+    member->opening = false;
+    if (server_is_up)
+        phx_machine_opened(member->machine, now);
+    else
+        phx_machine_closed(member->machine, &end, now);
+}
+
+/* Returns the most attempts of any second. */
+static unsigned pass(uint64_t seconds)
+{
+    unsigned most = 0;
+    for (uint64_t until = now + seconds * 1000; now < until; now += STEP_MS) {
+        if (now % 1000 == 0)
+            attempts = 0;
+        for (size_t i = 0; i < CROWD; i++) {
+            phx_machine_tick(crowd[i].machine, now);
+            if (crowd[i].opening)
+                answer(&crowd[i]);
+        }
+        most = attempts > most ? attempts : most;
+    }
+    return most;
+}
+
+static unsigned connected(void)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < CROWD; i++)
+        n += phx_machine_is_connected(crowd[i].machine);
+    return n;
+}
+
+static void end_all(void)
+{
+    const struct phx_end end = {.cause = PHX_CAUSE_CLOSED, .close_code = 1012};
+    for (size_t i = 0; i < CROWD; i++)
+        phx_machine_closed(crowd[i].machine, &end, now);
+}
+
+static int gather(void **state)
+{
+    (void)state;
+    pace = (struct phx_pace){.per_s = PER_S};
+    now = 1000000;
+    server_is_up = true;
+    for (size_t i = 0; i < CROWD; i++) {
+        const struct phx_machine_io io = {&crowd[i], io_open, io_ignore, io_close,
+                                          io_ignore, NULL,    io_turn};
+        const struct phx_machine_settings settings = {.heartbeat_ms = 3600000,
+                                                      .heartbeat_timeout_ms = 10000,
+                                                      .connect_timeout_ms = 10000,
+                                                      .backoff_min_ms = 500,
+                                                      .backoff_max_ms = 60000,
+                                                      .stable_ms = 60000,
+                                                      .max_queue = 4096,
+                                                      .seed = i + 1};
+        crowd[i] = (struct member){.machine = phx_machine_new(&settings, &io, NULL)};
+        assert_non_null(crowd[i].machine);
+        phx_machine_connect(crowd[i].machine, now);
+    }
+    return 0;
+}
+
+static int scatter(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CROWD; i++)
+        phx_machine_free(crowd[i].machine);
+    return 0;
+}
+
+static void a_first_connection_of_all_is_no_stampede_either(void **state)
+{
+    (void)state;
+    assert_in_range(pass(CROWD / PER_S), PER_S, FRESH_MAX);
+    assert_int_equal(connected(), CROWD);
+}
+
+static void a_restarted_server_has_all_back_in_90_s_without_a_stampede(void **state)
+{
+    static const unsigned down_s[] = {0, 10, 300};
+    (void)state;
+    pass(100);
+    for (size_t i = 0; i < sizeof down_s / sizeof down_s[0]; i++) {
+        unsigned down, back;
+        server_is_up = false;
+        end_all();
+        down = pass(down_s[i]);
+        server_is_up = true;
+        back = pass(90);
+        assert_int_equal(connected(), CROWD);
+        assert_true(down <= FRESH_MAX && back <= FRESH_MAX);
+        pass(100); /* long enough for the next wait to be the first again */
+    }
+}
+
+static void a_few_boards_never_wait_for_each_other(void **state)
+{
+    (void)state;
+    pass(100);
+    for (unsigned i = 0; i < PHX_PACE_BURST; i++)
+        assert_int_equal(phx_pace_turn(&pace, now), now);
+    assert_in_range(phx_pace_turn(&pace, now), now + 1, now + 1000 / PER_S);
+}
+
+static void without_a_bound_every_turn_is_now(void **state)
+{
+    (void)state;
+    pace.per_s = 0;
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(phx_pace_turn(&pace, now), now);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_first_connection_of_all_is_no_stampede_either, gather,
+                                        scatter),
+        cmocka_unit_test_setup_teardown(a_restarted_server_has_all_back_in_90_s_without_a_stampede,
+                                        gather, scatter),
+        cmocka_unit_test_setup_teardown(a_few_boards_never_wait_for_each_other, gather, scatter),
+        cmocka_unit_test_setup_teardown(without_a_bound_every_turn_is_now, gather, scatter),
+    };
+    return cmocka_run_group_tests_name("phx_crowd", tests, NULL, NULL);
+}
