@@ -28,8 +28,8 @@ size_t port_uart_read(uint8_t *out, size_t cap);
 size_t port_uart_write(const uint8_t *bytes, size_t n);
 
 /* Sleeps until a byte arrives, until the UART has room again after a write that was cut short, or
- * for `us` microseconds, whichever comes first. Returning early is harmless. That it is called shows
- * that the firmware lives: an image on trial that calls it no more is taken back. */
+ * for `us` microseconds, whichever comes first. Returning early is harmless. That it is called
+ * shows that the firmware lives: an image on trial that calls it no more is taken back. */
 void port_idle(uint32_t us);
 
 /* The identity: the one that port_store_id kept, else the board's own. Returns its length, 0 when

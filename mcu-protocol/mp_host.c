@@ -274,11 +274,8 @@ static void on_trace(void *user, bool outgoing, const struct mp_message *message
         host->io.trace(host->io.user, outgoing, message);
 }
 
-static const struct mp_link_io link_io = {.up = on_up,
-                                          .down = on_down,
-                                          .message = on_message,
-                                          .leaving = on_leaving,
-                                          .trace = on_trace};
+static const struct mp_link_io link_io = {
+    .up = on_up, .down = on_down, .message = on_message, .leaving = on_leaving, .trace = on_trace};
 
 /* -- The outside. */
 

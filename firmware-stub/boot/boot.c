@@ -3,14 +3,12 @@
  * are passed over, so it begins anew after a loss of power and goes on where it was. The state
  * changes only once a copy is whole.
  *
- *   SETTLED --application commits--> SAVING --> INSTALLING --> TRIAL --application confirms-->
- * SETTLED
- *                                                                |
- *                              RESTORED <-- RESTORING <--hung, or no tries left
+ *   SETTLED --committed--> SAVING --> INSTALLING --> TRIAL --confirmed--> SETTLED
+ *                                                      |
+ *                     RESTORED <-- RESTORING <---------+ hung, or no tries left
  *
- * A settled board whose RUN has no image is restored too.
- * The two arrows in words are the application's; all others are taken here, in one start if it
- * lasts.
+ * What is committed and confirmed is so by the application (boot_image.c); the other arrows are
+ * taken here, in one start if it lasts. A settled board whose RUN has no image is restored too.
  */
 #include "boot.h"
 

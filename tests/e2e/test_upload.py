@@ -1,7 +1,9 @@
 """Updates by mcu-tool: the sample firmware as a process, on a Cortex-M3 and on an ATmega2560, each with
 its boot loader; and the console."""
 
+import os
 import pathlib
+import random
 import re
 import subprocess
 import tempfile
@@ -144,6 +146,26 @@ class Updates:
         _, err = self.finishes(process, status=1)
         self.assertIn("upload: refused: not what was announced", err)
         self.assertEqual(self.flash.read("run", self.flash.slot_bytes), before)
+
+    @unittest.skipUnless(os.environ.get("MCU_LONG"), "long: tools/check --long")
+    def test_power_lost_at_any_time_in_many_updates_costs_no_board(self):
+        seed = int(os.environ.get("MCU_SEED", random.randrange(1 << 32)))
+        print("MCU_SEED", seed)
+        dice, mcu, installed = random.Random(seed), self.start(), 0
+        images = [image(self.board, version) for version in (1, 2)]
+        for turn in range(20):
+            process = self.upload(mcu, images[(turn + 1) % 2])
+            for _ in range(dice.randrange(5)):
+                time.sleep(dice.random() * 3)
+                self.power_off_and_on(mcu)
+            process.communicate(timeout=4 * PATIENCE)
+            known = [image_id(data) for data in images]
+            probe = Probe(self, mcu.path)
+            found = known.index(probe.wait("ready", image=lambda name: name in known)["image"])
+            probe.kill()
+            self.assertEqual(self.flash.read("run", len(images[found])), images[found])
+            installed += found == (turn + 1) % 2
+        print(installed, "of 20 installed at the first go")
 
     def test_what_is_typed_is_answered(self):
         mcu = self.start(baud=0)

@@ -87,8 +87,8 @@ void boot_page_copy(enum boot_slot to, enum boot_slot from, uint16_t page)
 }
 
 /* A watchdog that has fired goes on with its shortest time, so it is stopped first. For that MCUSR
- * has to be cleared, and that nobody has asked for the next reset is noted too: the application finds
- * both in GPIOR0 and GPIOR1. */
+ * has to be cleared, and that nobody has asked for the next reset is noted too: the application
+ * finds both in GPIOR0 and GPIOR1. */
 static uint8_t take_reset_flags(void)
 {
     uint8_t flags = MCUSR;

@@ -13,7 +13,8 @@
 
 #define BOOT_KEPT_AT   ((uint8_t *)0x21010000u)
 #define BOOT_UPLOAD_AT ((uint8_t *)0x21011000u)
-#define BOOT_SLOTS_AT  ((uint8_t *)0x21100000u) /* images are linked to run in the first (board.ld) */
+#define BOOT_SLOTS_AT \
+    ((uint8_t *)0x21100000u) /* images are linked to run in the first (board.ld) */
 
 #define FW_IMAGE_INFO_AT 0xc0u /* behind the vectors */
 
