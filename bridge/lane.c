@@ -78,7 +78,7 @@ static void on_reading(void *user, const struct mp_host_reading *reading)
         uplink_add_once(&lane->uplink, &kept, lane_now_ms(lane));
     else if (lane->message_count < READINGS_PER_MESSAGE)
         lane->message[lane->message_count++] = kept;
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 void lane_tell_safe(struct lane *lane)
@@ -123,7 +123,7 @@ static void on_result(void *user, uint16_t request, enum mp_status status)
     struct lane *lane = user;
     commands_on_result(&lane->commands, request, status, lane_now_ms(lane));
     lane->commands_ms = 0; /* a refused fail-safe value has its next try soon */
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static void on_control_state(void *user, uint8_t control, enum mp_cause cause, union mp_value value)
@@ -144,7 +144,7 @@ void lane_board_lost(struct lane *lane, const char *why)
 {
     lane_log_say(&lane->log, LOG_WARNING, "the board is gone: %s", why);
     board_gone(lane);
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static void on_board_lost(void *user, const char *why)
@@ -281,7 +281,7 @@ bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer
         lane_connect(lane);
     else if (lane->channel == NULL && phx_socket_is_connected(lane->socket))
         lane_join_own(lane);
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
     return true;
 }
 
@@ -393,6 +393,11 @@ static void on_command_ended(void *user, const struct commands_report *report)
     lane_report_command(lane, report);
 }
 
+static uint64_t take_turn(void *user, uint64_t now_us)
+{
+    return lane_tick(user, now_us);
+}
+
 struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu *config)
 {
     struct lane *lane = calloc(1, sizeof *lane);
@@ -427,12 +432,18 @@ struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu 
         free(lane);
         return NULL;
     }
+    if (turn_begin(&lane->turn, shared->turns, take_turn, lane) != 0) {
+        uplink_deinit(&lane->uplink);
+        free(lane);
+        return NULL;
+    }
     lane_read_key(lane);
     return lane;
 }
 
 void lane_free(struct lane *lane)
 {
+    turn_end(&lane->turn);
     lane_stand_up(lane);
     lane_up_close(lane);
     uplink_deinit(&lane->uplink);
@@ -448,5 +459,5 @@ void lane_stop(struct lane *lane)
     lane_up_stop(lane);
     lane->state = LANE_STOPPING;
     lane->stop_ms = lane_now_ms(lane) + LANE_STOP_MS;
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }

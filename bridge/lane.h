@@ -12,6 +12,7 @@
 #include "profile/profile.h"
 #include "seat.h"
 #include "spool.h"
+#include "turn.h"
 #include "watch.h"
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@ struct lane;
 /* What the lanes of a bridge share; holds until the last lane is freed. */
 struct lane_shared {
     struct loop *loop;
+    struct turns *turns; /* each lane takes its turns among these */
     struct seats *seats;
     const struct config *config;
     const struct profile *profile;
@@ -51,7 +53,8 @@ void lane_board_lost(struct lane *lane, const char *why);
 /* When its API key is another one than at the last attempt, connects anew with it. */
 void lane_refresh_key(struct lane *lane);
 
-/* Does what is due; returns when it wants to be called again (microseconds of the loop). */
+/* Does what is due; returns when it wants to be called again (microseconds of the loop). Its turn,
+ * see turn.h. */
 uint64_t lane_tick(struct lane *lane, uint64_t now_us);
 
 /* Its board is there and its channel joined. */

@@ -38,6 +38,7 @@ struct lane_counts {
 struct lane {
     const struct lane_shared *shared;
     const struct config_mcu *config;
+    struct turn turn;
     enum lane_state state;
     struct port *port; /* NULL: the board is not there */
     const struct mp_description *description;

@@ -127,14 +127,14 @@ static void on_connected(void *user)
     commands_fresh_on_connected(&lane->fresh, lane_now_ms(lane));
     lane->gaps = loop_gaps(lane->shared->loop);
     greet(lane);
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static void set_channel(struct lane *lane, bool up)
 {
     commands_on_channel(&lane->commands, up, lane_now_ms(lane));
     lane->commands_ms = 0; /* it counts the time without a channel from now on */
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 /* Every join follows the metadata of its connection: a server may have given the key to another
@@ -157,7 +157,7 @@ static void on_disconnected(void *user, const struct phx_disconnect *why)
     if (lane->state != LANE_STOPPING)
         lane->state = LANE_CONNECTING;
     lane->closed = lane->closing;
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static void on_heartbeat(void *user)
@@ -269,7 +269,7 @@ static void on_message(void *user, struct phx_text event, struct phx_text payloa
     const struct profile_control_io io = {lane, on_control_element, on_bad_control};
     profile->read_control(profile, (struct profile_text){payload.at, payload.len}, &io);
     lane->commands_ms = commands_flush(&lane->commands, lane_now_ms(lane));
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static void on_push_end(void *user, void *token, const struct phx_push_result *result)

@@ -74,7 +74,7 @@ static void on_committed(void *user, uint64_t id, uint32_t clock)
     struct lane *lane = user;
     uplink_on_committed(&lane->uplink, id, clock);
     lane_tell_safe(lane);
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static void on_delivered(void *user, uint64_t id, uint32_t upto, bool whole)
@@ -121,7 +121,7 @@ static void on_settled(void *user)
     struct lane *lane = user;
     if (--lane->settles == 0)
         uplink_on_settled(&lane->uplink);
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static void settle(struct lane *lane)
@@ -146,7 +146,7 @@ static void on_loaded(void *user, bool end)
     struct lane *lane = user;
     uplink_on_loaded(&lane->uplink, end);
     settle(lane); /* groups that could not be read */
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static void load(struct lane *lane)
@@ -178,7 +178,7 @@ static void on_bound(void *user, bool changed)
                      (unsigned long long)stats.readings);
     if (stats.readings > 0 && lane->state == LANE_IDLE)
         lane_connect(lane);
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 static const struct spool_events events_of_stream = {
@@ -331,7 +331,7 @@ void lane_up_on_push_end(struct lane *lane, void *token, const struct phx_push_r
             uplink_on_failure(&lane->uplink, slot, failure_of(lane, result), lane_now_ms(lane)));
     }
     settle(lane);
-    loop_wake(lane->shared->loop);
+    turn_wake(&lane->turn);
 }
 
 /* -- What is due. */

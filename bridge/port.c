@@ -338,18 +338,30 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         return;
     }
     port_settle(port);
-    loop_wake(port->loop);
+    turn_wake(&port->turn);
 }
 
 /* -- For the bridge and the client. */
 
-struct port *port_new(struct loop *loop, struct hotplug *hotplug, const struct config_port *config,
-                      uint32_t keepalive_ms, const struct port_events *events)
+static uint64_t take_turn(void *user, uint64_t now_us)
+{
+    struct port *port = user;
+    uint64_t due_us = port_tick(port, now_us);
+    return port->read_on_us != 0 && port->read_on_us < due_us ? port->read_on_us : due_us;
+}
+
+struct port *port_new(struct turns *turns, struct hotplug *hotplug,
+                      const struct config_port *config, uint32_t keepalive_ms,
+                      const struct port_events *events)
 {
     struct port *port = calloc(1, sizeof *port);
     if (port == NULL)
         return NULL;
-    port->loop = loop;
+    if (turn_begin(&port->turn, turns, take_turn, port) != 0) {
+        free(port);
+        return NULL;
+    }
+    port->loop = turns->loop;
     port->hotplug = hotplug;
     port->config = config;
     port->keepalive_ms = keepalive_ms;
@@ -360,6 +372,7 @@ struct port *port_new(struct loop *loop, struct hotplug *hotplug, const struct c
 
 void port_free(struct port *port)
 {
+    turn_end(&port->turn);
     if (port->state == PORT_SERVING)
         write_out(port);
     if (port->serial != NULL)
@@ -466,7 +479,7 @@ void port_ask_again(struct port *port)
 {
     if (port->state == PORT_HELD && !port->deaf) {
         port->due_us = 0;
-        loop_wake(port->loop);
+        turn_wake(&port->turn);
     }
 }
 
@@ -475,14 +488,14 @@ void port_hold(struct port *port, uint32_t ms)
     port->hold_ms = ms == 0 ? 1 : ms;
     port->state = PORT_ASKING;
     port->due_us = 0;
-    loop_wake(port->loop);
+    turn_wake(&port->turn);
 }
 
 void port_safe(struct port *port, uint32_t number)
 {
     mp_host_safe(&port->host, number);
     port->due_us = 0;
-    loop_wake(port->loop);
+    turn_wake(&port->turn);
 }
 
 void port_credit(struct port *port, uint16_t bytes)
@@ -497,7 +510,7 @@ int port_command(struct port *port, uint8_t control, union mp_value value, uint3
         return MP_ERR_NO_SESSION;
     int error = mp_host_command(&port->host, control, value, ttl_ms, port_now_us(port), request);
     port->due_us = 0;
-    loop_wake(port->loop);
+    turn_wake(&port->turn);
     return error;
 }
 

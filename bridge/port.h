@@ -12,6 +12,7 @@
 #include "hotplug.h"
 #include "loop.h"
 #include "mp_host.h"
+#include "turn.h"
 #include "watch.h"
 
 struct port;
@@ -47,8 +48,9 @@ struct port_counts {
 
 /* The pointers must hold until port_free; `hotplug` may be NULL. Opens nothing before the first
  * port_tick. NULL: out of memory. */
-struct port *port_new(struct loop *loop, struct hotplug *hotplug, const struct config_port *config,
-                      uint32_t keepalive_ms, const struct port_events *events);
+struct port *port_new(struct turns *turns, struct hotplug *hotplug,
+                      const struct config_port *config, uint32_t keepalive_ms,
+                      const struct port_events *events);
 /* Closes the line after what waits for it has been offered once more, and frees the port. The
  * client hears nothing of it. */
 void port_free(struct port *port);

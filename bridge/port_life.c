@@ -31,7 +31,7 @@ static void on_closed(void *user)
     port->job = NULL;
     port->state = PORT_CLOSED;
     port->due_us = port->not_before_us;
-    loop_wake(port->loop);
+    turn_wake(&port->turn);
 }
 
 void port_close_line(struct port *port)
@@ -71,7 +71,7 @@ void port_hang_up(struct port *port)
         port_say_flapping(port->config->name, port_path(port), port->guard.short_lives, wait_ms);
     }
     port_close_line(port);
-    loop_wake(port->loop);
+    turn_wake(&port->turn);
 }
 
 /* -- Its beginning. */
@@ -176,7 +176,7 @@ static void on_opened(void *user, enum serial_result result, struct serial *seri
         port_ask(port);
         port_settle(port);
     }
-    loop_wake(port->loop);
+    turn_wake(&port->turn);
 }
 
 void port_open_line(struct port *port)

@@ -19,6 +19,7 @@ enum port_state { PORT_CLOSED, PORT_OPENING, PORT_ASKING, PORT_SERVING, PORT_HEL
 
 struct port {
     struct loop *loop;
+    struct turn turn;
     const struct config_port *config;
     struct port_events events;
     struct port_client client;

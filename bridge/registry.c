@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ALL_US 1000000 /* between two times that all lanes and ports are called */
+
 /* -- Which lane. */
 
 static bool is_device(const struct config_mcu *mcu, const struct mp_peer *peer)
@@ -160,6 +162,8 @@ void registry_init(struct registry *registry, const struct lane_shared *shared,
                    uint32_t keepalive_ms)
 {
     *registry = (struct registry){.shared = *shared, .keepalive_ms = keepalive_ms};
+    turns_init(&registry->turns, shared->loop);
+    registry->shared.turns = &registry->turns;
     registry->shared.user = registry;
     registry->shared.freed = on_lane_freed;
     registry->shared.stopped = on_lane_stopped;
@@ -190,7 +194,7 @@ static int add_port(struct registry *registry, struct config_port *config)
     registry->ports = (struct registry_port **)list;
     entry->config = *config;
     *config = (struct config_port){.name = NULL};
-    entry->port = port_new(registry->shared.loop, registry->hotplug, &entry->config,
+    entry->port = port_new(&registry->turns, registry->hotplug, &entry->config,
                            registry->keepalive_ms, &events);
     if (entry->port == NULL) {
         config_port_free(&entry->config);
@@ -303,6 +307,7 @@ void registry_deinit(struct registry *registry)
         config_mcu_free(&registry->lanes[i]->next);
         free(registry->lanes[i]);
     }
+    turns_deinit(&registry->turns);
     free(registry->ports);
     free(registry->lanes);
     free(registry->port_pictures);
@@ -416,22 +421,25 @@ static void ask_refused_again(struct registry *registry)
             port_ask_again(registry->ports[i]->port);
 }
 
-/* Lanes first: what they give to their boards leaves in the same turn. */
+/* After a gap all have to know of it, and now and then all look around: a wake-up that was
+ * forgotten somewhere costs a second and not for ever. */
+static void call_all(struct registry *registry, uint64_t now_us)
+{
+    if (now_us < registry->all_us && registry->gaps == registry->shared.loop->gaps)
+        return;
+    registry->gaps = registry->shared.loop->gaps;
+    registry->all_us = now_us + ALL_US;
+    turns_wake_all(&registry->turns);
+}
+
 uint64_t registry_tick(struct registry *registry, uint64_t now_us)
 {
-    uint64_t next_us = UINT64_MAX;
     reap(registry);
     if (registry->ask_again)
         ask_refused_again(registry);
-    for (size_t i = 0; i < registry->lane_count; i++) {
-        uint64_t at_us = lane_tick(registry->lanes[i]->lane, now_us);
-        next_us = at_us < next_us ? at_us : next_us;
-    }
-    for (size_t i = 0; i < registry->port_count; i++) {
-        uint64_t at_us = port_tick(registry->ports[i]->port, now_us);
-        next_us = at_us < next_us ? at_us : next_us;
-    }
-    return next_us;
+    call_all(registry, now_us);
+    uint64_t next_us = turns_take(&registry->turns, now_us);
+    return next_us < registry->all_us ? next_us : registry->all_us;
 }
 
 void registry_stop(struct registry *registry)

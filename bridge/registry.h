@@ -39,7 +39,10 @@ struct registry {
     struct registry_lane **lanes;
     size_t port_count, lane_count;
     bool stopping;
-    bool ask_again; /* a lane is free again: refused boards may be let in */
+    struct turns turns; /* of all lanes and ports */
+    uint64_t all_us;    /* when all of them are called, whatever they wait for */
+    uint32_t gaps;      /* of the loop, as far as all of them have been told */
+    bool ask_again;     /* a lane is free again: refused boards may be let in */
     struct watch_port *port_pictures;
     struct watch_lane *lane_pictures;
 };
