@@ -136,6 +136,21 @@ static void on_nonsense(void *user, const char *what)
     port->nonsense_said = port->nonsense_said == 0 ? 10 : port->nonsense_said * 10;
 }
 
+/* A board that starts anew counts from 0 again. Said at the 1st, 10th, 100th... */
+static void on_dropped(void *user, uint32_t count)
+{
+    struct port *port = user;
+    port->before.dropped += count < port->dropped ? count : count - port->dropped;
+    port->dropped = count;
+    if (port->before.dropped < port->dropped_said)
+        return;
+    log_warning(port->config->name,
+                "the board had no room for %u readings since it started: they are lost. It needs "
+                "more memory for the time that nobody takes them, or to read less often",
+                count);
+    port->dropped_said = port->before.dropped * 10;
+}
+
 static uint32_t random_seed(void)
 {
     uint32_t seed = 0;
@@ -183,6 +198,7 @@ void port_ask(struct port *port)
         .received = on_received,
         .result = on_result,
         .control_state = on_control_state,
+        .dropped = on_dropped,
         .log = on_log,
         .nonsense = on_nonsense,
     };

@@ -49,6 +49,8 @@ struct port {
     struct watch_port before;      /* counters of links that were begun anew since */
     char trouble[WATCH_ERROR_MAX]; /* why the line is not open; "": it is */
     uint32_t nonsense_said;
+    uint32_t dropped; /* readings, as the board said last */
+    uint64_t dropped_said;
     size_t out_len, out_at;
     uint8_t out[WRITE_BYTES];
     uint8_t tx_mem[LINK_TX_BYTES], rx_mem[LINK_RX_BYTES];

@@ -57,6 +57,8 @@ const char *watch_link_text(enum watch_link state);
     X(nonsense, "link_nonsense_total", COUNTER, 1, "Messages that made no sense.")                 \
     X(lost, "link_readings_lost_total", COUNTER, 1,                                                \
       "Best-effort messages that got lost on the line.")                                           \
+    X(dropped, "link_readings_dropped_total", COUNTER, 1,                                          \
+      "Readings for which the board had no room.")                                                 \
     X(opens, "port_opens_total", COUNTER, 1, "Times that the line was opened.")                    \
     X(hang_ups, "port_hang_ups_total", COUNTER, 1, "Times that it went away.")                     \
     X(flaps, "port_flaps_total", COUNTER, 1,                                                       \

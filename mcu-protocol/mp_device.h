@@ -75,13 +75,15 @@ struct mp_device {
     struct mp_device_config config;
     struct mp_device_io io;
     struct mp_identity identity;
-    uint32_t readings_dropped; /* no room: the oldest are kept, the new one is dropped */
+    uint32_t readings_dropped; /* no room: the oldest are kept, the new one is dropped; the host is
+                                  told when there is room again */
     /* The rest is mp_device's own. */
     uint64_t clock_us;     /* extended from the wrapping counter */
     uint32_t ticks;        /* the same in ticks, ... */
     uint32_t tick_rest_us; /* ... and what is over */
     uint32_t last_us;      /* the counter when it was extended, ... */
     uint32_t asked_us;     /* ... and when the latest time question came */
+    uint32_t dropped_told;
     uint32_t batch_last;   /* ticks of the newest reading in the batch */
     uint32_t failsafe_due; /* bit per control: its fail-safe is to be reported */
     uint32_t reset_at_us;

@@ -81,6 +81,8 @@ struct mp_host_io {
     /* To a request of this session; what comes to one of an earlier session is dropped. */
     void (*result)(void *user, uint16_t request, enum mp_status status);
     void (*control_state)(void *user, uint8_t control, enum mp_cause cause, union mp_value value);
+    /* The device has had no room for so many readings since it started. */
+    void (*dropped)(void *user, uint32_t count);
     void (*log)(void *user, enum mp_level level, const char *text, size_t n); /* bytes as sent */
     void (*console)(void *user, const uint8_t *bytes, size_t n);
     /* A message of an upload: mp_bulk_host_message takes it. */

@@ -142,6 +142,15 @@ static void on_control_state(struct mp_host *host, const struct mp_message *mess
         host->io.control_state(host->io.user, m.control, (enum mp_cause)m.cause, value);
 }
 
+static void on_dropped(struct mp_host *host, const struct mp_message *message)
+{
+    struct mp_dropped m;
+    if (mp_decode_dropped(message->body, message->len, &m) != 0)
+        mp_host_nonsense(host, "a count of dropped readings that cannot be decoded");
+    else if (host->io.dropped != NULL)
+        host->io.dropped(host->io.user, m.count);
+}
+
 static void on_log(struct mp_host *host, const struct mp_message *message)
 {
     struct mp_log m;
@@ -168,6 +177,9 @@ void mp_host_event(struct mp_host *host, const struct mp_message *message)
         break;
     case MP_MSG_CONTROL_STATE:
         on_control_state(host, message);
+        break;
+    case MP_MSG_DROPPED:
+        on_dropped(host, message);
         break;
     case MP_MSG_LOG:
         on_log(host, message);

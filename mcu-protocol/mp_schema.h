@@ -185,6 +185,8 @@
     F(U8, slot, "which")                                      \
     F(REST, value, "by the slot's type")
 
+#define MP_DROPPED(F) F(U32, count, "readings since the start for which there was no room")
+
 /* -- Down. */
 #define MP_COMMAND(F)                                                 \
     F(U16, request, "comes back in the result")                       \
@@ -238,6 +240,7 @@
     X(0x23, LOG, log, MP_LOG, "device")                                           \
     X(0x24, SCAN, scan, MP_SCAN, "device")                                        \
     X(0x25, READING_NOW, reading_now, MP_READING_NOW, "device")                   \
+    X(0x26, DROPPED, dropped, MP_DROPPED, "device")                               \
     X(0x30, COMMAND, command, MP_COMMAND, "host")                                 \
     X(0x31, RESET, reset, MP_RESET, "host")                                       \
     X(0x32, IDENTIFY, identify, MP_IDENTIFY, "host")                              \

@@ -208,6 +208,12 @@ static void on_control_state(void *user, uint8_t control, enum mp_cause cause, u
     world->state_value = value;
 }
 
+static void on_dropped(void *user, uint32_t count)
+{
+    struct world *world = user;
+    world->dropped = count;
+}
+
 static void on_log(void *user, enum mp_level level, const char *text, size_t n)
 {
     struct world *world = user;
@@ -339,6 +345,7 @@ void world_restart_host(struct world *world)
                             .received = on_received,
                             .result = on_result,
                             .control_state = on_control_state,
+                            .dropped = on_dropped,
                             .log = on_log,
                             .console = on_device_console,
                             .bulk = on_host_bulk,

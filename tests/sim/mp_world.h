@@ -40,6 +40,7 @@ struct world {
     uint16_t last_request;
     enum mp_status last_status;
     uint8_t state_control;
+    uint32_t dropped;
     enum mp_cause state_cause;
     union mp_value state_value;
     char last_log[MP_BODY_MAX + 1];

@@ -101,6 +101,20 @@ static void with_the_least_memory_a_host_that_keeps_nothing_safe_may_be_replaced
     assert_true(world->reading_count > before);
 }
 
+static void a_host_is_told_how_many_readings_found_no_room(void **state)
+{
+    (void)state;
+    assert_true(sim_until(&world->sim, world_ready, world, 5000000));
+    assert_int_equal(world->dropped, 0);
+    cut(true);
+    fill(10000);
+    assert_true(world->device.readings_dropped > 0);
+    cut(false);
+    sim_run(&world->sim, 3000000);
+    assert_int_equal(world->host.state, MP_HOST_READY);
+    assert_int_equal(world->dropped, world->device.readings_dropped);
+}
+
 /* -- The device alone, its host played by hand. */
 
 static struct mp_link device;
@@ -206,6 +220,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             with_the_least_memory_a_host_that_keeps_nothing_safe_may_be_replaced, setup_world,
             teardown_world),
+        cmocka_unit_test_setup_teardown(a_host_is_told_how_many_readings_found_no_room, setup_world,
+                                        teardown_world),
         cmocka_unit_test(a_message_that_leaves_again_is_not_taken_for_another),
     };
     return cmocka_run_group_tests_name("mp_small", tests, NULL, NULL);
