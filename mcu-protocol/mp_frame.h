@@ -54,12 +54,6 @@ static inline bool mp_framer_idle(const struct mp_framer *framer)
     return framer->place == framer->end;
 }
 
-/* The frame was moved down by `bytes` in memory while it leaves. */
-static inline void mp_framer_moved(struct mp_framer *framer, size_t bytes)
-{
-    framer->frame -= bytes;
-}
-
 enum mp_deframed {
     MP_DEFRAMED_MORE, /* nothing complete yet */
     MP_DEFRAMED_FRAME,

@@ -87,7 +87,7 @@ uint8_t mp_link_host_hello(const struct mp_link *link, uint8_t *frame);
 void mp_tx_begin_session(struct mp_link *link, uint16_t credit);
 /* Forgets all messages. */
 void mp_tx_clear(struct mp_link *link);
-void mp_tx_on_ack(struct mp_link *link, uint8_t next, const uint8_t *body, size_t len);
+void mp_tx_on_ack(struct mp_link *link, uint8_t next, const uint8_t *ack, size_t len);
 unsigned mp_tx_poll(struct mp_link *link); /* in how many ticks again */
 /* The most urgent message that may leave, as mp_link_next_frame. */
 uint8_t mp_tx_next_message(struct mp_link *link);

@@ -225,6 +225,22 @@ static void silence_ends_a_session(void **state)
     assert_int_equal(pair->downs[MP_DOWN_SILENT], 1);
 }
 
+/* Two callers may have read the clock in the other order. */
+static void a_time_that_steps_back_a_little_ends_nothing(void **state)
+{
+    (void)state;
+    pair->link[PAIR_HOST].silence = 300;
+    come_up();
+    sim_run(&pair->sim, 1000);
+    uint32_t now = (uint32_t)sim_now_us(&pair->sim);
+    for (uint32_t back = 1; back < 250000; back *= 3) {
+        assert_true(mp_link_poll(&pair->link[PAIR_HOST], now - back) < 1000000);
+        mp_link_poll(&pair->link[PAIR_HOST], now);
+    }
+    assert_int_equal(pair->downs[MP_DOWN_SILENT], 0);
+    assert_true(mp_link_is_up(&pair->link[PAIR_HOST]));
+}
+
 static void the_most_urgent_message_leaves_first_however_late_it_came(void **state)
 {
     static const enum mp_priority order[] = {MP_PRIO_BULK, MP_PRIO_LOG, MP_PRIO_READING,
@@ -442,6 +458,7 @@ int main(void)
         TEST(a_host_hears_at_once_that_the_device_restarted),
         TEST(a_line_that_was_lost_resumes_without_loss_or_repeat),
         TEST(silence_ends_a_session),
+        TEST(a_time_that_steps_back_a_little_ends_nothing),
         TEST(the_most_urgent_message_leaves_first_however_late_it_came),
         TEST(without_safe_the_window_closes_and_memory_stays_taken),
         TEST(safe_of_what_has_not_come_is_not_believed),
