@@ -184,7 +184,7 @@ static struct connection *open_connection(struct seats *seats, const char *key,
 {
     size_t capacity = key != NULL ? SEATS_MAX : 1;
     struct connection *connection =
-        calloc(1, sizeof *connection + capacity * sizeof connection->taken[0]);
+        calloc(1, sizeof *connection + capacity * sizeof(struct seat *));
     if (connection == NULL)
         return NULL;
     connection->capacity = capacity;

@@ -56,7 +56,7 @@ int turn_begin(struct turn *turn, struct turns *turns,
         return 0;
     if (turns->count == turns->room) {
         size_t room = turns->room > 0 ? 2 * turns->room : 16;
-        struct turn **heap = realloc(turns->heap, room * sizeof *heap);
+        struct turn **heap = realloc(turns->heap, room * sizeof(struct turn *));
         if (heap == NULL)
             return -1;
         turns->heap = heap;

@@ -60,7 +60,7 @@ static int byte_at(const uint8_t *text, size_t length, size_t at, uint8_t *sum)
 /* Reads the record of one line after its colon; false: it is none, or its sum is wrong. */
 static bool read_record(const uint8_t *text, size_t length, struct record *record)
 {
-    uint8_t raw[RECORD_MAX + 5], sum = 0;
+    uint8_t raw[RECORD_MAX + 5] = {0}, sum = 0;
     int count = byte_at(text, length, 0, &sum);
     if (count < 0)
         return false;

@@ -23,13 +23,14 @@ static void read_member(const cJSON *member, const struct profile_control_io *io
 
 static void read_element(const cJSON *element, const struct profile_control_io *io)
 {
-    if (!cJSON_IsObject(element)) {
+    if (element == NULL || !cJSON_IsObject(element)) {
         io->bad(io->user, "an element of the update is not an object");
         return;
     }
-    if (element->child == NULL)
+    const cJSON *first = element->child;
+    if (first == NULL)
         io->bad(io->user, "an element of the update is empty");
-    for (const cJSON *member = element->child; member != NULL; member = member->next)
+    for (const cJSON *member = first; member != NULL; member = member->next)
         read_member(member, io);
 }
 

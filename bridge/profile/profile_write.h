@@ -20,7 +20,7 @@ enum profile_shape { PROFILE_GROUPS, PROFILE_LIST, PROFILE_OBJECT };
 size_t profile_write_bound(enum profile_shape shape, const struct profile_upload *upload);
 
 /* Returns the length, or 0: `cap` is too small, or a value is not finite. Not NUL-terminated. */
-size_t profile_write(enum profile_shape shape, const struct profile_upload *upload, char *out,
+size_t profile_write(enum profile_shape shape, const struct profile_upload *upload, char *at,
                      size_t cap);
 
 /* How many readings, from the first on, one upload of that shape holds: an object ends before a

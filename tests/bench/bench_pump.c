@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#define TTYS_MAX   64
 #define UPLOAD_IN  (50 * 51) /* 50 frames of ten 16-bit readings */
 #define UPLOAD_OUT 19600     /* 500 readings as the bridge writes them, about 39 bytes each */
 
@@ -73,11 +74,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         lws_callback_on_writable(connection);
 }
 
-static int open_tty(uv_loop_t *loop, const char *path)
+static int open_tty(uv_loop_t *loop, struct tty *tty, const char *path)
 {
-    struct tty *tty = calloc(1, sizeof *tty);
     struct termios raw;
-    if (tty == NULL || (tty->fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) < 0 ||
+    if ((tty->fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) < 0 ||
         tcgetattr(tty->fd, &raw) != 0)
         return -1;
     cfmakeraw(&raw);
@@ -114,10 +114,13 @@ int main(int argc, char **argv)
                                               .path = whole,
                                               .host = host,
                                               .origin = host};
-    if (lws_client_connect_via_info(&connect) == NULL)
+    static struct tty ttys[TTYS_MAX];
+    if (argc > TTYS_MAX || lws_client_connect_via_info(&connect) == NULL)
         return 1;
+    int failed = 0;
     for (int i = 2; i < argc; i++)
-        if (open_tty(&loop, argv[i]) != 0)
-            return 1;
-    return uv_run(&loop, UV_RUN_DEFAULT);
+        failed |= open_tty(&loop, &ttys[i], argv[i]);
+    if (!failed)
+        failed = uv_run(&loop, UV_RUN_DEFAULT);
+    return failed != 0;
 }

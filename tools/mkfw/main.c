@@ -192,11 +192,13 @@ static int write_pack(struct pack *pack, const char *key, const char *image, con
     uint8_t *bytes = read_file(image, &pack->image_bytes);
     if (bytes == NULL)
         return 1;
-    pack->secret = key != NULL ? secret : NULL;
+    if (key != NULL)
+        pack->secret = secret;
     pack->image = bytes;
     int result = pack_write(pack, path, why, sizeof(why));
     sodium_memzero(secret, sizeof(secret));
     free(bytes);
+    pack->secret = pack->image = NULL;
     if (result != 0) {
         fprintf(stderr, "mkfw: %s\n", why);
         return 1;

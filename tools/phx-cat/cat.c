@@ -13,14 +13,13 @@
 
 void cat_say(const struct cat *cat, bool error, const char *format, ...)
 {
+    char line[LINE_BYTES];
     va_list rest;
-    if (cat->options->quiet && !error)
-        return;
-    fputs("phx-cat: ", stderr);
     va_start(rest, format);
-    vfprintf(stderr, format, rest);
+    vsnprintf(line, sizeof(line), format, rest);
     va_end(rest);
-    fputc('\n', stderr);
+    if (!cat->options->quiet || error)
+        fprintf(stderr, "phx-cat: %s\n", line);
 }
 
 /* -- The end. */
