@@ -183,6 +183,19 @@ void channel_push(struct channel *ch, const char *event, const char *payload)
     socket_weigh_task(ch->socket, t, frame.len);
 }
 
+void channel_push_plain(struct channel *ch, const char *event, const char *payload)
+{
+    struct buf frame = {0};
+    serializer_encode(ch->socket->config.vsn, &frame,
+                      &(struct phx_out){.join_ref = slice_of(JSON_NULL_TEXT),
+                                        .ref = slice_of(JSON_NULL_TEXT),
+                                        .topic = buf_all(&ch->topic_json),
+                                        .event = event,
+                                        .payload = slice_of(payload)});
+    socket_send_frame(ch->socket, &frame);
+    buf_deinit(&frame);
+}
+
 void channel_push_bytes(struct channel *ch, const char *event, struct slice data)
 {
     struct slice names[] = {buf_all(&ch->join_name), ch->topic, slice_of(event)};

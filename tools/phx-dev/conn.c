@@ -269,6 +269,17 @@ bool conn_has_client_cert(const struct conn *c)
     return cert != NULL;
 }
 
+const char *conn_cert_name(const struct conn *c, char *out, size_t size)
+{
+    X509 *cert = c->ssl != NULL ? SSL_get1_peer_certificate(c->ssl) : NULL;
+    out[0] = '\0';
+    if (cert != NULL) {
+        X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, out, (int)size);
+    }
+    X509_free(cert);
+    return out;
+}
+
 const char *conn_alpn(const struct conn *c, char *out, size_t size)
 {
     const unsigned char *name = NULL;

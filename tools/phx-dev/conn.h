@@ -38,6 +38,8 @@ void conn_cut(struct conn *c);
 void conn_peer(const struct conn *c, char *out, size_t size);
 bool conn_is_tls(const struct conn *c);
 bool conn_has_client_cert(const struct conn *c);
+/* The common name of the client's certificate, "" without one. */
+const char *conn_cert_name(const struct conn *c, char *out, size_t size);
 /* The TLS application protocol agreed on ("h2", "http/1.1"), "" for none. */
 const char *conn_alpn(const struct conn *c, char *out, size_t size);
 

@@ -6,6 +6,7 @@
 #include "control.h"
 
 #include "control_fault.h"
+#include "control_nerves.h"
 #include "peer.h"
 
 #include <signal.h>
@@ -113,6 +114,29 @@ static int get_sockets(struct server *server, const struct http_request *request
     return 200;
 }
 
+/* What stands behind "/nerves/". */
+static struct slice nerves_what(const struct http_request *request)
+{
+    struct slice parts[3];
+    return http_path_parts(request->path, parts, 3) == 2 ? parts[1] : (struct slice){0};
+}
+
+static int quote_error(int status, struct buf *answer)
+{
+    if (status == 200) {
+        return 200;
+    }
+    char *why = copy_bytes(buf_all(answer).data, answer->len);
+    refuse(answer, status, why);
+    free(why);
+    return status == 404 ? 400 : status;
+}
+
+static int get_nerves(struct server *server, const struct http_request *request, struct buf *answer)
+{
+    return quote_error(control_nerves_get(server, request, nerves_what(request), answer), answer);
+}
+
 static int get_health(struct server *server, const struct http_request *request, struct buf *answer)
 {
     (void)server;
@@ -176,6 +200,12 @@ static int post_reset(const struct order *order, struct buf *answer)
     order->server->faults = (struct faults){0};
     buf_str(answer, "{\"reset\":true}");
     return 200;
+}
+
+static int post_nerves(const struct order *order, struct buf *answer)
+{
+    return quote_error(control_nerves_post(order->server, order->argument, order->body, answer),
+                       answer);
 }
 
 static int post_fault(const struct order *order, struct buf *answer)
@@ -307,6 +337,7 @@ static const struct {
     {"reset", false, false, NULL, post_reset},
     {"fault", false, false, NULL, post_fault},
     {"stop", false, false, NULL, post_stop},
+    {"nerves", true, false, get_nerves, post_nerves},
     {"broadcast", false, true, NULL, post_broadcast},
     {"broadcast_bin", false, true, NULL, post_broadcast_bin},
     {"kick_id", false, true, NULL, post_kick_id},

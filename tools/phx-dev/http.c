@@ -228,8 +228,18 @@ const char *http_reason(int status)
         return "Switching Protocols";
     case 200:
         return "OK";
+    case 206:
+        return "Partial Content";
+    case 301:
+        return "Moved Permanently";
+    case 302:
+        return "Found";
+    case 304:
+        return "Not Modified";
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
     case 403:
         return "Forbidden";
     case 404:
@@ -246,16 +256,18 @@ const char *http_reason(int status)
         return "Too Many Requests";
     case 500:
         return "Internal Server Error";
+    case 503:
+        return "Service Unavailable";
     default:
         return "Unknown";
     }
 }
 
-static void write_date(struct buf *out)
+static void write_date(struct buf *out, int64_t ahead_s)
 {
     char text[64];
     struct tm parts;
-    time_t now = time(NULL);
+    time_t now = time(NULL) + (time_t)ahead_s;
     gmtime_r(&now, &parts);
     strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
     buf_printf(out, "date: %s\r\n", text);
@@ -265,7 +277,7 @@ void http_write(struct buf *out, const struct http_response *r)
 {
     buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, http_reason(r->status));
     buf_str(out, r->close ? "connection: close\r\n" : "");
-    write_date(out);
+    write_date(out, r->ahead_s);
     if (r->status != 101) {
         buf_printf(out, "content-length: %zu\r\nvary: accept-encoding\r\n", r->body.len);
     }
@@ -276,5 +288,7 @@ void http_write(struct buf *out, const struct http_response *r)
                r->cache != NULL ? r->cache : "max-age=0, private, must-revalidate");
     buf_str(out, r->extra != NULL ? r->extra : "");
     buf_str(out, "\r\n");
-    buf_slice(out, r->body);
+    if (!r->head) {
+        buf_slice(out, r->body);
+    }
 }

@@ -4,6 +4,7 @@
 #include "buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* HTTP/1.1 requests and responses, no I/O. */
 
@@ -53,7 +54,9 @@ struct http_response {
     const char *cache; /* Cache-Control; NULL: what Phoenix says by default */
     const char *extra; /* further header lines, each with its CRLF; NULL: none */
     struct slice body;
-    bool close; /* say so, and mean it */
+    bool close;      /* say so, and mean it */
+    int64_t ahead_s; /* this much is added to the clock for Date */
+    bool head;       /* the body's length is said, the body not sent */
 };
 
 void http_write(struct buf *out, const struct http_response *response);

@@ -27,6 +27,11 @@ static const char USAGE[] =
     "                      whose habits where the two differ (1.8-bandit)\n"
     "  --idle-ms N         close a WebSocket whose client is silent for longer (60000)\n"
     "  --poll-ms N         hold a long poll without messages so long (10000)\n"
+    "  --nerves main|2.4.0 NervesHub as well: /device-socket, with --tls /socket, /firmware\n"
+    "  --nerves-key nhp_KEY=SECRET | nhd_KEY=SECRET:IDENTIFIER\n"
+    "                      a shared secret of it, may be repeated\n"
+    "  --nerves-fw-key FILE.pub\n"
+    "                      who must have signed its firmware\n"
     "  --lab               also the sockets and orders the recordings were made with\n"
     "  --quiet             print nothing but the ready line\n"
     "  --log-json          print events as JSON lines\n"
@@ -47,6 +52,9 @@ enum option_id {
     OPTION_LIKE,
     OPTION_IDLE_MS,
     OPTION_POLL_MS,
+    OPTION_NERVES,
+    OPTION_NERVES_KEY,
+    OPTION_NERVES_FW_KEY,
     OPTION_LAB,
     OPTION_QUIET,
     OPTION_LOG_JSON,
@@ -67,6 +75,9 @@ static const struct option OPTIONS[] = {
     {"like", required_argument, NULL, OPTION_LIKE},
     {"idle-ms", required_argument, NULL, OPTION_IDLE_MS},
     {"poll-ms", required_argument, NULL, OPTION_POLL_MS},
+    {"nerves", required_argument, NULL, OPTION_NERVES},
+    {"nerves-key", required_argument, NULL, OPTION_NERVES_KEY},
+    {"nerves-fw-key", required_argument, NULL, OPTION_NERVES_FW_KEY},
     {"lab", no_argument, NULL, OPTION_LAB},
     {"quiet", no_argument, NULL, OPTION_QUIET},
     {"log-json", no_argument, NULL, OPTION_LOG_JSON},
@@ -102,6 +113,30 @@ static enum like like_of(const char *text)
         fail("--like: expected 1.7-cowboy or 1.8-bandit, found ", text);
     }
     return LIKE_17_COWBOY;
+}
+
+static enum nerves_like nerves_like_of(const char *text)
+{
+    if (strcmp(text, "main") == 0) {
+        return NERVES_MAIN;
+    }
+    if (strcmp(text, "2.4.0") != 0) {
+        fail("--nerves: expected main or 2.4.0, found ", text);
+    }
+    return NERVES_240;
+}
+
+/* The one line of a public key file, kept for the life of the program. */
+static const char *key_of_file(const char *path)
+{
+    static char text[200];
+    FILE *file = fopen(path, "r");
+    if (file == NULL || fgets(text, sizeof text, file) == NULL) {
+        fail("--nerves-fw-key: cannot read ", path);
+    }
+    fclose(file);
+    text[strcspn(text, "\r\n")] = '\0';
+    return text;
 }
 
 static void take_option(struct server *server, int id)
@@ -147,6 +182,17 @@ static void take_option(struct server *server, int id)
     case OPTION_POLL_MS:
         o->poll_ms = number_of("--poll-ms", optarg, 10, 600000);
         break;
+    case OPTION_NERVES:
+        server->nerves.like = nerves_like_of(optarg);
+        break;
+    case OPTION_NERVES_KEY:
+        if (nerves_keys_add(&server->nerves, optarg) != 0) {
+            fail("--nerves-key: expected nhp_KEY=SECRET or nhd_KEY=SECRET:IDENTIFIER", "");
+        }
+        break;
+    case OPTION_NERVES_FW_KEY:
+        server->nerves.firmware_key = key_of_file(optarg);
+        break;
     case OPTION_LAB:
         o->lab = true;
         break;
@@ -168,6 +214,17 @@ static void take_option(struct server *server, int id)
     }
 }
 
+/* How those servers are set up: certificates are asked for and not required, TLS 1.2 only. */
+static void nerves_defaults(struct server_options *o, enum nerves_like like)
+{
+    o->tls_options.client_optional = true;
+    o->tls_options.only_12 = true;
+    o->like = like == NERVES_240 ? LIKE_185_BANDIT : LIKE_18_BANDIT;
+    if (o->idle_ms == SERVER_IDLE_MS) {
+        o->idle_ms = SERVER_NERVES_IDLE_MS;
+    }
+}
+
 static void take_options(struct server *server, int argc, char **argv)
 {
     const struct tls_options *tls = &server->options.tls_options;
@@ -184,6 +241,9 @@ static void take_options(struct server *server, int argc, char **argv)
     if (!server->options.tls &&
         (tls->cert_file != NULL || tls->cert_out != NULL || tls->client_ca != NULL)) {
         fail("--cert, --cert-out and --client-ca need --tls", "");
+    }
+    if (server->nerves.like != NERVES_OFF) {
+        nerves_defaults(&server->options, server->nerves.like);
     }
     server->options.tls_options.choose_h2 = server->options.lab;
 }

@@ -5,6 +5,7 @@
 #include "mounts.h"
 
 #include "app_lab.h"
+#include "app_nerves.h"
 #include "auth_token.h"
 
 #include <stdlib.h>
@@ -49,6 +50,21 @@ static const struct mount MOUNTS[] = {
     {LAB_USER("/custom/ws/*"), .max_frame = MOUNT_MAX_FRAME},
 };
 
+static const struct mount NERVES_MOUNTS[] = {
+    {.path = "/device-socket/websocket",
+     .connect = CONNECT_NERVES,
+     .apps = nerves_channel_apps,
+     .v2_only = true,
+     .compress = true,
+     .max_frame = MOUNT_MAX_FRAME},
+    {.path = "/socket/websocket",
+     .connect = CONNECT_NERVES,
+     .apps = nerves_channel_apps,
+     .v2_only = true,
+     .compress = true,
+     .max_frame = MOUNT_MAX_FRAME},
+};
+
 /* -- paths */
 
 static bool path_matches(const char *pattern, const struct slice *parts, size_t count)
@@ -73,6 +89,18 @@ static const struct mount *find(const struct slice *parts, size_t count, bool la
     for (size_t i = 0; i < sizeof MOUNTS / sizeof *MOUNTS; i++) {
         if ((lab || !MOUNTS[i].lab) && path_matches(MOUNTS[i].path, parts, count)) {
             return &MOUNTS[i];
+        }
+    }
+    return NULL;
+}
+
+const struct mount *mount_find_nerves(struct slice path, bool tls)
+{
+    struct slice parts[MAX_PARTS];
+    size_t count = http_path_parts(path, parts, MAX_PARTS);
+    for (size_t i = 0; i < (tls ? 2 : 1); i++) {
+        if (count == 2 && path_matches(NERVES_MOUNTS[i].path, parts, count)) {
+            return &NERVES_MOUNTS[i];
         }
     }
     return NULL;
@@ -204,6 +232,7 @@ static bool negotiate_vsn(const struct connect_request *request, struct connect_
         ok = parse_vsn(buf_all(&text), &result->vsn) &&
              !(result->vsn == VSN_2 && request->mount->v1_only);
     }
+    ok = ok && !(result->vsn == VSN_1 && request->mount->v2_only);
     bool crash = list.data != NULL && request->like == LIKE_17_COWBOY;
     result->status = ok ? 101 : crash ? 500 : 403;
     result->body = crash ? JSON_SERVER_ERROR : "";
@@ -251,6 +280,32 @@ static void connect_mc(const struct connect_request *request, struct connect_res
     buf_printf(&result->id, "microcontroller:%ld", result->identity.controller_id);
 }
 
+/* A certificate wins over a secret. */
+static void connect_nerves(const struct connect_request *request, struct connect_result *result)
+{
+    struct nerves_auth auth = {.status = 101};
+    if (request->cert_name[0] != '\0') {
+        buf_str(&auth.identifier, request->cert_name);
+    } else {
+        nerves_authenticate(request->nerves, request->http, &auth);
+        result->extra = auth.extra;
+        result->body = auth.body;
+    }
+    result->status = auth.status;
+    if (auth.status == 101) {
+        struct slice host = http_header(request->http, "host");
+        result->device = nerves_device_get(request->nerves, buf_all(&auth.identifier));
+        result->status = result->device != NULL ? 101 : 503;
+        buf_str(&result->id, "device_socket:");
+        buf_slice(&result->id, buf_all(&auth.identifier));
+        if (result->device != NULL) {
+            result->device->host.len = 0;
+            buf_slice(&result->device->host, host);
+        }
+    }
+    buf_deinit(&auth.identifier);
+}
+
 static void connect_app(const struct connect_request *request, struct connect_result *result)
 {
     switch (request->mount->connect) {
@@ -261,6 +316,9 @@ static void connect_app(const struct connect_request *request, struct connect_re
         break;
     case CONNECT_MC:
         connect_mc(request, result);
+        break;
+    case CONNECT_NERVES:
+        connect_nerves(request, result);
         break;
     }
 }

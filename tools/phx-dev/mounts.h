@@ -3,6 +3,7 @@
 
 #include "app_mc.h"
 #include "http.h"
+#include "nerves.h"
 #include "socket.h"
 
 #include <stdint.h>
@@ -10,10 +11,11 @@
 /* Which sockets this server has, and who may connect to them. */
 
 enum mount_connect {
-    CONNECT_ANY,  /* everybody */
-    CONNECT_USER, /* everybody but ?connect=error, reason, rate or crash; ?user=X names the socket
-                   */
-    CONNECT_MC,   /* an API key */
+    CONNECT_ANY,    /* everybody */
+    CONNECT_USER,   /* everybody but ?connect=error, reason, rate or crash; ?user=X names the socket
+                     */
+    CONNECT_MC,     /* an API key */
+    CONNECT_NERVES, /* a client certificate, or NervesHub's headers */
 };
 
 struct mount {
@@ -22,6 +24,7 @@ struct mount {
     const struct channel_app *const *apps;
     bool lab;             /* only with --lab */
     bool v1_only;         /* no V2 */
+    bool v2_only;         /* no V1 */
     bool compress;        /* permessage-deflate when offered */
     bool error_handler;   /* refusals have a status of their own */
     const char *origin;   /* the only Origin host let in; NULL: any */
@@ -35,6 +38,9 @@ struct mount {
 
 enum { MOUNT_MAX_FRAME = 10000000 };
 
+/* NervesHub's sockets: one for secrets, and one more for certificates where there is TLS. NULL:
+ * none at this path. */
+const struct mount *mount_find_nerves(struct slice path, bool tls);
 /* NULL: no socket at this path. */
 const struct mount *mount_find(struct slice path, bool lab);
 /* Is this the long-polling path of a mount that has one? */
@@ -48,7 +54,9 @@ struct connect_request {
     const struct http_request *http;
     struct mc_keys *keys;
     enum like like;
-    bool longpoll; /* no subprotocols; a token comes in a header of its own */
+    struct nerves *nerves; /* CONNECT_NERVES */
+    const char *cert_name; /* of the client's certificate, "" for none */
+    bool longpoll;         /* no subprotocols; a token comes in a header of its own */
 };
 
 struct connect_result {
@@ -59,7 +67,8 @@ struct connect_result {
     struct buf id;    /* the socket id that a kick names; empty = none */
     struct buf token; /* the auth_token */
     bool has_token;
-    struct mc_identity identity; /* CONNECT_MC */
+    struct mc_identity identity;  /* CONNECT_MC */
+    struct nerves_device *device; /* CONNECT_NERVES */
 };
 
 /* Decides as Phoenix does, in its order: query, origin, subprotocol, connect. The caller deinits

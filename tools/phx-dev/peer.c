@@ -47,6 +47,10 @@ void peer_open(struct peer *p, const struct conn *conn, const struct http_reques
     connect->id = (struct buf){0};
     buf_str(&p->id, "");
     p->mc = (struct mc_client){.app = &p->server->mc, .identity = connect->identity};
+    p->nerves = (struct nerves_client){.nerves = &p->server->nerves, .device = connect->device};
+    if (connect->device != NULL) {
+        server_kick(p->server, p->id.data); /* one identity, one socket */
+    }
     handshake_write_info(conn, request, connect, &p->info);
     struct socket_config config = {
         .io = {p, io_send, io_close, io_cut, io_broadcast},
@@ -54,10 +58,10 @@ void peer_open(struct peer *p, const struct conn *conn, const struct http_reques
         .like = p->server->options.like,
         .apps = p->mount->apps,
         .faults = &p->server->faults.socket,
-        .app_ctx = &p->mc,
+        .app_ctx = connect->device != NULL ? (void *)&p->nerves : (void *)&p->mc,
         .info = {p->info.data, p->info.len},
     };
-    p->socket = socket_open(&config);
+    p->socket = p->nerves.socket = socket_open(&config);
     p->next = p->server->peers;
     p->link = &p->server->peers;
     if (p->next != NULL) {

@@ -1,6 +1,7 @@
 #ifndef PHXDEV_PEER_H
 #define PHXDEV_PEER_H
 
+#include "app_nerves.h"
 #include "conn.h"
 #include "server.h"
 
@@ -31,6 +32,7 @@ struct peer {
     struct buf info;
     struct buf id; /* what a kick names ("microcontroller:3") */
     struct mc_client mc;
+    struct nerves_client nerves; /* device NULL: no NervesHub device */
     uint64_t number;
 };
 

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static void on_connection(uv_stream_t *listener, int status)
 {
@@ -48,10 +49,20 @@ static int listen_on(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 int server_start(struct server *server, char *error, size_t error_size)
 {
     server->mc = (struct mc_app){&server->readings, &server->faults, &server->presence,
                                  &server->options.log};
+    server->nerves.log = &server->options.log;
+    server->nerves.clock_ms = clock_ms;
+    server->nerves.tls = server->options.tls;
     if (server->options.tls) {
         server->tls = tls_open(&server->options.tls_options, error, error_size);
         if (server->tls == NULL) {
@@ -92,6 +103,7 @@ void server_deinit(struct server *server)
 {
     readings_reset(&server->readings);
     mc_keys_deinit(&server->keys);
+    nerves_deinit(&server->nerves);
     SSL_CTX_free(server->tls);
 }
 
@@ -106,10 +118,23 @@ size_t server_broadcast(struct server *server, const struct broadcast *what,
     return reached;
 }
 
+int server_kick_code(const struct server *server)
+{
+    switch (server->options.like) {
+    case LIKE_17_COWBOY:
+        return 1000;
+    case LIKE_185_BANDIT:
+        return 1011;
+    case LIKE_18_BANDIT:
+        break;
+    }
+    return 1001;
+}
+
 size_t server_kick(struct server *server, const char *id)
 {
     size_t kicked = 0;
-    int code = server->options.like == LIKE_17_COWBOY ? 1000 : 1001;
+    int code = server_kick_code(server);
     for (struct peer *p = server->peers, *next; p != NULL; p = next) {
         next = p->next;
         if (!p->ended && strcmp(peer_id(p), id) == 0) {

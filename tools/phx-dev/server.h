@@ -5,6 +5,7 @@
 #include "faults.h"
 #include "log.h"
 #include "mounts.h"
+#include "nerves.h"
 #include "readings.h"
 #include "socket.h"
 #include "tls.h"
@@ -28,7 +29,12 @@ struct server_options {
 };
 
 /* Connections beyond this are closed as soon as they are accepted. */
-enum { SERVER_MAX_SESSIONS = 2048, SERVER_IDLE_MS = 60000, SERVER_POLL_MS = 10000 };
+enum {
+    SERVER_MAX_SESSIONS = 2048,
+    SERVER_IDLE_MS = 60000,
+    SERVER_NERVES_IDLE_MS = 180000,
+    SERVER_POLL_MS = 10000
+};
 
 struct server {
     struct server_options options;
@@ -45,6 +51,7 @@ struct server {
     struct presence presence;
     struct mc_keys keys;
     struct mc_app mc;
+    struct nerves nerves; /* of it, like, keys and firmware_key are set before the start */
 };
 
 /* Binds and listens. Returns 0, or -1 with one line in error. The server is zeroed by the caller,
@@ -63,6 +70,8 @@ size_t server_broadcast(struct server *server, const struct broadcast *what,
                         const struct channel *except);
 /* Ends every socket with this id as a "disconnect" broadcast does. Returns how many. */
 size_t server_kick(struct server *server, const char *id);
+/* The close code of a kick, and of a socket whose identity connects anew. */
+int server_kick_code(const struct server *server);
 
 /* -- for session.c */
 struct session *session_next(const struct session *s);

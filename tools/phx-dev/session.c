@@ -10,6 +10,7 @@
 #include "handshake.h"
 #include "http.h"
 #include "longpoll.h"
+#include "nerves_http.h"
 #include "peer.h"
 #include "ws.h"
 
@@ -245,6 +246,7 @@ static void respond(struct session *s, const struct http_response *response)
 {
     struct http_response full = *response;
     struct buf out = {0};
+    full.ahead_s = s->server->nerves.ahead_ms / 1000;
     full.close = response->close || s->close_after || s->server->stopping;
     http_write(&out, &full);
     conn_write(s->conn, out.data, out.len);
@@ -291,6 +293,7 @@ static void on_upgrade_request(struct session *s, const struct http_request *req
 {
     struct connect_result connect;
     struct buf error = {0};
+    char cert_name[NERVES_IDENTIFIER_MAX + 1];
     if (!slice_eq(request->method, "GET")) {
         respond_text(s, 400, NULL, "");
         return;
@@ -301,7 +304,10 @@ static void on_upgrade_request(struct session *s, const struct http_request *req
     mount_connect(&(struct connect_request){.mount = s->peer.mount,
                                             .http = request,
                                             .keys = &s->server->keys,
-                                            .like = s->server->options.like},
+                                            .like = s->server->options.like,
+                                            .nerves = &s->server->nerves,
+                                            .cert_name = conn_cert_name(s->conn, cert_name,
+                                                                        sizeof cert_name)},
                   &connect);
     if (connect.status != 101) {
         respond_text(s, connect.status, connect.extra, connect.body);
@@ -317,6 +323,11 @@ static void on_upgrade_request(struct session *s, const struct http_request *req
 
 /* -- HTTP */
 
+static bool nerves_on(const struct session *s)
+{
+    return s->server->nerves.like != NERVES_OFF;
+}
+
 static void on_other_request(struct session *s, const struct http_request *request,
                              struct slice body)
 {
@@ -324,7 +335,9 @@ static void on_other_request(struct session *s, const struct http_request *reque
     struct http_response response = {.type = "application/json; charset=utf-8"};
     response.status = control_handle(s->server, request, body, &answer);
     response.body = buf_all(&answer);
-    if (response.status == 404) {
+    if (response.status == 404 && nerves_on(s) && s->server->options.tls) {
+        respond_text(s, 301, "location: https://docs.nerves-hub.org/\r\n", "");
+    } else if (response.status == 404) {
         respond_text(s, 404, NULL, "Not Found");
     } else {
         respond(s, &response);
@@ -332,9 +345,22 @@ static void on_other_request(struct session *s, const struct http_request *reque
     buf_deinit(&answer);
 }
 
+/* /socket is NervesHub's where that is on. */
+static const struct mount *socket_mount(const struct session *s, const struct http_request *request)
+{
+    const struct mount *nerves =
+        nerves_on(s) ? mount_find_nerves(request->path, s->server->options.tls) : NULL;
+    const struct mount *other = mount_find(request->path, s->server->options.lab);
+    bool hidden = nerves_on(s) && other != NULL && strcmp(other->path, "/socket/websocket") == 0;
+    return nerves != NULL ? nerves : hidden ? NULL : other;
+}
+
 static const struct mount *longpoll_mount(const struct session *s,
                                           const struct http_request *request)
 {
+    if (nerves_on(s)) {
+        return NULL;
+    }
     return mount_find_longpoll(request->path, s->server->options.lab);
 }
 
@@ -354,11 +380,31 @@ static long body_length(const struct session *s, const struct http_request *requ
     return json_is_number_text(text) && json_int(&number, 0, most, &length) ? length : -1;
 }
 
+static bool serve_firmware(struct session *s, const struct http_request *request)
+{
+    struct buf out = {0};
+    enum nerves_end end;
+    bool served = nerves_serve(&s->server->nerves, request, &out, &end);
+    if (served) {
+        conn_write(s->conn, out.data, out.len);
+    }
+    if (served && end == NERVES_STALL) {
+        s->silent = true;
+    } else if (served && (end == NERVES_CUT || s->close_after)) {
+        finish(s);
+    }
+    buf_deinit(&out);
+    return served;
+}
+
 static void on_request(struct session *s, const struct http_request *request, struct slice body)
 {
     const struct mount *polled = longpoll_mount(s, request);
-    s->peer.mount = mount_find(request->path, s->server->options.lab);
+    s->peer.mount = socket_mount(s, request);
     s->close_after = request->minor == 0 || http_header_has(request, "connection", "close");
+    if (nerves_on(s) && serve_firmware(s, request)) {
+        return;
+    }
     if (s->peer.mount != NULL) {
         on_upgrade_request(s, request);
     } else if (polled != NULL) {

@@ -12,7 +12,11 @@
  * opens nothing and reads no clock. */
 
 /* Which server's habits where the recordings differ. */
-enum like { LIKE_18_BANDIT, LIKE_17_COWBOY };
+enum like {
+    LIKE_18_BANDIT,
+    LIKE_17_COWBOY,
+    LIKE_185_BANDIT, /* 1.8.5 with Bandit 1.10.3, in NervesHub 2.4.0 */
+};
 
 struct socket;
 struct channel;
@@ -129,6 +133,8 @@ void channel_reply_after(struct channel *ch, int64_t ms, const char *status,
 /* A blocking handler: the channel handles its next message ms from now. */
 void channel_block(struct channel *ch, int64_t ms);
 void channel_push(struct channel *ch, const char *event, const char *payload);
+/* In the shape of a broadcast: without the channel's join_ref. Not while joining. */
+void channel_push_plain(struct channel *ch, const char *event, const char *payload);
 /* On a V2 socket only. */
 void channel_push_bytes(struct channel *ch, const char *event, struct slice data);
 void channel_broadcast(struct channel *ch, const char *event, const struct json *payload,

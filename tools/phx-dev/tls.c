@@ -110,9 +110,10 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_OK;
 }
 
-static bool require_client(SSL_CTX *ctx, const char *ca)
+static bool ask_client(SSL_CTX *ctx, const char *ca, bool optional)
 {
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
+                       NULL);
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"phx-dev", 7);
     return SSL_CTX_load_verify_locations(ctx, ca, NULL) == 1;
 }
@@ -126,12 +127,16 @@ SSL_CTX *tls_open(const struct tls_options *options, char *error, size_t error_s
         return NULL;
     }
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    if (options->only_12) {
+        SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
+    }
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, options->choose_h2 ? &h2 : NULL);
     bool given = options->cert_file != NULL;
     if (!(given ? use_files(ctx, options) : use_self_made(ctx, options))) {
         complain(error, error_size, "cannot use the certificate",
                  given ? options->cert_file : options->cert_out);
-    } else if (options->client_ca != NULL && !require_client(ctx, options->client_ca)) {
+    } else if (options->client_ca != NULL &&
+               !ask_client(ctx, options->client_ca, options->client_optional)) {
         complain(error, error_size, "cannot use the client CA", options->client_ca);
     } else {
         return ctx;

@@ -11,6 +11,8 @@ struct tls_options {
     const char *cert_name; /* names of the self-made one; NULL: localhost, 127.0.0.1 and ::1 */
     const char *cert_out;  /* where to write the self-made one as PEM; NULL: nowhere */
     const char *client_ca; /* clients must show a certificate signed by this one; NULL: need not */
+    bool client_optional;  /* a client without a certificate is let in all the same */
+    bool only_12;          /* TLS 1.2 and nothing newer */
     bool choose_h2;        /* take "h2" when offered, as the recorded servers do */
 };
 
