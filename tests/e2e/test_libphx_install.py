@@ -36,8 +36,8 @@ class Installed(unittest.TestCase):
         cls.prefix = pathlib.Path(cls.folder.name) / "usr"
         run("cmake", "--install", BUILD, "--component", "libphx", "--prefix", cls.prefix)
         cls.packages = next(cls.prefix.rglob("libphx.pc")).parent
-        cls.library = next(cls.prefix.rglob("libphx.so")).parent
-        cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(cls.packages), "LD_LIBRARY_PATH": str(cls.library)}
+        cls.lib_folder = next(cls.prefix.rglob("libphx.so")).parent
+        cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(cls.packages), "LD_LIBRARY_PATH": str(cls.lib_folder)}
 
     def setUp(self):
         self.server = phxdev.Server()
@@ -90,7 +90,7 @@ class Installed(unittest.TestCase):
             text = re.sub(r"/\*.*?\*/", "", (self.prefix / "include" / header).read_text(), flags=re.S)
             text = re.sub(r"\{[^{}]*\}", "", text)  # struct members are no functions
             declared |= set(re.findall(r"\b(phx_\w+)\(", text))
-        shown = run("nm", "-D", "--defined-only", self.library / "libphx.so")
+        shown = run("nm", "-D", "--defined-only", self.lib_folder / "libphx.so")
         names = {line.split()[2] for line in shown.splitlines() if line.split()[1] == "T"}
         self.assertEqual({n for n in names if not n.startswith(("__", "_init", "_fini"))}, declared)
 
