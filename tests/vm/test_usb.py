@@ -127,9 +127,10 @@ class Usb(unittest.TestCase):
         for kind in {(r["sensor"], r["type"]) for r in mine}:
             numbers = [int(seq[1]) for seq, r in zip(seqs, mine) if (r["sensor"], r["type"]) == kind]
             self.assertEqual(numbers, sorted(numbers), "out of order")
-        # Messages without readings (a log, a description) leave holes of one.
+        # Messages without readings leave holes: after a cut both controls fall to fail-safe and say so, and
+        # logs, the description and a count of what was dropped may stand beside them.
         numbers = sorted({int(seq[1]) for seq in seqs})
-        self.assertLessEqual(max(b - a for a, b in zip(numbers, numbers[1:])), 3)
+        self.assertLessEqual(max(b - a for a, b in zip(numbers, numbers[1:])), 8)
 
     def test_3_two_with_one_serial_are_both_named_and_the_place_decides(self):
         twin = self.machine.board("twin", "FT0001", 3, identity="B")
