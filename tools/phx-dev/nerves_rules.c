@@ -75,7 +75,7 @@ static enum nerves_verdict store(struct nerves *n, struct nerves_device *d, cons
     }
     bool none = progress == NULL || json_is(progress, JSON_NULL);
     struct json number = {.type = JSON_INT};
-    if (json_is(progress, JSON_STRING) && json_is_number_text(progress->text)) {
+    if (!none && progress->type == JSON_STRING && json_is_number_text(progress->text)) {
         number.text = progress->text;
         progress = &number;
     }
