@@ -47,9 +47,9 @@ struct upload {
 static struct world *world;
 static const struct world_plan *plan;
 static struct lane *lane;
-static struct port port;
+static struct port the_port;
 static struct phx_socket sock;
-static struct phx_channel channel;
+static struct phx_channel the_channel;
 static struct upload wire[WIRE_MAX];
 static size_t wire_count;
 static uint32_t sent; /* next message of the MCU in this session */
@@ -95,9 +95,9 @@ static void claim(void)
     memcpy(peer.device, "m1", 2);
     point(NULL);
     sent = world->safe;
-    port.claimed = true;
-    if (!lane_claim(lane, &port, &peer, &description, &port.client))
-        port.claimed = false;
+    the_port.claimed = true;
+    if (!lane_claim(lane, &the_port, &peer, &description, &the_port.client))
+        the_port.claimed = false;
 }
 
 static void send_one(uint32_t number)
@@ -109,28 +109,28 @@ static void send_one(uint32_t number)
                                                 .number = number,
                                                 .index = i,
                                                 .device_us = world->turn * TURN_US};
-        port.client.reading(port.client.user, &reading);
+        the_port.client.reading(the_port.client.user, &reading);
     }
     point(NULL);
-    port.client.received(port.client.user, number);
+    the_port.client.received(the_port.client.user, number);
 }
 
 static void mcu_turn(void)
 {
-    if (!port.claimed && world->turn % 7 == 0)
+    if (!the_port.claimed && world->turn % 7 == 0)
         claim();
-    if (port.claimed && world->turn == 90) {
-        port.claimed = false;
-        port.client.lost(port.client.user, "the cable");
+    if (the_port.claimed && world->turn == 90) {
+        the_port.claimed = false;
+        the_port.client.lost(the_port.client.user, "the cable");
     }
-    for (int i = 0; i < 2 && port.claimed && sent < WORLD_MESSAGES && sent - world->safe < WINDOW;
-         i++)
+    for (int i = 0;
+         i < 2 && the_port.claimed && sent < WORLD_MESSAGES && sent - world->safe < WINDOW; i++)
         send_one(sent++);
 }
 
-void port_safe(struct port *self, uint32_t number)
+void port_safe(struct port *port, uint32_t number)
 {
-    (void)self;
+    (void)port;
     point(NULL);
     if ((int32_t)(number - world->safe) > 0 && number <= WORLD_MESSAGES)
         world->safe = number;
@@ -138,45 +138,10 @@ void port_safe(struct port *self, uint32_t number)
         sent = world->safe;
 }
 
-void port_credit(struct port *self, uint16_t bytes)
-{
-    (void)self;
-    (void)bytes;
-}
-
-int port_command(struct port *self, uint8_t control, union mp_value value, uint32_t ttl_ms,
-                 uint16_t *request)
-{
-    (void)self;
-    (void)control;
-    (void)value;
-    (void)ttl_ms;
-    *request = 0;
-    return MP_OK;
-}
-
-uint64_t port_host_us(const struct port *self, uint64_t device_us)
-{
-    (void)self;
-    return device_us;
-}
-
-const char *port_name(const struct port *self)
-{
-    (void)self;
-    return "line";
-}
-
-const char *port_path(const struct port *self)
-{
-    (void)self;
-    return "/dev/line";
-}
-
-void port_hold(struct port *self, uint32_t ms)
+void port_hold(struct port *port, uint32_t ms)
 {
     (void)ms;
-    self->claimed = false;
+    port->claimed = false;
 }
 
 /* -- The server. */
@@ -211,7 +176,7 @@ static void end_upload(size_t i, enum phx_push_end end, bool ok)
     point(NULL);
     const struct phx_push_result result = {
         .end = end, .ok = ok, .response = {"{}", 2}, .status = {"ok", 2}};
-    channel.events.push_end(channel.events.user, upload.token, &result);
+    the_channel.events.push_end(the_channel.events.user, upload.token, &result);
 }
 
 static void lose_uploads(void)
@@ -233,10 +198,10 @@ static void hang_up(void)
 
 static void crash_channel(void)
 {
-    channel.joined = false;
+    the_channel.joined = false;
     lose_uploads();
-    channel.events.ended(channel.events.user, true, 10);
-    channel.asked = true;
+    the_channel.events.ended(the_channel.events.user, true, 10);
+    the_channel.asked = true;
 }
 
 static void greet(void)
@@ -279,13 +244,13 @@ static void server_turn(void)
             greet();
         return;
     }
-    if (channel.asked) {
-        channel.asked = false;
-        channel.joined = true;
+    if (the_channel.asked) {
+        the_channel.asked = false;
+        the_channel.joined = true;
         point(NULL);
-        channel.events.joined(channel.events.user, (struct phx_text){"{}", 2});
+        the_channel.events.joined(the_channel.events.user, (struct phx_text){"{}", 2});
     }
-    if (channel.joined && world->turn % 71 == 0)
+    if (the_channel.joined && world->turn % 71 == 0)
         crash_channel();
     else
         serve_uploads();
@@ -301,94 +266,53 @@ struct phx_socket *phx_socket_new(struct phx_context *context,
     return &sock;
 }
 
-int phx_socket_connect(struct phx_socket *self)
+int phx_socket_connect(struct phx_socket *socket)
 {
-    self->wanted = true;
+    socket->wanted = true;
     return PHX_OK;
 }
 
-void phx_socket_disconnect(struct phx_socket *self, uint32_t linger_ms)
+void phx_socket_disconnect(struct phx_socket *socket, uint32_t linger_ms)
 {
     (void)linger_ms;
-    self->wanted = false;
+    socket->wanted = false;
 }
 
-void phx_socket_free(struct phx_socket *self)
+void phx_socket_free(struct phx_socket *socket)
 {
-    self->wanted = self->up = false;
+    socket->wanted = socket->up = false;
 }
 
-bool phx_socket_is_connected(const struct phx_socket *self)
+bool phx_socket_is_connected(const struct phx_socket *socket)
 {
-    return self->up;
+    return socket->up;
 }
 
-bool phx_socket_is_doubtful(const struct phx_socket *self)
+int phx_join(struct phx_socket *socket, const struct phx_channel_options *options,
+             const struct phx_channel_events *events, struct phx_channel **channel)
 {
-    (void)self;
-    return false;
-}
-
-void phx_socket_probe(struct phx_socket *self)
-{
-    (void)self;
-}
-
-const char *phx_socket_error(const struct phx_socket *self)
-{
-    (void)self;
-    return "";
-}
-
-const char *phx_error_text(enum phx_error error)
-{
-    (void)error;
-    return "error";
-}
-
-int phx_add_header(struct phx_credentials *credentials, const char *name, const char *value)
-{
-    (void)credentials;
-    (void)name;
-    (void)value;
-    return PHX_OK;
-}
-
-int phx_add_param(struct phx_credentials *credentials, const char *name, const char *value)
-{
-    return phx_add_header(credentials, name, value);
-}
-
-int phx_set_auth_token(struct phx_credentials *credentials, const char *token)
-{
-    return phx_add_header(credentials, "auth_token", token);
-}
-
-int phx_join(struct phx_socket *self, const struct phx_channel_options *options,
-             const struct phx_channel_events *events, struct phx_channel **out)
-{
-    (void)self;
+    (void)socket;
     (void)options;
-    channel = (struct phx_channel){.events = *events, .asked = true};
-    *out = &channel;
+    the_channel = (struct phx_channel){.events = *events, .asked = true};
+    *channel = &the_channel;
     return PHX_OK;
 }
 
-void phx_leave(struct phx_channel *self)
+void phx_leave(struct phx_channel *channel)
 {
     lose_uploads();
-    self->asked = self->joined = false;
+    channel->asked = channel->joined = false;
 }
 
-bool phx_channel_is_joined(const struct phx_channel *self)
+bool phx_channel_is_joined(const struct phx_channel *channel)
 {
-    return self->joined;
+    return channel->joined;
 }
 
-int phx_push(struct phx_channel *self, const char *event, struct phx_text payload,
+int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
              uint32_t timeout_ms, void *token)
 {
-    (void)self;
+    (void)channel;
     (void)event;
     (void)timeout_ms;
     point(NULL);
@@ -409,17 +333,6 @@ uint64_t loop_now_us(const struct loop *loop)
 uint64_t loop_now_ms(const struct loop *loop)
 {
     return loop_now_us(loop) / 1000;
-}
-
-void loop_wake(struct loop *loop)
-{
-    (void)loop;
-}
-
-uint32_t loop_gaps(struct loop *loop)
-{
-    (void)loop;
-    return 0;
 }
 
 /* -- A run. */

@@ -45,10 +45,11 @@ struct world {
 /* Runs a bridge on the spool in `folder`, which has a file `key`, until all is delivered, its
  * death, or WORLD_TURNS. Call it in a process of its own: it ends that, with 0, WORLD_DIED or
  * another. */
-void world_run(struct world *world, const struct world_plan *plan, const char *folder);
+void world_run(struct world *outside, const struct world_plan *what, const char *folder);
 #define WORLD_DIED 77
 
 /* NULL, or what is wrong with what the server got, after `deaths`. */
-const char *world_judge(const struct world *world, const struct world_plan *plan, unsigned deaths);
+const char *world_judge(const struct world *outside, const struct world_plan *what,
+                        unsigned deaths);
 
 #endif
