@@ -50,6 +50,14 @@ uint64_t port_now_us(const struct port *port)
 
 /* -- What the link says. */
 
+static void *on_room(void *user, enum mp_host_room what, size_t bytes)
+{
+    struct port *port = user;
+    free(port->room[what]);
+    port->room[what] = malloc(bytes);
+    return port->room[what];
+}
+
 static void on_ready(void *user, const struct mp_peer *peer,
                      const struct mp_description *description, bool fresh)
 {
@@ -192,6 +200,7 @@ void port_ask(struct port *port)
     const struct mp_host_io io = {
         .user = port,
         .ready = on_ready,
+        .room = on_room,
         .mismatch = on_mismatch,
         .lost = on_lost,
         .reading = on_reading,
@@ -395,6 +404,8 @@ void port_free(struct port *port)
         port_close_line(port);
     if (port->job != NULL)
         port_line_forget(port->job);
+    for (int i = 0; i < MP_HOST_ROOM_COUNT; i++)
+        free(port->room[i]);
     free(port);
 }
 

@@ -40,6 +40,7 @@ struct port {
     uint32_t refusals; /* opens in a row that failed on a line that is there */
     uv_poll_t *poll;
     struct mp_host host;
+    void *room[MP_HOST_ROOM_COUNT]; /* of the board's description */
     uint32_t keepalive_ms;
     uint64_t due_us;               /* of whatever the state waits for */
     uint64_t silent_us;            /* when to say that nothing answers; 0: said */

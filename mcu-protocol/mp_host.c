@@ -170,6 +170,29 @@ static void become_ready(struct mp_host *host)
         host->io.ready(host->io.user, mp_link_peer(&host->link), &host->description, host->fresh);
 }
 
+static void *room(struct mp_host *host, enum mp_host_room what, size_t bytes)
+{
+    struct mp_host_space *space = host->config.space;
+    if (space == NULL)
+        return host->io.room(host->io.user, what, bytes);
+    return what == MP_HOST_ROOM_RAW ? (void *)space->raw : (void *)&space->tables;
+}
+
+/* Returns NULL, or what is wrong. */
+static const char *keep_description(struct mp_host *host)
+{
+    struct mp_description_tables tables;
+    const char *wrong = mp_description_parse(host->raw, host->total, &tables, &host->description);
+    if (wrong != NULL)
+        return wrong;
+    void *kept = room(host, MP_HOST_ROOM_TABLES,
+                      mp_description_tables_bytes(&host->description) + 1); /* never none */
+    if (kept == NULL)
+        return "no memory for its description";
+    mp_description_move(&host->description, kept);
+    return NULL;
+}
+
 /* A description that makes no sense is asked for again, at the pace of a lost one: it may be
  * another by then, and the reader of the log knows what to mend. */
 static void take_description(struct mp_host *host)
@@ -180,7 +203,7 @@ static void take_description(struct mp_host *host)
         tell_mismatch(host, MP_MISMATCH_SCHEMA, schema, crc);
     else if (host->raw[0] != MP_DESCRIBE_FORMAT)
         tell_mismatch(host, MP_MISMATCH_FORMAT, host->raw[0], MP_DESCRIBE_FORMAT);
-    else if ((wrong = mp_description_parse(host->raw, host->total, &host->description)) != NULL)
+    else if ((wrong = keep_description(host)) != NULL)
         mp_host_nonsense(host, wrong);
     else
         host->schema = schema;
@@ -198,11 +221,17 @@ static void on_chunk(struct mp_host *host, const struct mp_message *message)
     }
     if (host->state != MP_HOST_DESCRIBING || described(host) || chunk.offset != host->have)
         return;
-    if (chunk.total == 0 || chunk.total > sizeof host->raw || chunk.bytes_len == 0 ||
+    if (chunk.total == 0 || chunk.total > MP_HOST_DESCRIPTION_MAX || chunk.bytes_len == 0 ||
         chunk.bytes_len > (size_t)(chunk.total - chunk.offset) || chunk.offset > chunk.total ||
         (host->have > 0 && chunk.total != host->total)) {
         mp_host_nonsense(host, "a part of the description that does not fit");
         host->have = 0;
+        return;
+    }
+    if (host->have == 0)
+        host->raw = room(host, MP_HOST_ROOM_RAW, chunk.total);
+    if (host->raw == NULL) {
+        mp_host_nonsense(host, "no memory for its description");
         return;
     }
     memcpy(host->raw + host->have, chunk.bytes, chunk.bytes_len);
@@ -289,7 +318,8 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
     host->random = config->seed | 1;
     host->clock_poor = true;
     mp_clock_reset(&host->clock);
-    if (config->keepalive_ms == 0 || config->credit == 0)
+    if (config->keepalive_ms == 0 || config->credit == 0 ||
+        (config->space == NULL && io->room == NULL))
         return MP_ERR_BAD_VALUE;
     uint32_t silence_ms = config->keepalive_ms * (uint32_t)SILENCE_KEEPALIVES;
     silence_ms = silence_ms < SILENCE_MIN_MS ? SILENCE_MIN_MS : silence_ms;

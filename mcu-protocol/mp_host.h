@@ -33,10 +33,25 @@ struct mp_host_control {
 struct mp_description {
     const char *product, *version, *architecture, *platform;
     size_t sensor_count, control_count;
+    const struct mp_host_sensor *sensors;
+    const struct mp_host_control *controls;
+    const uint8_t *sensor_types; /* for struct mp_readings_iter */
+};
+
+/* Tables for any description. */
+struct mp_description_tables {
     struct mp_host_sensor sensors[MP_HOST_SENSORS_MAX];
     struct mp_host_control controls[MP_HOST_CONTROLS_MAX];
-    uint8_t sensor_types[MP_HOST_SENSORS_MAX]; /* for struct mp_readings_iter */
+    uint8_t sensor_types[MP_HOST_SENSORS_MAX];
 };
+
+/* Memory for any description, 7 KiB of it; see struct mp_host_config. */
+struct mp_host_space {
+    uint8_t raw[MP_HOST_DESCRIPTION_MAX];
+    struct mp_description_tables tables;
+};
+
+enum mp_host_room { MP_HOST_ROOM_RAW, MP_HOST_ROOM_TABLES, MP_HOST_ROOM_COUNT };
 
 /* One reading as the host sees it. */
 struct mp_host_reading {
@@ -87,6 +102,11 @@ struct mp_host_io {
     void (*console)(void *user, const uint8_t *bytes, size_t n);
     /* A message of an upload: mp_bulk_host_message takes it. */
     void (*bulk)(void *user, const struct mp_message *message);
+    /* Asked without config.space: memory for the description that is fetched, at least a byte, at
+     * most as in struct mp_host_space, and aligned for any of it. What was given before for the
+     * same is of no use any more. It must last until the next such call or the host's end. NULL:
+     * there is none; the device is asked again, and told of as nonsense. */
+    void *(*room)(void *user, enum mp_host_room what, size_t bytes);
     /* The bound of host.clock went above MP_CLOCK_POOR_US, or came below. It is poor, untold, when
      * a fresh session begins. */
     void (*clock)(void *user, const struct mp_clock *clock, bool poor);
@@ -99,7 +119,9 @@ struct mp_host_io {
 struct mp_host_config {
     uint8_t *tx_mem, *rx_mem;
     uint16_t tx_bytes, rx_bytes;
-    uint16_t credit; /* bytes of messages taken beyond what is safe */
+    struct mp_host_space *space; /* for the description; NULL: io.room is asked for as much as the
+                                    one at hand takes */
+    uint16_t credit;             /* bytes of messages taken beyond what is safe */
     uint32_t baud;
     uint32_t seed;         /* random, different in every process */
     uint16_t keepalive_ms; /* a time question at least so often, more often while the clock is
@@ -135,10 +157,11 @@ struct mp_host {
     bool fresh, ticks_known, clock_poor;
     bool line_full; /* there may be more for the line than it was given */
     uint32_t random;
-    uint8_t raw[MP_HOST_DESCRIPTION_MAX];
+    uint8_t *raw; /* the description, as far as it came; then the home of its strings */
 };
 
-/* Returns MP_OK or MP_ERR_BAD_VALUE. `config` and `io` are copied. */
+/* Returns MP_OK or MP_ERR_BAD_VALUE (a member out of range, or neither space nor room). `config`
+ * and `io` are copied. */
 int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
                  const struct mp_host_io *io, uint64_t now_us);
 void mp_host_bytes(struct mp_host *host, const uint8_t *bytes, size_t n, uint64_t now_us);

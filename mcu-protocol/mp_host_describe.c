@@ -158,7 +158,8 @@ static void get_control(struct parser *p, struct mp_host_control *control)
         fail(p, "description: a control's values are not within its bounds");
 }
 
-static void get_sensors(struct parser *p, struct mp_description *d)
+static void get_sensors(struct parser *p, struct mp_description_tables *tables,
+                        struct mp_description *d)
 {
     d->sensor_count = get_u8(p);
     if (d->sensor_count > MP_HOST_SENSORS_MAX) {
@@ -166,12 +167,13 @@ static void get_sensors(struct parser *p, struct mp_description *d)
         return;
     }
     for (size_t i = 0; i < d->sensor_count; i++) {
-        get_sensor(p, &d->sensors[i]);
-        d->sensor_types[i] = d->sensors[i].type;
+        get_sensor(p, &tables->sensors[i]);
+        tables->sensor_types[i] = tables->sensors[i].type;
     }
 }
 
-static void get_controls(struct parser *p, struct mp_description *d)
+static void get_controls(struct parser *p, struct mp_description_tables *tables,
+                         struct mp_description *d)
 {
     d->control_count = get_u8(p);
     if (d->control_count > MP_HOST_CONTROLS_MAX) {
@@ -179,26 +181,59 @@ static void get_controls(struct parser *p, struct mp_description *d)
         return;
     }
     for (size_t i = 0; i < d->control_count; i++) {
-        get_control(p, &d->controls[i]);
+        get_control(p, &tables->controls[i]);
         for (size_t j = 0; p->wrong == NULL && j < i; j++)
-            if (strcmp(d->controls[i].name, d->controls[j].name) == 0)
+            if (strcmp(tables->controls[i].name, tables->controls[j].name) == 0)
                 fail(p, "description: two controls of one name");
     }
 }
 
-const char *mp_description_parse(uint8_t *raw, size_t n, struct mp_description *description)
+const char *mp_description_parse(uint8_t *raw, size_t n, struct mp_description_tables *tables,
+                                 struct mp_description *description)
 {
     struct parser p = {raw, raw + n, NULL};
-    memset(description, 0, sizeof *description);
+    *description = (struct mp_description){.sensors = tables->sensors,
+                                           .controls = tables->controls,
+                                           .sensor_types = tables->sensor_types};
     if (get_u8(&p) != MP_DESCRIBE_FORMAT)
         fail(&p, "description: of another format");
     description->product = get_string(&p, true);
     description->version = get_string(&p, true);
     description->architecture = get_string(&p, true);
     description->platform = get_string(&p, true);
-    get_sensors(&p, description);
-    get_controls(&p, description);
+    get_sensors(&p, tables, description);
+    get_controls(&p, tables, description);
     if (p.at != p.end)
         fail(&p, "description: bytes behind its end");
     return p.wrong;
+}
+
+/* -- Tables of the size at hand: controls and sensors first, which want to be aligned. */
+
+static size_t sensor_bytes(const struct mp_description *d)
+{
+    return d->sensor_count * sizeof d->sensors[0];
+}
+
+static size_t control_bytes(const struct mp_description *d)
+{
+    return d->control_count * sizeof d->controls[0];
+}
+
+size_t mp_description_tables_bytes(const struct mp_description *description)
+{
+    return sensor_bytes(description) + control_bytes(description) + description->sensor_count;
+}
+
+void mp_description_move(struct mp_description *description, void *room)
+{
+    uint8_t *sensors = room;
+    uint8_t *controls = sensors + sensor_bytes(description);
+    uint8_t *types = controls + control_bytes(description);
+    memcpy(sensors, description->sensors, sensor_bytes(description));
+    memcpy(controls, description->controls, control_bytes(description));
+    memcpy(types, description->sensor_types, description->sensor_count);
+    description->sensors = (const void *)sensors;
+    description->controls = (const void *)controls;
+    description->sensor_types = types;
 }

@@ -332,6 +332,6 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 }
 
 const struct lws_protocols phx_dial_protocols[] = {
-    {.name = "phx", .callback = on_lws},
+    {.name = "phx", .callback = on_lws, .rx_buffer_size = PHX_MESSAGE_BYTES},
     {.name = NULL},
 };

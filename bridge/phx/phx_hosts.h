@@ -14,6 +14,7 @@ struct lws_protocols;
 struct lws_vhost;
 struct phx_hosts;
 
+#define PHX_MESSAGE_BYTES 1024 /* of a WebSocket's own: what is longer comes in pieces */
 #define PHX_SERVICE_BYTES 8192 /* a request's headers must fit, and a read is no longer */
 
 struct phx_hosts_options {

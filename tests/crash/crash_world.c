@@ -85,8 +85,8 @@ static bool fails(void *user)
 
 static const struct mp_description description = {
     .sensor_count = 2,
-    .sensors = {{"even", "temperature", "C", MP_TYPE_I32, 0},
-                {"odd", "temperature", "C", MP_TYPE_I32, 0}},
+    .sensors = (const struct mp_host_sensor[]){{"even", "temperature", "C", MP_TYPE_I32, 0},
+                                               {"odd", "temperature", "C", MP_TYPE_I32, 0}},
 };
 
 static void claim(void)

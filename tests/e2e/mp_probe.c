@@ -26,6 +26,7 @@
 
 struct probe {
     struct mp_host host;
+    struct mp_host_space space;
     const char *path;
     int fd;                         /* -1: not there */
     char commands[COMMAND_MAX * 8]; /* typed and not yet accepted */
@@ -367,6 +368,7 @@ int main(int argc, char **argv)
         .tx_bytes = sizeof probe.tx,
         .rx_mem = probe.rx,
         .rx_bytes = sizeof probe.rx,
+        .space = &probe.space,
         .credit = 2048,
         .baud = 115200,
         .seed = (uint32_t)getpid() * 2654435761u ^ (uint32_t)now_us(),

@@ -10,9 +10,11 @@
 
 static const struct mp_description description = {
     .control_count = 3,
-    .controls = {{"motor", MP_TYPE_I16, -1, {.i = 0}, {.i = 1000}, {.i = 0}, {.i = 0}},
-                 {"valve", MP_TYPE_F32, 0, {.f = 0}, {.f = 1}, {.f = 0}, {.f = 0}},
-                 {"led", MP_TYPE_BOOL, 0, {.i = 0}, {.i = 1}, {.i = 0}, {.i = 0}}},
+    .controls =
+        (const struct mp_host_control[]){
+            {"motor", MP_TYPE_I16, -1, {.i = 0}, {.i = 1000}, {.i = 0}, {.i = 0}},
+            {"valve", MP_TYPE_F32, 0, {.f = 0}, {.f = 1}, {.f = 0}, {.f = 0}},
+            {"led", MP_TYPE_BOOL, 0, {.i = 0}, {.i = 1}, {.i = 0}, {.i = 0}}},
 };
 
 struct seen {

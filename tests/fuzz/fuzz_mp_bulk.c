@@ -27,6 +27,7 @@ struct world {
     struct mp_device device;
     struct mp_bulk_device bulk_device;
     struct mp_host host;
+    struct mp_host_space space;
     struct mp_bulk_host bulk_host;
     uint8_t tx[2][1200], rx[2][1200];
     uint8_t wire[2][WIRE];
@@ -202,6 +203,7 @@ static void start_host(struct world *w)
                                     .rx_mem = w->rx[HOST],
                                     .tx_bytes = sizeof w->tx[HOST],
                                     .rx_bytes = sizeof w->rx[HOST],
+                                    .space = &w->space,
                                     .credit = 400,
                                     .seed = (uint32_t)w->now_us | 1,
                                     .keepalive_ms = 400};

@@ -24,12 +24,13 @@ static void must_be_name(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct mp_description d;
+    static struct mp_description_tables tables;
+    struct mp_description d;
     uint8_t raw[MP_HOST_DESCRIPTION_MAX];
     if (size > sizeof raw)
         return 0;
     memcpy(raw, data, size);
-    if (mp_description_parse(raw, size, &d) != NULL)
+    if (mp_description_parse(raw, size, &tables, &d) != NULL)
         return 0;
     must(d.sensor_count <= MP_HOST_SENSORS_MAX && d.control_count <= MP_HOST_CONTROLS_MAX);
     for (size_t i = 0; i < d.sensor_count; i++) {

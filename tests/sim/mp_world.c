@@ -384,6 +384,7 @@ void world_init(struct world *world, uint64_t seed, uint32_t baud, uint32_t late
         .max_body = 128,
     };
     world->host_config = (struct mp_host_config){
+        .space = &world->space,
         .tx_mem = world->host_tx,
         .rx_mem = world->host_rx,
         .tx_bytes = sizeof world->host_tx,

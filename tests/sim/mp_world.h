@@ -20,6 +20,7 @@ struct world {
     struct sim sim;
     struct mp_device device;
     struct mp_host host;
+    struct mp_host_space space;
     struct mp_device_config device_config;
     struct mp_host_config host_config;
     uint8_t device_tx[2048], device_rx[1024], host_tx[4096], host_rx[8192];

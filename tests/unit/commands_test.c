@@ -79,12 +79,11 @@ static void begin(void)
 {
     static const struct commands_config config = {TTL_MS, LOSS_MS};
     static const struct commands_io io = {NULL, on_send, on_ended, on_way};
-    description = (struct mp_description){
-        .control_count = 3,
-        .controls = {{"motor", MP_TYPE_I16, 0, {.i = 0}, {.i = 100}, {.i = 0}, {.i = 5}},
-                     {"valve", MP_TYPE_F32, 0, {.f = 0}, {.f = 1}, {.f = 0}, {.f = 0}},
-                     {"led", MP_TYPE_BOOL, 0, {.i = 0}, {.i = 1}, {.i = 0}, {.i = 0}}},
-    };
+    static const struct mp_host_control controls[] = {
+        {"motor", MP_TYPE_I16, 0, {.i = 0}, {.i = 100}, {.i = 0}, {.i = 5}},
+        {"valve", MP_TYPE_F32, 0, {.f = 0}, {.f = 1}, {.f = 0}, {.f = 0}},
+        {"led", MP_TYPE_BOOL, 0, {.i = 0}, {.i = 1}, {.i = 0}, {.i = 0}}};
+    description = (struct mp_description){.control_count = 3, .controls = controls};
     sent[0] = ended[0] = way[0] = '\0';
     last_number = 0;
     send_result = MP_OK;

@@ -83,12 +83,16 @@ static void back_again_the_host_is_told_of_the_fail_safe(void **state)
 /* A host that believes in more than the device said. */
 static void an_unknown_control_and_a_value_out_of_range_are_refused(void **state)
 {
+    struct mp_description *known = &rig.host.description;
+    struct mp_host_control controls[FW_CONTROL_COUNT + 1];
     (void)state;
     rig_meet();
-    rig.host.description.controls[FW_CONTROL_COUNT] = rig.host.description.controls[FW_MOTOR];
-    rig.host.description.control_count++;
+    memcpy(controls, known->controls, FW_CONTROL_COUNT * sizeof controls[0]);
+    controls[FW_CONTROL_COUNT] = controls[FW_MOTOR];
+    known->controls = controls;
+    known->control_count++;
     assert_int_equal(rig_command(FW_CONTROL_COUNT, whole(5)), MP_STATUS_UNKNOWN);
-    rig.host.description.controls[FW_MOTOR].max = whole(1000);
+    controls[FW_MOTOR].max = whole(1000);
     assert_int_equal(rig_command(FW_MOTOR, whole(101)), MP_STATUS_RANGE);
     assert_int_equal(rig.app.plant.motor_percent, 0);
 }

@@ -200,6 +200,7 @@ static void start_host(void)
                                     .tx_bytes = sizeof rig.tx,
                                     .rx_mem = rig.rx,
                                     .rx_bytes = sizeof rig.rx,
+                                    .space = &rig.space,
                                     .credit = 2048,
                                     .baud = FW_BAUD,
                                     .seed = 7,

@@ -21,6 +21,7 @@ struct rig {
     uint64_t now_us;
     struct fw_app app;
     struct mp_host host;
+    struct mp_host_space space;
     struct rig_queue up, down; /* up: from the firmware */
     bool host_there;           /* false: it neither hears nor says anything */
     size_t uart_room;          /* bytes that the UART takes at once */

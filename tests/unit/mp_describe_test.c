@@ -42,11 +42,12 @@ static void any_window_of_it_is_a_piece_of_the_whole(void **state)
 
 static void the_host_reads_what_the_device_wrote(void **state)
 {
-    static struct mp_description d;
+    static struct mp_description_tables tables;
+    struct mp_description d;
     uint8_t raw[512];
     (void)state;
     size_t total = mp_describe(&config, 0, raw, sizeof raw, NULL);
-    assert_null(mp_description_parse(raw, total, &d));
+    assert_null(mp_description_parse(raw, total, &tables, &d));
     assert_string_equal(d.product, "stub");
     assert_string_equal(d.version, "1.0.0");
     assert_string_equal(d.architecture, "arm");
@@ -68,17 +69,18 @@ static void the_host_reads_what_the_device_wrote(void **state)
 
 static void cut_anywhere_or_longer_it_is_refused(void **state)
 {
-    static struct mp_description d;
+    static struct mp_description_tables tables;
+    struct mp_description d;
     uint8_t whole[512], raw[512];
     (void)state;
     size_t total = mp_describe(&config, 0, whole, sizeof whole, NULL);
     for (size_t n = 0; n < total; n++) {
         memcpy(raw, whole, n);
-        assert_non_null(mp_description_parse(raw, n, &d));
+        assert_non_null(mp_description_parse(raw, n, &tables, &d));
     }
     memcpy(raw, whole, total);
     raw[total] = 0;
-    assert_string_equal(mp_description_parse(raw, total + 1, &d),
+    assert_string_equal(mp_description_parse(raw, total + 1, &tables, &d),
                         "description: bytes behind its end");
 }
 
@@ -86,7 +88,8 @@ static void cut_anywhere_or_longer_it_is_refused(void **state)
 static const char *read_one(bool control, const char *name, size_t len, const uint8_t *rest,
                             size_t n)
 {
-    static struct mp_description d;
+    static struct mp_description_tables tables;
+    struct mp_description d;
     uint8_t raw[512] = {MP_DESCRIBE_FORMAT, 0, 0, 0, 0};
     size_t at = 5;
     raw[at++] = !control;
@@ -99,7 +102,7 @@ static const char *read_one(bool control, const char *name, size_t len, const ui
     at += n;
     if (!control)
         raw[at++] = 0;
-    return mp_description_parse(raw, at, &d);
+    return mp_description_parse(raw, at, &tables, &d);
 }
 
 static void names_are_whole_printable_utf8(void **state)
@@ -176,11 +179,12 @@ static void numbers_are_checked(void **state)
 
 static void two_controls_of_one_name_are_refused(void **state)
 {
-    static struct mp_description d;
+    static struct mp_description_tables tables;
+    struct mp_description d;
     uint8_t raw[] = {
         MP_DESCRIBE_FORMAT, 0, 0, 0, 0, 0, 2, 1, 'a', 0, 0, 0, 1, 0, 0, 1, 'a', 0, 0, 0, 1, 0, 0};
     (void)state;
-    assert_string_equal(mp_description_parse(raw, sizeof raw, &d),
+    assert_string_equal(mp_description_parse(raw, sizeof raw, &tables, &d),
                         "description: two controls of one name");
 }
 

@@ -56,6 +56,7 @@ enum serial_result session_open(struct session *session, const char *path, uint3
         .tx_bytes = sizeof session->tx_mem,
         .rx_mem = session->rx_mem,
         .rx_bytes = sizeof session->rx_mem,
+        .space = &session->space,
         .credit = CREDIT,
         .baud = baud,
         .keepalive_ms = KEEPALIVE_MS,

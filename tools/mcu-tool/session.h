@@ -14,6 +14,7 @@
 struct session {
     struct serial *line; /* NULL: not open */
     struct mp_host host;
+    struct mp_host_space space;
     bool gone;   /* the line ended under us */
     bool silent; /* says nothing, only listens: bytes go to `listen` instead of the host */
     void (*listen)(void *user, const uint8_t *bytes, size_t n);
