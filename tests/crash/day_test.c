@@ -128,12 +128,12 @@ static void claim(void)
 {
     static const char *const names[SENSORS] = {"s0", "s1", "s2", "s3", "s4",
                                                "s5", "s6", "s7", "s8", "s9"};
-    static struct mp_description description = {.sensor_count = SENSORS};
+    static struct mp_host_sensor sensors[SENSORS];
+    static const struct mp_description description = {.sensor_count = SENSORS, .sensors = sensors};
     struct mp_peer peer = {.device_len = 2, .epoch = EPOCH};
     memcpy(peer.device, "m1", 2);
     for (int i = 0; i < SENSORS; i++)
-        description.sensors[i] =
-            (struct mp_host_sensor){names[i], "temperature", "C", MP_TYPE_I32, 0};
+        sensors[i] = (struct mp_host_sensor){names[i], "temperature", "C", MP_TYPE_I32, 0};
     the_port.claimed = lane_claim(lane, &the_port, &peer, &description, &the_port.client);
 }
 
