@@ -234,6 +234,14 @@ static void command(const char *line)
         fprintf(stderr, "soak_boards: what is %s", line);
 }
 
+/* A link that stays would soon lead to another's terminal. */
+static void leave(void)
+{
+    for (int i = 0; i < count; i++)
+        unlink(boards[i].path);
+    exit(EXIT_SUCCESS);
+}
+
 /* Whole lines from the test; it has gone when there is nothing more. */
 static void read_commands(void)
 {
@@ -241,7 +249,7 @@ static void read_commands(void)
     static size_t len;
     ssize_t n = read(STDIN_FILENO, text + len, sizeof text - 1 - len);
     if (n <= 0)
-        exit(EXIT_SUCCESS);
+        leave();
     len += (size_t)n;
     text[len] = '\0';
     char *line = text, *end;

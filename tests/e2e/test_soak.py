@@ -75,10 +75,9 @@ class Boards:
         self.process.stdin.write(text + "\n")
 
     def close(self):
-        self.process.kill()
+        self.process.stdin.close()
         self.process.wait()
         self.reader.join()
-        self.process.stdin.close()
         self.process.stdout.close()
 
 
