@@ -1,0 +1,274 @@
+"""One identity at phx-dev's NervesHub, both releases: what crashes a channel there or blocks updates is
+never sent, and what a server pushes ends where it should."""
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+SOURCE = os.environ.get("MCU_SOURCE", ".")
+BIN = os.environ.get("MCU_BIN", "build/dev/bin")
+sys.path.insert(0, os.path.join(SOURCE, "tests/phx-dev"))
+
+import phxdev  # noqa: E402
+
+KEY, SECRET = "nhp_lab", "s3cret/with+signs"
+NEW = os.path.join(SOURCE, "tests/vectors/fw/lab-1.1.0-signed.fw")
+OLD_UUID = "206d2695-f7b3-5efd-05c8-5d40adeac947"
+NEW_UUID = "2cc211b5-e7c5-5b9c-b678-c70df78babe5"
+DEADLINE_S = 30
+
+
+class Probe:
+    def __init__(self, server, identifier="mcu-1", secret=SECRET, ahead_s=0):
+        environment = {**os.environ, "MCU_PROBE_AHEAD_S": str(ahead_s)}
+        self.process = subprocess.Popen(
+            [os.path.join(BIN, "nerves_probe"),
+             f"ws://127.0.0.1:{server.port}/device-socket/websocket", identifier, KEY, secret],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=environment)
+        self.lines, self.seen = queue.Queue(), []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip("\n"))
+        self.lines.put(None)
+
+    def tell(self, order):
+        self.process.stdin.write(order + "\n")
+        self.process.stdin.flush()
+
+    def wait_for(self, start):
+        """The next line that starts so."""
+        end = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                line = self.lines.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no line {start}, but {self.seen[-10:]}") from None
+            self.seen.append(line)
+            if line is None:
+                raise AssertionError(f"ended: {self.seen[-10:]}")
+            if line.startswith(start):
+                return line
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            self.status = self.process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.status = self.process.wait()
+        self.process.stdout.close()
+
+
+class Main(unittest.TestCase):
+    release = "main"
+
+    def setUp(self):
+        self.server = phxdev.Server("--nerves", self.release, "--nerves-key", f"{KEY}={SECRET}")
+        self.addCleanup(self.server.stop)
+
+    def probe(self, joined=True, **how):
+        probe = Probe(self.server, **how)
+        self.addCleanup(self.stop, probe)
+        if joined:
+            probe.tell(f"board {OLD_UUID} 1.0.0")
+            probe.wait_for("joined")
+        return probe
+
+    def stop(self, probe):
+        probe.stop()
+        self.assertEqual(probe.status, 0, probe.seen)
+
+    def device(self):
+        devices = self.server.get("/nerves/devices")["devices"]
+        return next((d for d in devices if d["identifier"] == "mcu-1"), None)
+
+    def eventually(self, condition, what):
+        phxdev.eventually(condition, what)
+
+    def events(self, name=None):
+        return [e for e in self.server.get("/nerves/events")["events"] if name in (None, e["event"])]
+
+    def push(self, topic, event, payload=None):
+        answer = self.server.post("/nerves/push", {"device": "mcu-1", "topic": topic, "event": event,
+                                                   "payload": payload or {}})
+        self.assertEqual(answer["received"], 1)
+
+    def topics(self, *wanted):
+        self.eventually(lambda: set(wanted) <= set(self.device()["topics"]), f"{wanted} are joined")
+
+    # ---- joining
+
+    def test_nothing_is_joined_before_the_firmware_is_known(self):
+        probe = self.probe(joined=False)
+        self.eventually(lambda: self.device() and self.device()["connected"], "it is connected")
+        probe.tell(f"board {OLD_UUID} ")
+        probe.tell("log a line that goes nowhere")
+        probe.tell(f"board {OLD_UUID} 1.0.0")
+        probe.wait_for("joined")
+        joins = [e["payload"] for e in self.events("phx_join") if e["topic"] == "device"]
+        self.assertEqual([j["nerves_fw_version"] for j in joins], ["1.0.0"])
+        self.assertRegex(joins[0]["device_api_version"], r"^\d+\.\d+\.\d+$")
+        self.topics("device", "console", "extensions")
+        self.assertEqual(self.device()["crashes"], 0)
+
+    def test_it_joins_anew_with_the_new_firmware_and_only_then(self):
+        probe = self.probe()
+        probe.tell(f"board {OLD_UUID} 1.0.0")
+        probe.tell(f"board {NEW_UUID} 1.1.0")
+        probe.wait_for("left")
+        probe.wait_for("joined")
+        self.assertEqual([e["payload"]["nerves_fw_uuid"] for e in self.events("phx_join")
+                          if e["topic"] == "device"], [OLD_UUID, NEW_UUID])
+
+    def test_a_wrong_secret_is_told_from_a_wrong_clock(self):
+        probe = self.probe(joined=False, secret="wrong")
+        probe.wait_for("bad the server refuses the key, its secret or the identifier")
+        self.assertFalse([line for line in probe.seen if "clock" in line or "wrong" in line])
+
+    def test_a_clock_that_is_wrong_either_way_is_no_obstacle(self):
+        for ahead in (3600, -3600):
+            with self.subTest(ahead):
+                probe = self.probe(joined=False, ahead_s=ahead)
+                probe.tell(f"board {OLD_UUID} 1.0.0")
+                probe.wait_for("joined")
+                said = [line for line in probe.seen if "clock" in line]
+                self.assertEqual(len(said), 0 if ahead > 0 and self.release == "2.4.0" else 1)
+                probe.tell("quit")
+
+    def test_it_comes_back_by_itself_after_a_kick_and_after_a_crash(self):
+        probe = self.probe()
+        self.server.post("/nerves/kick", {"device": "mcu-1"})
+        probe.wait_for("left")
+        probe.wait_for("joined")
+        self.server.post("/fault", {"crash": "device"})
+        probe.wait_for("bad the channel crashed on the server")
+        probe.wait_for("joined")
+
+    def test_a_join_after_a_cut_names_the_update_that_goes_on(self):
+        probe = self.probe()
+        probe.tell(f"downloading {NEW_UUID}")
+        self.server.post("/nerves/kick", {"device": "mcu-1"})
+        probe.wait_for("left")
+        probe.wait_for("joined")
+        joins = [e["payload"] for e in self.events("phx_join") if e["topic"] == "device"]
+        self.assertEqual([j.get("currently_downloading_uuid") for j in joins], [None, NEW_UUID])
+
+    # ---- updates
+
+    def test_an_update_from_the_offer_to_the_new_firmware(self):
+        probe = self.probe()
+        self.server.post("/nerves/release", {"path": NEW})
+        self.assertEqual(probe.wait_for("offer"), f"offer {NEW_UUID}")
+        for word in ("received", "started", "downloading", "updating"):
+            probe.tell(f"status {word}")
+        probe.tell("progress 50")
+        probe.tell("status completed")
+        probe.tell("rebooting")
+        self.eventually(lambda: self.events("rebooting"), "it says that it reboots")
+        if self.release == "main":
+            self.assertEqual(self.device()["inflight"]["status"], "completed")
+        probe.tell(f"board {NEW_UUID} 1.1.0")
+        probe.wait_for("joined")
+        probe.tell("validated")
+        self.eventually(lambda: self.events("firmware_validated"), "it says that it is validated")
+        state = self.device()
+        self.assertEqual((state["uuid"], state["inflight"], state["crashes"], state["validation"]),
+                         (NEW_UUID, None, 0, "validated"))
+
+    def test_nothing_that_makes_a_phantom_is_said_by_itself(self):
+        self.probe()
+        self.topics("device", "console", "extensions")
+        self.push("extensions", "health:check")
+        self.eventually(lambda: self.events("health:report"), "health is reported")
+        self.assertIsNone(self.device()["inflight"])
+        self.assertFalse(self.events("status_update") + self.events("fwup_progress"))
+
+    # ---- what else is pushed
+
+    def test_a_script_is_never_run(self):
+        self.probe()
+        self.push("device", "scripts/run", {"ref": "AB+/cd", "text": "System.cmd(\"touch\", [\"/x\"])"})
+        self.eventually(lambda: self.device()["script_output"], "it is answered")
+        answer = self.events("scripts/run")[0]["payload"]
+        self.assertEqual((answer["ref"], answer["result"], answer["output"]),
+                         ("AB+/cd", "error", "not supported"))
+
+    def test_reboot_and_identify_reach_the_board_and_an_archive_is_refused_politely(self):
+        probe = self.probe()
+        for event in ("reboot", "identify", "archive", "nosuch"):
+            self.push("device", event)
+        probe.wait_for("reboot")
+        probe.wait_for("identify")
+        probe.wait_for("say an archive was offered")
+        self.assertTrue(self.device()["connected"])
+
+    # ---- console
+
+    def test_keys_and_the_window_reach_the_board(self):
+        probe = self.probe()
+        self.topics("console")
+        self.push("console", "window_size", {"height": 24, "width": 80})
+        self.push("console", "dn", {"data": "ls é"})
+        self.push("console", "file-data/start", {"filename": "../../etc/passwd"})
+        self.assertEqual(probe.wait_for("window"), "window 24 80")
+        self.assertEqual(probe.wait_for("typed"), "typed ls é")
+        probe.wait_for("say a file was sent to the console")
+
+    def test_ten_thousand_lines_arrive_whole_in_few_messages(self):
+        probe = self.probe()
+        self.topics("console")
+        self.eventually(lambda: self.consoled(probe), "the console is joined at both ends")
+        probe.tell("lines 10000")
+        self.eventually(lambda: self.printed().endswith("line 9999\n"), "the last line is there")
+        lines = self.printed().split("~", 1)[-1]
+        self.assertEqual(re.sub("^~*", "", lines), "".join(f"line {i}\n" for i in range(10000)))
+        self.assertLess(len(self.events("up")), 200)
+        self.assertEqual(self.device()["crashes"], 0)
+
+    def printed(self):
+        return "".join(e["payload"]["data"] for e in self.events("up"))
+
+    def consoled(self, probe):
+        probe.tell("print ~")
+        return "~" in self.printed()
+
+    # ---- extensions
+
+    def test_health_is_reported_once_attached_and_when_asked(self):
+        self.probe()
+        self.eventually(lambda: len(self.events("health:report")) == 1, "health was asked and answered")
+        self.push("extensions", "health:check")
+        self.eventually(lambda: len(self.events("health:report")) == 2, "and again")
+        self.assertEqual(self.events("health:report")[0]["payload"]["value"],
+                         {"metrics": {"link_errors": 0}})
+        self.push("extensions", "detach", {"extensions": "all"})
+        self.eventually(lambda: self.events("health:detached"), "it is detached")
+        self.push("extensions", "attach", {"extensions": ["health"]})
+        self.eventually(lambda: len(self.events("health:attached")) == 2, "it is attached again")
+
+    def test_logs_go_out_where_they_are_taken_within_the_limit(self):
+        self.server.post("/nerves/settings", {"logging": True})
+        probe = self.probe()
+        self.eventually(lambda: self.events("logging:attached"), "logging is attached")
+        for i in range(50):
+            probe.tell(f"log line {i}")
+        probe.tell("print end")
+        self.eventually(lambda: "end" in self.printed(), "all was said")
+        sent = [e["payload"]["message"] for e in self.events("logging:send")]
+        self.assertEqual(sent[:10], [f"line {i}" for i in range(10)])
+        self.assertLess(len(sent), 50)
+
+
+class Release240(Main):
+    release = "2.4.0"
+
+
+if __name__ == "__main__":
+    unittest.main()
