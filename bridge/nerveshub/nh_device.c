@@ -360,8 +360,7 @@ void nh_device_board(struct nh_device *d, const struct nh_firmware *firmware, bo
 {
     if (!nh_firmware_is_known(firmware))
         return;
-    bool same =
-        memcmp(&d->firmware, firmware, sizeof(*firmware)) == 0 && d->auto_reverted == auto_reverted;
+    bool same = strcmp(d->firmware.uuid, firmware->uuid) == 0 && d->auto_reverted == auto_reverted;
     d->firmware = *firmware;
     d->validated = validated;
     d->auto_reverted = auto_reverted;
