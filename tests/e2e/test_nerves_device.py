@@ -271,4 +271,4 @@ class Release240(Main):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(failfast=True)

@@ -383,4 +383,4 @@ class Channels(Nerves):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(failfast=True)
