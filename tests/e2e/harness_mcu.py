@@ -34,11 +34,11 @@ class McuError(Exception):
     """mcu-link did not start, or refused a command."""
 
 
-def firmware_arguments(port):
+def firmware_arguments(port, boot=None):
     if port == "posix":
         return ["--stub", str(BIN / "mcu-stub")]
     if port in AVRS:
-        boot = AVR_BIN / f"mcu-boot-{port}.elf"
+        boot = boot or AVR_BIN / f"mcu-boot-{port}.elf"
         return avr_arguments(port, AVR_BIN / f"mcu-stub-{port}.elf") + (["--boot", str(boot)] if boot.is_file() else [])
     if not STUB_M3.is_file():
         raise McuError(f"no Cortex-M3 image at {STUB_M3}: cmake --preset cortex-m3 && "
@@ -53,10 +53,11 @@ def avr_arguments(mcu, image):
 
 
 class Mcu:
-    """One board. `port`: "cortex-m3", "atmega328p", "atmega2560" or "posix"; or `command`: any program, "{fd}" is its UART."""
+    """One board. `port`: "cortex-m3", "atmega328p", "atmega2560" or "posix"; or `command`: any program, "{fd}" is its UART.
+    `boot`: an ELF file in place of an AVR's own boot loader."""
 
     def __init__(self, test, port="cortex-m3", command=None, board=1, identity=None, baud=0, seed=1,
-                 state=None, path=None):
+                 state=None, path=None, boot=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mcu-"))
         test.addCleanup(self.close)
         self.path = str(path or self.folder / "ttyMCU0")
@@ -66,7 +67,7 @@ class Mcu:
             arguments += ["--id", identity]
         if state:
             arguments += ["--state", str(state)]
-        arguments += ["--", *command] if command else firmware_arguments(port)
+        arguments += ["--", *command] if command else firmware_arguments(port, boot)
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.log, text=True)

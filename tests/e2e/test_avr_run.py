@@ -25,10 +25,10 @@ def elf(words, address):
 
 
 class AvrRun(unittest.TestCase):
-    def run_firmware(self, image, boot, mcu="atmega2560", seconds=PATIENCE):
+    def run_firmware(self, image, boot, mcu="atmega2560", seconds=PATIENCE, at=BOOT_SECTION):
         with tempfile.TemporaryDirectory() as folder:
             files = []
-            for name, words, address in (("image", image, 0), ("boot", boot, BOOT_SECTION)):
+            for name, words, address in (("image", image, 0), ("boot", boot, at)):
                 files.append(pathlib.Path(folder) / name)
                 files[-1].write_bytes(elf(words, address))
             ours, theirs = socket.socketpair()
@@ -56,8 +56,11 @@ class AvrRun(unittest.TestCase):
         with self.assertRaises(subprocess.TimeoutExpired):
             self.run_firmware(AGAIN, ERASE + READ_BUSY + ERASE + READ_BUSY + AGAIN, seconds=1.5)
 
-    def test_a_boot_loader_for_a_chip_too_small_is_refused(self):
-        self.refused(AGAIN, AGAIN, "a boot loader is for the atmega2560", mcu="atmega328p")
+    def test_a_boot_loader_for_a_larger_chip_is_refused(self):
+        self.refused(AGAIN, AGAIN, "larger than this AVR's flash", mcu="atmega328p")
+
+    def test_what_begins_at_the_lower_half_is_no_boot_loader(self):
+        self.refused(AGAIN, AGAIN, "no boot loader", at=0x1000)
 
 
 if __name__ == "__main__":

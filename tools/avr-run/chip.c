@@ -4,7 +4,6 @@
  */
 #include "chip.h"
 
-#include "boot_map.h"
 #include "chip_flash.h"
 #include "eeprom_id.h"
 #include "image.h"
@@ -96,6 +95,22 @@ static int load(struct chip *chip, const char *path, char *why, size_t why_cap)
     return 0;
 }
 
+/* A chip's fuses say where its boot section begins; here the boot loader's image does. */
+static int find_boot_section(struct chip_flash *self, const char *boot, const avr_t *avr, char *why,
+                             size_t why_cap)
+{
+    struct image image;
+
+    if (image_read(&image, boot, avr->flashend + 1, why, why_cap) != 0)
+        return -1;
+    self->boot_section = (uint32_t)image.first;
+    image_free(&image);
+    if (self->boot_section > avr->flashend / 2)
+        return 0;
+    snprintf(why, why_cap, "%s: no boot loader, it begins in the lower half of the flash", boot);
+    return -1;
+}
+
 /* libsimavr reads a little beyond the end, where its own memory has a mark. */
 static int open_flash(struct chip *chip, bool *fresh, char *why, size_t why_cap)
 {
@@ -108,8 +123,7 @@ static int open_flash(struct chip *chip, bool *fresh, char *why, size_t why_cap)
     free(avr->flash);
     avr->flash = chip->flash;
     avr->codeend = avr->flashend;
-    avr->reset_pc = avr->pc = BOOT_SECTION;
-    chip->self.boot_section = BOOT_SECTION;
+    avr->reset_pc = avr->pc = chip->self.boot_section;
     chip_flash_attach(&chip->self, avr);
     return 0;
 }
@@ -171,12 +185,13 @@ static int power_on(struct chip *chip, char *why, size_t why_cap)
 {
     avr_t *avr = avr_make_mcu_by_name(chip->config.mcu);
 
-    if (avr == NULL || (chip->config.boot && avr->flashend < BOOT_SECTION)) {
-        if (avr)
-            snprintf(why, why_cap, "a boot loader is for the atmega2560");
-        else
-            snprintf(why, why_cap, "no AVR is called %s", chip->config.mcu);
-        free(avr);
+    if (avr == NULL) {
+        snprintf(why, why_cap, "no AVR is called %s", chip->config.mcu);
+        return -1;
+    }
+    if (chip->config.boot &&
+        find_boot_section(&chip->self, chip->config.boot, avr, why, why_cap) != 0) {
+        free(avr); /* libsimavr's own way leaves things behind */
         return -1;
     }
     chip->avr = avr;

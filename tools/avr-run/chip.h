@@ -19,7 +19,8 @@ struct chip;
 struct chip_config {
     const char *mcu;   /* as libsimavr calls it: atmega328p, atmega2560 */
     const char *image; /* ELF file: what is in the flash at first */
-    const char *boot;  /* ELF file of a boot loader, where the chip then starts; NULL: at 0 */
+    const char *boot;  /* ELF file of a boot loader: its first byte begins the boot
+                          section, where the chip then starts; NULL: at 0 */
     const char *eeprom_file, *flash_file; /* keep them without power; NULL: nothing does */
     const char *id;                       /* the board's own identity, at most 16 bytes; "": none */
     uint32_t baud;                        /* of the line */
@@ -29,7 +30,8 @@ struct chip_config {
 };
 
 /* Powered on, at its first instruction. `flash_file` only counts with a boot loader; where there is
- * such a file, it has the flash, and both ELF files go unread. NULL with one line in `why`. */
+ * such a file, it has the flash, and of the ELF files only the boot loader's place is read. NULL
+ * with one line in `why`. */
 struct chip *chip_open(const struct chip_config *config, char *why, size_t why_cap);
 void chip_close(struct chip *chip);
 

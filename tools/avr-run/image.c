@@ -30,6 +30,8 @@ static int read_segment(struct image *image, FILE *file, const Elf32_Phdr *segme
         return 0;
     if (segment->p_paddr > most || segment->p_filesz > most - segment->p_paddr)
         return -1;
+    if (segment->p_paddr < image->first)
+        image->first = segment->p_paddr;
     if (segment->p_paddr + segment->p_filesz > image->bytes)
         image->bytes = segment->p_paddr + segment->p_filesz;
     return read_at(file, (long)segment->p_offset, image->flash + segment->p_paddr,
@@ -55,7 +57,7 @@ int image_read(struct image *image, const char *path, size_t most, char *why, si
     Elf32_Ehdr head;
     int result = -1;
 
-    *image = (struct image){.flash = malloc(most)};
+    *image = (struct image){.flash = malloc(most), .first = most};
     if (file == NULL || image->flash == NULL) {
         snprintf(why, why_cap, "%s: %s", path, strerror(errno));
         goto out;

@@ -9,6 +9,7 @@
 
 struct image {
     uint8_t *flash; /* image_free */
+    size_t first;   /* address of the lowest segment */
     size_t bytes;
     uint32_t ram_end; /* first address of data memory behind the variables */
 };

@@ -28,7 +28,7 @@ static const char usage[] =
     "  --image ELF     what is in its flash\n"
     "  --fd N          the descriptor: a socket\n"
     "  --id ID         the board's own identity, at most 16 bytes (default: none)\n"
-    "  --boot ELF      a boot loader, in the boot section of an atmega2560: the chip starts there\n"
+    "  --boot ELF      a boot loader, which begins the boot section: the chip starts there\n"
     "  --state FILE    keeps its EEPROM without power; with --boot its flash too, in FILE.flash,\n"
     "                  and then --image and --boot count only the first time\n"
     "  --baud N        speed of the line to it (default 115200)\n"

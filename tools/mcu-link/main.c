@@ -24,7 +24,7 @@ static const char usage[] =
     "  --qemu ELF        the MCU is QEMU's mps2-an385 (Cortex-M3) with this image\n"
     "  --avr ELF         the MCU is an AVR at 16 MHz with this image, run by avr-run\n"
     "  --mcu NAME        which: atmega328p (default) or atmega2560\n"
-    "  --boot ELF        its boot loader: it takes updates (atmega2560)\n"
+    "  --boot ELF        its boot loader: it takes updates\n"
     "  --stub PROGRAM    the MCU is the sample firmware built as a program\n"
     "  -- COMMAND...     the MCU is any command; {fd} in it becomes the descriptor of its UART\n"
     "  --board N         identity stub-N (default 1); not with -- COMMAND\n"
