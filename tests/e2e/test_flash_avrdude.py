@@ -28,7 +28,7 @@ class ATmega2560(unittest.TestCase):
     def flasher(self):
         self.board.command("reset-after 1 down")
         return Flasher(self, self.board.path, self.file,
-                       ["avrdude", "-p", "m2560", "-c", "wiring", "-P", "{port}", "-b", "{baud}", "-D", "-U",
+                       ["avrdude", "-p", "m2560", "-c", "wiring", "-P", "{port}", "-b", "{baud}", "-D", "-V", "-U",
                         "flash:w:{file}:r"], timeout_ms=5 * PATIENCE * 1000)
 
     def says(self, data):

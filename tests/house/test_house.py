@@ -85,6 +85,17 @@ class House(unittest.TestCase):
                 for call in ("clock_gettime", "uv_", "open(", "write(", "time(NULL)", "log_line("):
                     self.assertNotIn(call, re.sub(r"/\*.*?\*/", "", text, flags=re.S), name)
 
+    def test_what_reads_a_flasher_s_words_and_output_does_no_io(self):
+        for name, text in sources():
+            if re.match(r"bridge/flash/flash_(argv|progress|tail)\.[ch]$", name):
+                for call in ("uv_", "open(", "write(", "fork(", "exec", "getenv("):
+                    self.assertNotIn(call, re.sub(r"/\*.*?\*/", "", text, flags=re.S), name)
+
+    def test_no_shell_is_ever_asked(self):
+        for name, text in sources():
+            if name.startswith("bridge/"):
+                self.assertIsNone(re.search(r"\b(system|popen|wordexp)\(|/bin/sh", text), name)
+
     def test_libphx_stands_alone(self):
         for name, text in sources():
             if name.startswith("bridge/phx/"):
