@@ -67,6 +67,26 @@ static void the_host_reads_what_the_device_wrote(void **state)
     }
 }
 
+static void its_tables_move_to_just_as_much_room_as_they_take(void **state)
+{
+    static struct mp_description_tables tables;
+    struct mp_description d;
+    uint8_t raw[512];
+    (void)state;
+    size_t total = mp_describe(&config, 0, raw, sizeof raw, NULL);
+    assert_null(mp_description_parse(raw, total, &tables, &d));
+    size_t bytes = mp_description_tables_bytes(&d);
+    void *room = malloc(bytes);
+    assert_in_range(bytes, 1, sizeof tables - 1);
+    mp_description_move(&d, room);
+    memset(&tables, 0, sizeof tables);
+    assert_string_equal(d.sensors[1].kind, "pressure");
+    assert_int_equal(d.sensor_types[1], world_sensors[1].type);
+    assert_string_equal(d.controls[0].name, world_controls[0].name);
+    assert_int_equal(d.controls[0].max.i, world_controls[0].max.i);
+    free(room);
+}
+
 static void cut_anywhere_or_longer_it_is_refused(void **state)
 {
     static struct mp_description_tables tables;
@@ -250,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_window_of_it_is_a_piece_of_the_whole),
         cmocka_unit_test(the_host_reads_what_the_device_wrote),
+        cmocka_unit_test(its_tables_move_to_just_as_much_room_as_they_take),
         cmocka_unit_test(cut_anywhere_or_longer_it_is_refused),
         cmocka_unit_test(names_are_whole_printable_utf8),
         cmocka_unit_test(numbers_are_checked),

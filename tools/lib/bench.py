@@ -15,6 +15,7 @@ GROUPS = {
     "versus": ["python3", ROOT / "tests" / "bench" / "bench_versus.py"],
     "size": ["python3", ROOT / "tools" / "lib" / "footprint.py"],
     "scrape": ["python3", ROOT / "tests" / "bench" / "bench_scrape.py"],
+    "limit": ["python3", ROOT / "tests" / "bench" / "bench_limit.py"],
     "scale": ["python3", ROOT / "tests" / "bench" / "bench_scale.py"],
 }
 
