@@ -259,8 +259,9 @@ static bool get_sensor(struct uplink_group_reader *reader)
         mp_type_size(begin[0]) == 0)
         return false;
     reader->at += 2;
-    if (!skip_text(reader) || !skip_text(reader))
-        return false;
+    for (int text = 0; text < 2; text++) /* name and kind */
+        if (!skip_text(reader))
+            return false;
     reader->described[reader->sensors++] = begin;
     return true;
 }

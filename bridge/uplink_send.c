@@ -321,16 +321,24 @@ void uplink_on_settled(struct uplink *uplink)
     uplink->settling = false;
 }
 
+/* Whether all of a segment was taken before that time of its clock. */
+static bool is_older(const struct uplink_queue *queue, const struct uplink_segment *segment,
+                     uint32_t clock, uint64_t at_us)
+{
+    return queue->rows != NULL && segment->clock == clock &&
+           queue->rows[queue->head + segment->left - 1].at_us < at_us;
+}
+
 void uplink_expire(struct uplink *uplink, uint32_t clock, uint64_t at_us)
 {
     for (uint8_t which = 0; which < UPLINK_QUEUES; which++) {
         struct uplink_queue *queue = &uplink->queues[which];
-        const struct uplink_segment *segment;
-        while (!has_batches(uplink, which) && (segment = first_segment(queue)) != NULL &&
-               segment->clock == clock &&
-               queue->rows[queue->head + segment->left - 1].at_us < at_us) {
+        const struct uplink_segment *segment = first_segment(queue);
+        while (!has_batches(uplink, which) && segment != NULL &&
+               is_older(queue, segment, clock, at_us)) {
             uplink->counts.expired += segment->left;
             uplink_pop(uplink, queue, segment->left);
+            segment = first_segment(queue);
         }
     }
 }
