@@ -29,8 +29,9 @@ inline mp_value mcuFloat(float value)
     return v;
 }
 
-/* `TX` bytes hold what is not yet safe with the host, at least MP_LINK_TX_MIN(64); `RX` what arrives,
- * at least MP_LINK_RX_MIN(64). When TX is full the newest readings are dropped and counted. */
+/* `TX` bytes hold what is not yet safe with the host, at least MP_LINK_TX_MIN(64); `RX` what
+ * arrives, at least MP_LINK_RX_MIN(64). When TX is full the newest readings are dropped and
+ * counted. */
 class McuDeviceBase
 {
   public:
