@@ -16,11 +16,14 @@
 
 /* -- The socket. */
 
-static void hash_key(const char *key, uint8_t hash[MP_SHA256_BYTES])
+/* Where many show one secret, or none, it is the name that tells them apart. */
+static void hash_key(const struct lane *lane, const char *key, uint8_t hash[MP_SHA256_BYTES])
 {
     struct mp_sha256 sha;
     mp_sha256_begin(&sha);
     mp_sha256_add(&sha, (const uint8_t *)key, strlen(key));
+    if (lane->shared->profile->topic_of != NULL)
+        mp_sha256_add(&sha, (const uint8_t *)lane->config->name, strlen(lane->config->name) + 1);
     mp_sha256_end(&sha, hash);
 }
 
@@ -39,7 +42,7 @@ static bool read_key(struct lane *lane, char key[SECRET_BYTES], uint8_t hash[MP_
         explicit_bzero(key, SECRET_BYTES);
         return false;
     }
-    hash_key(key, hash);
+    hash_key(lane, key, hash);
     return true;
 }
 
@@ -49,7 +52,7 @@ void lane_read_key(struct lane *lane)
     if (lane->shared->spool == NULL)
         return;
     if (lane->shared->profile->credential == PROFILE_NONE)
-        hash_key(lane->config->name, lane->key_hash);
+        hash_key(lane, "", lane->key_hash);
     else if (!read_key(lane, key, lane->key_hash))
         return;
     explicit_bzero(key, sizeof key);

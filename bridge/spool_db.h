@@ -55,6 +55,9 @@ struct spool_db_who {
     uint8_t key[SPOOL_KEY_BYTES];
     const char *url;
     const char *topic; /* "": not known */
+    /* Whether somebody else uses that stream now: two who send to one topic have two streams. */
+    bool (*taken)(void *user, uint64_t id);
+    void *user;
 };
 struct spool_db_stream {
     uint64_t id; /* 0: none yet */

@@ -10,9 +10,9 @@ static const char *const texts[SQL_STATEMENTS] = {
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_NOTE_CLOCK] = "UPDATE clock SET unix_minus_us = ?2 WHERE id = ?1",
-    [SQL_FIND_BY_KEY] = "SELECT id FROM stream WHERE credential = ?1 ORDER BY seen DESC LIMIT 1",
+    [SQL_FIND_BY_KEY] = "SELECT id FROM stream WHERE credential = ?1 ORDER BY seen DESC",
     [SQL_FIND_BY_TOPIC] = "SELECT id FROM stream WHERE topic = ?1 AND (credential = ?2 OR url = ?3)"
-                          " AND id <> ?4 ORDER BY seen DESC LIMIT 1",
+                          " AND id <> ?4 ORDER BY seen DESC",
     [SQL_NEW_STREAM] = "INSERT INTO stream(id, credential, url, topic, seen)"
                        " VALUES(nullif(?1, 0), ?2, ?3, nullif(?4, ''),"
                        " (SELECT coalesce(max(seen), 0) + 1 FROM stream))",

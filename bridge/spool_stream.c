@@ -137,7 +137,9 @@ void spool_stream_unlink(struct spool_stream *stream)
 
 void spool_stream_close(struct spool_stream *stream)
 {
+    uv_mutex_lock(&stream->spool->mutex); /* the thread asks whose its rows are */
     stream->closed = true;
+    uv_mutex_unlock(&stream->spool->mutex);
     if (stream->asked == 0)
         spool_stream_unlink(stream);
 }

@@ -11,12 +11,26 @@
 
 /* -- Streams. */
 
+/* The first that is found and that nobody else uses; 0: none. */
+static enum spool_db_result first_free(struct spool_db *db, sqlite3_stmt *statement,
+                                       const struct spool_db_who *who, uint64_t *id)
+{
+    int code;
+    *id = 0;
+    while (*id == 0 && (code = spool_sql_step(db, statement)) == SQLITE_ROW) {
+        uint64_t found = spool_sql_column(statement, 0);
+        if (who->taken == NULL || !who->taken(who->user, found))
+            *id = found;
+    }
+    return spool_sql_finish(statement, *id != 0 ? SQLITE_ROW : code);
+}
+
 static enum spool_db_result find_by_key(struct spool_db *db, const struct spool_db_who *who,
                                         uint64_t *id)
 {
     sqlite3_stmt *statement = spool_sql_take(db, SQL_FIND_BY_KEY);
     spool_sql_bytes(statement, 1, who->key, SPOOL_KEY_BYTES);
-    return spool_sql_get(db, statement, id, 0);
+    return first_free(db, statement, who, id);
 }
 
 static enum spool_db_result find_by_topic(struct spool_db *db, const struct spool_db_who *who,
@@ -27,7 +41,7 @@ static enum spool_db_result find_by_topic(struct spool_db *db, const struct spoo
     spool_sql_bytes(statement, 2, who->key, SPOOL_KEY_BYTES);
     spool_sql_text(statement, 3, who->url);
     spool_sql_whole(statement, 4, but);
-    return spool_sql_get(db, statement, id, 0);
+    return first_free(db, statement, who, id);
 }
 
 static enum spool_db_result put_stream(struct spool_db *db, enum statement which, uint64_t id,

@@ -40,10 +40,30 @@ static void found_clock(void *user, uint32_t clock, int64_t unix_minus_us)
 
 /* -- One transaction. */
 
+/* `user` is the stream that asks. */
+static bool is_taken(void *user, uint64_t id)
+{
+    const struct spool_stream *asking = user;
+    for (const struct spool_stream *s = asking->spool->streams; s != NULL; s = s->next)
+        if (s != asking && !s->closed && (s->kept.id == id || s->work.id == id))
+            return true;
+    return false;
+}
+
+static bool is_taken_locking(void *user, uint64_t id)
+{
+    struct spool_stream *asking = user;
+    uv_mutex_lock(&asking->spool->mutex);
+    bool taken = is_taken(user, id);
+    uv_mutex_unlock(&asking->spool->mutex);
+    return taken;
+}
+
 static enum spool_db_result bind_stream(struct spool *spool, struct request *request)
 {
     struct spool_stream *stream = request->stream;
-    struct spool_db_who who = {.url = stream->url, .topic = request->topic};
+    struct spool_db_who who = {
+        .url = stream->url, .topic = request->topic, .taken = is_taken_locking, .user = stream};
     memcpy(who.key, request->key, sizeof who.key);
     enum spool_db_result result =
         spool_db_bind(spool->db, &who, 0, &stream->work, &request->changed);
@@ -200,7 +220,8 @@ static enum spool_db_result refind_locked(struct spool *spool)
     for (struct spool_stream *s = spool->streams; s != NULL && result == SPOOL_DB_OK; s = s->next) {
         if (!s->lost)
             continue;
-        struct spool_db_who who = {.url = s->url, .topic = s->work_topic};
+        struct spool_db_who who = {
+            .url = s->url, .topic = s->work_topic, .taken = is_taken, .user = s};
         struct spool_db_stream fresh = {.id = 0};
         memcpy(who.key, s->work_key, sizeof who.key);
         result = spool_db_bind(spool->db, &who, s->kept.id, &fresh, &changed);

@@ -362,6 +362,46 @@ static unsigned files_like(const char *pattern)
     return n;
 }
 
+static void two_who_send_to_one_topic_have_two_streams(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 2; round++) { /* and find them again */
+        struct spool *spool = open_spool();
+        struct spool_stream *a = open_stream(spool, key_a), *b = open_stream(spool, key_b);
+        bind_to(spool, a, key_a, "room:lobby");
+        bind_to(spool, b, key_b, "room:lobby");
+        add(a, round == 0 ? "a1" : "a2", 5);
+        spool_turn(spool);
+        told.last_id = 0;
+        add(b, round == 0 ? "b1" : "b2", 9);
+        spool_turn(spool);
+        assert_int_equal(told.committed, 2);
+        load(spool, a, 0);
+        assert_texts(round == 0 ? "a1" : "a1 a2");
+        load(spool, b, 0);
+        assert_texts(round == 0 ? "b1" : "b1 b2");
+        spool_close(spool);
+    }
+    assert_int_equal(files_like(".damaged*"), 0);
+}
+
+static void one_credential_of_two_has_two_streams_too(void **state)
+{
+    (void)state;
+    struct spool *spool = open_spool();
+    struct spool_stream *a = open_stream(spool, key_a), *b = open_stream(spool, key_a);
+    add(a, "a", 5);
+    spool_turn(spool);
+    told.last_id = 0;
+    add(b, "b", 9);
+    spool_turn(spool);
+    assert_int_equal(told.committed, 2);
+    load(spool, a, 0);
+    assert_texts("a");
+    spool_close(spool);
+    assert_int_equal(files_like(".damaged*"), 0);
+}
+
 static void overwrite(off_t at, const char *bytes, size_t n)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -633,6 +673,8 @@ int main(void)
         TEST(a_backlog_is_loaded_in_pieces),
         TEST(readings_of_one_controller_never_go_to_another),
         TEST(a_new_key_for_the_same_controller_gets_its_backlog_first),
+        TEST(two_who_send_to_one_topic_have_two_streams),
+        TEST(one_credential_of_two_has_two_streams_too),
         TEST(the_same_topic_of_another_server_is_another_controller),
         TEST(a_full_disk_delays_and_what_frees_room_goes_first),
         TEST(a_disk_that_is_full_at_the_start_is_waited_for),
