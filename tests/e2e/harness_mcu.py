@@ -83,7 +83,10 @@ class Mcu:
         return (self.folder / "log").read_text(errors="replace")
 
     def command(self, text):
-        self.control.sendall(text.encode() + b"\n")
+        try:
+            self.control.sendall(text.encode() + b"\n")
+        except OSError as error:
+            raise McuError(f"mcu-link is gone: {self.said()}") from error
         answer = self.answers.readline().strip()
         if not answer or answer.startswith("error"):
             raise McuError(f"{text}: {answer or 'mcu-link is gone'}")

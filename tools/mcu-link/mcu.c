@@ -52,6 +52,7 @@ static void become(char **argv, pid_t parent, int uart, int qmp, int error_pipe)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGUSR1, SIG_IGN); /* a reset before it can hear one: it has only just started */
     fcntl(uart, F_SETFD, 0);
     if (qmp >= 0)
         fcntl(qmp, F_SETFD, 0);
