@@ -54,10 +54,11 @@ def avr_arguments(mcu, image):
 
 class Mcu:
     """One board. `port`: "cortex-m3", "atmega328p", "atmega2560" or "posix"; or `command`: any program, "{fd}" is its UART.
-    `boot`: an ELF file in place of an AVR's own boot loader."""
+    `boot`: an ELF file in place of an AVR's own boot loader. `reset_on_open`: the board is reset whenever its port is
+    opened, as by an Arduino's DTR."""
 
     def __init__(self, test, port="cortex-m3", command=None, board=1, identity=None, baud=0, seed=1,
-                 state=None, path=None, boot=None):
+                 state=None, path=None, boot=None, reset_on_open=False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mcu-"))
         test.addCleanup(self.close)
         self.path = str(path or self.folder / "ttyMCU0")
@@ -65,6 +66,8 @@ class Mcu:
                      "--board", str(board), "--baud", str(baud), "--seed", str(seed)]
         if identity is not None:
             arguments += ["--id", identity]
+        if reset_on_open:
+            arguments.append("--reset-on-open")
         if state:
             arguments += ["--state", str(state)]
         arguments += ["--", *command] if command else firmware_arguments(port, boot)

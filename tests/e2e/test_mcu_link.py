@@ -70,6 +70,29 @@ class Link(unittest.TestCase):
         port.close()
         self.assertEqual(Port(self, mcu.path).read(4), b"kept")
 
+    def test_the_board_is_reset_whenever_its_port_is_opened_where_that_is_asked_for(self):
+        mcu, port = self.start(reset_on_open=True)
+        port.write(b"first")
+        self.assertEqual(port.read(5), b"first")
+        self.assertEqual(mcu.stats()["resets"], 1)
+        port.close()
+        second = Port(self, mcu.path)
+        second.write(b"second")
+        self.assertEqual(second.read(6), b"second")
+        self.assertEqual(mcu.stats()["resets"], 2)
+        mcu.cut()
+        mcu.plug()
+        self.assertEqual(mcu.stats()["resets"], 2)
+        third = Port(self, mcu.path)
+        third.write(b"third")
+        self.assertEqual(third.read(5), b"third")
+        self.assertEqual(mcu.stats()["resets"], 3)
+
+    def test_without_it_an_open_resets_nothing(self):
+        mcu, _ = self.start()
+        Port(self, mcu.path)
+        self.assertEqual(mcu.stats()["resets"], 0)
+
     def test_a_cut_hangs_up_and_a_plug_brings_it_back_elsewhere(self):
         mcu, port = self.start()
         mcu.cut()

@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "line.h"
 
+#include "opens.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 
 static void watch(struct line *line);
 static void deliver(struct line *line);
+static void reset_if_opened(struct line *line);
 
 /* -- Descriptors on the loop. */
 
@@ -90,6 +93,7 @@ static void on_pty(uv_poll_t *poll, int status, int events)
     struct line *line = poll->data;
 
     (void)status;
+    reset_if_opened(line); /* before what came after the open */
     if (events & UV_READABLE)
         (void)take(&line->down, line->pty.master, line->mcu.uart >= 0);
     deliver(line);
@@ -136,6 +140,22 @@ static void reset_here(struct line *line)
         fprintf(stderr, "mcu-link: %s\n", why);
     if (line->mcu.uart >= 0)
         line->mcu_watch = start_watching(line, line->mcu.uart);
+}
+
+static void reset_if_opened(struct line *line)
+{
+    if (line->opens >= 0 && opens_happened(line->opens))
+        reset_here(line);
+}
+
+static void on_opens(uv_poll_t *poll, int status, int events)
+{
+    struct line *line = poll->data;
+
+    (void)status;
+    (void)events;
+    reset_if_opened(line);
+    deliver(line);
 }
 
 static void act(struct line *line, struct line_way *way)
@@ -225,7 +245,26 @@ static int open_pty(struct line *line, char *why, size_t why_cap)
         return -1;
     }
     line->pty_watch = start_watching(line, line->pty.master);
+    if (!line->reset_on_open)
+        return 0;
+    line->opens = opens_watch(line->pty.path);
+    line->opens_watch = line->opens >= 0 ? start_watching(line, line->opens) : NULL;
+    if (line->opens_watch == NULL) {
+        snprintf(why, why_cap, "cannot watch %s: %s", line->pty.path, strerror(errno));
+        return -1;
+    }
+    uv_poll_start(line->opens_watch, UV_READABLE, on_opens);
     return 0;
+}
+
+static void close_pty(struct line *line)
+{
+    stop_watching(&line->pty_watch);
+    stop_watching(&line->opens_watch);
+    if (line->opens >= 0)
+        close(line->opens);
+    line->opens = -1;
+    pty_close(&line->pty);
 }
 
 static int start_mcu(struct line *line, char *why, size_t why_cap)
@@ -253,6 +292,7 @@ int line_open(struct line *line, char *why, size_t why_cap)
 {
     line->mcu = (struct mcu){.uart = -1, .qmp = -1};
     line->pty = (struct pty){.master = -1, .slave = -1};
+    line->opens = -1;
     uv_timer_init(line->loop, &line->timer);
     uv_signal_init(line->loop, &line->child);
     line->timer.data = line->child.data = line;
@@ -266,11 +306,10 @@ int line_open(struct line *line, char *why, size_t why_cap)
 void line_close(struct line *line)
 {
     stop_watching(&line->mcu_watch);
-    stop_watching(&line->pty_watch);
     uv_close((uv_handle_t *)&line->timer, NULL);
     uv_close((uv_handle_t *)&line->child, NULL);
     mcu_kill(&line->mcu);
-    pty_close(&line->pty);
+    close_pty(line);
 }
 
 /* -- What a person does to them. */
@@ -285,8 +324,7 @@ int line_cut(struct line *line, char *why, size_t why_cap)
 {
     if (line->pty.master < 0)
         return refuse(why, why_cap, "the line is cut already");
-    stop_watching(&line->pty_watch);
-    pty_close(&line->pty);
+    close_pty(line);
     pump_discard(&line->up.pump, 0);
     pump_discard(&line->down.pump, 0);
     forget_stops(line);

@@ -30,14 +30,16 @@ struct line {
     void (*mcu_ended)(void *user, int status); /* not asked for; status as from waitpid */
     void *user;
     struct mcu_config config;
-    char link[256]; /* where the PTY is, or was before it was cut */
+    char link[256];     /* where the PTY is, or was before it was cut */
+    bool reset_on_open; /* the MCU is reset whenever somebody opens the port, as by DTR */
     /* The rest is the line's own. */
     struct mcu mcu;
     struct pty pty;
     struct line_way up, down;
     uint64_t cut_deadline_ns; /* 0: no cut is waiting for the host to read */
     uint64_t cuts, resets;
-    uv_poll_t *mcu_watch, *pty_watch;
+    uv_poll_t *mcu_watch, *pty_watch, *opens_watch;
+    int opens; /* -1: not watched */
     uv_timer_t timer;
     uv_signal_t child;
 };

@@ -32,6 +32,7 @@ static const char usage[] =
     "  --state FILE      keeps there what the MCU stores for good\n"
     "  --baud N          throttle both ways to N baud (default 0: no limit)\n"
     "  --seed N          of the faults below (default 1)\n"
+    "  --reset-on-open   reset the MCU whenever the port is opened, as DTR does on an Arduino\n"
     "  --control PATH    take the commands below on a UNIX socket there, one a line\n"
     "  --help, --version\n"
     "\n"
@@ -43,6 +44,7 @@ struct options {
     const char *link, *control;
     uint64_t seed;
     uint32_t baud;
+    bool reset_on_open;
     char board_id[16];
 };
 
@@ -114,6 +116,9 @@ static void take_option(struct options *options, int option, const char *text)
     case 'c':
         options->control = text;
         break;
+    case 'r':
+        options->reset_on_open = true;
+        break;
     case 'h':
         printf("%s%s", usage, commands_help());
         exit(0);
@@ -135,21 +140,14 @@ static void refuse_missing(const char *image)
 static void read_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"link", required_argument, NULL, 'l'},
-        {"qemu", required_argument, NULL, 'q'},
-        {"avr", required_argument, NULL, 'a'},
-        {"mcu", required_argument, NULL, 'm'},
-        {"stub", required_argument, NULL, 's'},
-        {"board", required_argument, NULL, 'n'},
-        {"id", required_argument, NULL, 'i'},
-        {"state", required_argument, NULL, 'k'},
-        {"baud", required_argument, NULL, 'b'},
-        {"seed", required_argument, NULL, 'd'},
-        {"control", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {"boot", required_argument, NULL, 'o'},
-        {"version", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0},
+        {"link", required_argument, NULL, 'l'},    {"qemu", required_argument, NULL, 'q'},
+        {"avr", required_argument, NULL, 'a'},     {"mcu", required_argument, NULL, 'm'},
+        {"stub", required_argument, NULL, 's'},    {"board", required_argument, NULL, 'n'},
+        {"id", required_argument, NULL, 'i'},      {"state", required_argument, NULL, 'k'},
+        {"baud", required_argument, NULL, 'b'},    {"seed", required_argument, NULL, 'd'},
+        {"control", required_argument, NULL, 'c'}, {"reset-on-open", no_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},          {"boot", required_argument, NULL, 'o'},
+        {"version", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0},
     };
     int option, kinds;
 
@@ -216,6 +214,7 @@ static int open_all(struct program *program, const struct options *options)
     line->mcu_ended = on_mcu_ended;
     line->user = program;
     line->config = options->mcu;
+    line->reset_on_open = options->reset_on_open;
     snprintf(line->link, sizeof line->link, "%s", options->link);
     faults_seed(&line->up.pump.faults, options->seed);
     faults_seed(&line->down.pump.faults, ~options->seed);
