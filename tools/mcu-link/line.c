@@ -238,6 +238,12 @@ static void watch(struct line *line)
 
 /* -- The two ends. */
 
+static int refuse(char *why, size_t why_cap, const char *reason)
+{
+    snprintf(why, why_cap, "%s", reason);
+    return -1;
+}
+
 static int open_pty(struct line *line, char *why, size_t why_cap)
 {
     if (pty_open(&line->pty, line->link) != 0) {
@@ -296,9 +302,11 @@ int line_open(struct line *line, char *why, size_t why_cap)
     uv_timer_init(line->loop, &line->timer);
     uv_signal_init(line->loop, &line->child);
     line->timer.data = line->child.data = line;
+    /* Before the MCU: one that ends at once is heard of too. */
+    if (uv_signal_start(&line->child, on_child, SIGCHLD) != 0)
+        return refuse(why, why_cap, "cannot listen for the end of the MCU");
     if (open_pty(line, why, why_cap) != 0 || start_mcu(line, why, why_cap) != 0)
         return -1;
-    uv_signal_start(&line->child, on_child, SIGCHLD);
     watch(line);
     return 0;
 }
@@ -313,12 +321,6 @@ void line_close(struct line *line)
 }
 
 /* -- What a person does to them. */
-
-static int refuse(char *why, size_t why_cap, const char *reason)
-{
-    snprintf(why, why_cap, "%s", reason);
-    return -1;
-}
 
 int line_cut(struct line *line, char *why, size_t why_cap)
 {
