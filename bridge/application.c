@@ -62,6 +62,8 @@ const struct profile *application_profile(const struct config *config, struct pr
     struct profile_rules rules = rules_of(&config->application);
     const char *name = "custom";
     *why = NULL;
+    if (config->url == NULL)
+        return &profile_nerveshub;
     switch (config->profile) {
     case CONFIG_MICROCONTROLLERS:
         if (is_set(&config->application))

@@ -237,7 +237,7 @@ static int open_spool(struct bridge *bridge)
         .path = path,
         .max_age_ms = bridge->config->spool_max_age_ms,
     };
-    if (!bridge->config->spool)
+    if (!bridge->config->spool || bridge->config->url == NULL)
         return 0;
     if (spool_path(bridge->config, path, sizeof path) != 0) {
         log_error("spool", "no folder for it is known: give spool: path, or spool: enabled: false");
@@ -301,7 +301,7 @@ int bridge_run(struct config *config, const struct bridge_source *source)
     bridge.began_us = loop_now_us(&bridge.loop);
     notify_open(&bridge.notify);
     log_info(WHO, "mcu-bridge " MCU_VERSION ": ports: %zu, MCUs: %zu, %s", config->port_count,
-             config->mcu_count, config->url);
+             config->mcu_count, config->url != NULL ? config->url : config->nerveshub.url);
     int result = start(&bridge);
     if (result == 0)
         notify_send(&bridge.notify, "READY=1");

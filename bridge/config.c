@@ -83,10 +83,18 @@ static bool is_allocated(enum config_type type)
     case CONFIG_FLAG:
     case CONFIG_CHOICE:
     case CONFIG_DEVICE:
+    case CONFIG_WORDS:
     case CONFIG_CONTROLS:
         break;
     }
     return false;
+}
+
+static void free_words(char **words)
+{
+    for (size_t i = 0; words && words[i]; i++)
+        free(words[i]);
+    free(words);
 }
 
 /* Frees the texts of the first `size` bytes of `base`, of which the section speaks. */
@@ -94,8 +102,11 @@ static void free_texts(const struct config_section *section, void *base, size_t 
 {
     for (size_t i = 0; i < section->count; i++) {
         const struct config_setting *setting = &section->settings[i];
+        void *member = (char *)base + setting->at;
         if (setting->at < size && is_allocated(setting->type))
-            free(*(char **)((char *)base + setting->at));
+            free(*(char **)member);
+        else if (setting->at < size && setting->type == CONFIG_WORDS)
+            free_words(*(char ***)member);
     }
 }
 
@@ -132,6 +143,16 @@ static bool same_controls(const struct config_mcu *a, const struct config_mcu *b
     return true;
 }
 
+static bool same_words(char *const *a, char *const *b)
+{
+    if (!a || !b)
+        return a == b;
+    for (; *a && *b; a++, b++)
+        if (strcmp(*a, *b) != 0)
+            return false;
+    return *a == *b;
+}
+
 static bool same_device(const struct config_mcu *a, const struct config_mcu *b)
 {
     return a->any_device == b->any_device && a->device_len == b->device_len &&
@@ -143,6 +164,8 @@ static bool same_setting(const struct config_setting *setting, const void *a, co
     const char *left = (const char *)a + setting->at, *right = (const char *)b + setting->at;
     if (is_allocated(setting->type))
         return same_text(*(char *const *)left, *(char *const *)right);
+    if (setting->type == CONFIG_WORDS)
+        return same_words(*(char *const *const *)left, *(char *const *const *)right);
     if (setting->type == CONFIG_DEVICE)
         return same_device(a, b);
     if (setting->type == CONFIG_CONTROLS)
@@ -169,17 +192,39 @@ bool config_mcu_same(const struct config_mcu *a, const struct config_mcu *b)
     return same_entry(&config_sections[CONFIG_MCUS], a, b, sizeof *a);
 }
 
+/* The rows of a section know their members by the place in a whole configuration. */
+void config_nerveshub_free(struct config_nerveshub *nerveshub)
+{
+    struct config holder = {.nerveshub = *nerveshub};
+    free_texts(&config_sections[CONFIG_NERVESHUB], &holder, sizeof holder);
+    memset(nerveshub, 0, sizeof *nerveshub);
+}
+
+void config_nerveshub_move(struct config_nerveshub *to, struct config_nerveshub *from)
+{
+    config_nerveshub_free(to);
+    *to = *from;
+    memset(from, 0, sizeof *from);
+}
+
+bool config_nerveshub_same(const struct config_nerveshub *a, const struct config_nerveshub *b)
+{
+    const struct config left = {.nerveshub = *a}, right = {.nerveshub = *b};
+    return same_entry(&config_sections[CONFIG_NERVESHUB], &left, &right, sizeof left);
+}
+
 void config_differences(const struct config *a, const struct config *b,
                         void (*changed)(void *user, const char *setting, bool live), void *user)
 {
     char name[64];
+    bool is_kept = a->nerveshub.url && b->nerveshub.url;
     for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
         const struct config_section *section = &config_sections[i];
         for (size_t j = 0; !section->is_list && j < section->count; j++) {
             if (same_setting(&section->settings[j], a, b))
                 continue;
             snprintf(name, sizeof name, "%s.%s", section->key, section->settings[j].key);
-            changed(user, name, i == CONFIG_LOG);
+            changed(user, name, i == CONFIG_LOG || (i == CONFIG_NERVESHUB && is_kept));
         }
     }
 }

@@ -32,6 +32,8 @@ enum config_credential {
 };
 enum config_readings_shape { CONFIG_READINGS_OBJECT, CONFIG_READINGS_LIST, CONFIG_READINGS_GROUPS };
 enum config_controls_shape { CONFIG_CONTROLS_OBJECT, CONFIG_CONTROLS_LIST };
+enum config_flash { CONFIG_FLASH_IN_BAND, CONFIG_FLASH_BY_COMMAND };
+enum config_mcu_flash { CONFIG_FLASH_INHERITED, CONFIG_MCU_IN_BAND, CONFIG_MCU_BY_COMMAND };
 
 /* What the application calls things, for the profiles `device` and `custom`. NULL: not set. */
 struct config_application {
@@ -43,6 +45,36 @@ struct config_application {
     enum config_controls_shape controls_shape;
     char *kinds;
     bool shared; /* one connection for many MCUs */
+};
+
+/* What is said of NervesHub for all MCUs. NULL: not set; url NULL: there is no such section. Lists
+ * of words end with NULL. */
+struct config_nerveshub {
+    char *url;
+    char *key;         /* the part of the shared secret that is no secret, nhp_... */
+    char *secret_file; /* the other; read afresh at every connection attempt */
+    char *ca_file;     /* of the server and of its files; NULL: the system's */
+    char **firmware_keys;
+    char *firmware_keys_file; /* the same, one a line */
+    char *folder;             /* of firmware files and records; NULL: by spool_folder */
+    enum config_flash flash;
+    char **flash_command;
+    char *resource; /* of a .fw, that is flashed; NULL: the one that can be meant */
+    uint32_t flash_timeout_ms, boot_quiet_ms;
+    uint32_t file_max, image_max, keep_free; /* bytes */
+    uint32_t backoff_min_ms, backoff_max_ms;
+    bool allow_http; /* firmware over plain HTTP */
+};
+
+/* What an MCU's own entry says of it; NULL: as the section. */
+struct config_mcu_nerveshub {
+    bool use; /* false: the MCU is no device there */
+    char *id; /* NULL: its name */
+    char *key, *secret_file;
+    char *cert_file, *cert_key_file; /* PEM; in place of key and secret */
+    enum config_mcu_flash flash;
+    char **flash_command;
+    char *resource;
 };
 
 /* What happens to one control when its channel is gone for channel_loss_ms. */
@@ -79,12 +111,13 @@ struct config_mcu {
         *api_key_file; /* read afresh at every connection attempt; NULL: none, see config_check.c */
     struct config_control *controls;
     size_t control_count;
+    struct config_mcu_nerveshub nerveshub;
 };
 
 struct config {
     enum config_profile profile;
     struct config_application application;
-    char *url;
+    char *url;     /* NULL: there is no application, only a NervesHub */
     char *ca_file; /* NULL: the system's */
     enum config_vsn vsn;
     enum config_transport transport;
@@ -116,6 +149,7 @@ struct config {
     char *metrics_listen;      /* where /metrics, /healthz and /status are served; NULL: nowhere */
     bool metrics_allow_remote; /* an address that other machines may reach is taken */
     bool one_line;             /* it came from the command line */
+    struct config_nerveshub nerveshub;
     struct config_port *ports;
     size_t port_count;
     struct config_mcu *mcus;
@@ -147,9 +181,25 @@ void config_mcu_free(struct config_mcu *mcu);
 bool config_port_same(const struct config_port *a, const struct config_port *b);
 bool config_mcu_same(const struct config_mcu *a, const struct config_mcu *b);
 /* Calls `changed` with "section.key" for each setting outside of ports and mcus that differs, and
- * whether it can be taken over by a running bridge. */
+ * whether it can be taken over by a running bridge: those of `log`, and of `nerveshub` where both
+ * files have that section. */
 void config_differences(const struct config *a, const struct config *b,
                         void (*changed)(void *user, const char *setting, bool live), void *user);
+
+/* One MCU as a device of NervesHub: its entry, and the section where the entry says nothing. Points
+ * into both. */
+struct config_device {
+    const char *id, *key, *secret_file, *cert_file, *cert_key_file, *resource;
+    const char *const *flash_command; /* NULL: in-band */
+};
+/* Returns false: it is none. */
+bool config_device(const struct config_nerveshub *nerveshub, const struct config_mcu *mcu,
+                   struct config_device *device);
+
+/* Takes the section out of `from`, in place of the one that `to` has, which is freed. */
+void config_nerveshub_move(struct config_nerveshub *to, struct config_nerveshub *from);
+void config_nerveshub_free(struct config_nerveshub *nerveshub);
+bool config_nerveshub_same(const struct config_nerveshub *a, const struct config_nerveshub *b);
 
 /* The table as text, line by line, for --help-config: name, what it takes, default, help. */
 void config_help(void (*line)(void *user, const char *text), void *user);

@@ -269,8 +269,12 @@ static void check_key_file(struct config_parsing *parsing, size_t i)
     char secret[CONFIG_SECRET_MAX + 1], error[512];
     const struct config *config = parsing->config;
     const char *file = config->mcus[i].api_key_file;
-    bool needed = config->profile == CONFIG_MICROCONTROLLERS ||
-                  config->application.credential != CONFIG_BY_NOTHING;
+    bool needed = parsing->server.line && (config->profile == CONFIG_MICROCONTROLLERS ||
+                                           config->application.credential != CONFIG_BY_NOTHING);
+    if (file && !parsing->server.line)
+        config_complain(parsing, mcu_mark(parsing, i, CONFIG_MCU_KEY_FILE),
+                        "\"api_key_file\": is for the section \"server\", which this file has "
+                        "not; the secret for NervesHub is \"secret_file\" in \"nerveshub\"");
     if (!file && needed && parsing->mcu_marks[i].entry.line)
         config_complain(parsing, parsing->mcu_marks[i].entry,
                         "\"api_key_file\" is missing in this entry of mcus");
@@ -290,7 +294,7 @@ static void check_ca_file(struct config_parsing *parsing)
         config_complain(parsing, (struct config_mark){0}, "\"ca_file\": there is no file %s", file);
 }
 
-static bool is_private(const char *file)
+bool config_is_private(const char *file)
 {
     struct stat status;
     return stat(file, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077) == 0;
@@ -308,7 +312,7 @@ static void check_certificate(struct config_parsing *parsing)
     if (stat(config->cert_file, &status) || !S_ISREG(status.st_mode))
         config_complain(parsing, (struct config_mark){0}, "\"cert_file\": there is no file %s",
                         config->cert_file);
-    if (!is_private(config->key_file))
+    if (!config_is_private(config->key_file))
         config_complain(parsing, (struct config_mark){0},
                         "\"key_file\": expected a file that nobody else may read: chmod 600 %s",
                         config->key_file);
@@ -373,6 +377,7 @@ void config_check(struct config_parsing *parsing)
             check_mcu_once(parsing, i, j);
         check_key_file(parsing, i);
     }
+    config_check_nerveshub(parsing);
     check_ca_file(parsing);
     check_certificate(parsing);
     check_auth_token(parsing);

@@ -49,6 +49,8 @@ struct config_parsing {
     struct config_error *errors; /* kept to be reported in the order of the file */
     size_t error_count;
     struct config_entry_marks *port_marks, *mcu_marks; /* beside config->ports and config->mcus */
+    struct config_mark server;           /* where that section begins; line 0: not given */
+    struct config_entry_marks nerveshub; /* of that section */
     struct config_port *own_lines; /* beside config->mcus: path, usb_serial, baud; freed after */
 };
 
@@ -64,5 +66,11 @@ bool config_yaml_walk(struct config_parsing *parsing);
 /* config_check.c: complains of what is wrong between settings, and gives MCUs without an entry of
  * `ports` a port of their own. */
 void config_check(struct config_parsing *parsing);
+
+/* config_nerveshub.c: the same for what the file says of NervesHub. */
+void config_check_nerveshub(struct config_parsing *parsing);
+
+/* config_check.c: whether the file is there and nobody else may read it. */
+bool config_is_private(const char *file);
 
 #endif

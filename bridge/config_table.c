@@ -85,6 +85,77 @@ static const struct config_setting application[] = {
      "{\"CONTROL\":1}, or {\"control\":[{\"CONTROL\":1}]}", IN(config, application.controls_shape)},
 };
 
+#define FLASH_HELP                                                                    \
+    "words of the program that flashes a board, without a shell; {port}, {file} and " \
+    "{baud} stand for what they say: [avrdude, -patmega328p, -carduino, '-P{port}', " \
+    "'-Uflash:w:{file}:i']"
+#define RESOURCE_HELP \
+    "name of the resource of a .fw that is flashed; default: the one that it can be"
+
+static const struct config_setting nerveshub[] = {
+    [CONFIG_HUB_URL] = {"url", CONFIG_URL, 0, 2048, NULL, NULL, true,
+                        "wss://HOST/device-socket/websocket; with certificates "
+                        "wss://DEVICE-HOST/socket/websocket",
+                        IN(config, nerveshub.url)},
+    [CONFIG_HUB_KEY] = {"key", CONFIG_TEXT, 4, 128, NULL, NULL, false,
+                        "of the product (nhp_...) or of one device (nhd_...), with...",
+                        IN(config, nerveshub.key)},
+    [CONFIG_HUB_SECRET_FILE] = {"secret_file", CONFIG_SECRET, 0, 0, NULL, NULL, false,
+                                "...the file with its secret, which only you may read; read afresh "
+                                "for every attempt to connect",
+                                IN(config, nerveshub.secret_file)},
+    [CONFIG_HUB_CA_FILE] = {"ca_file", CONFIG_PATH, 0, 0, NULL, NULL, false,
+                            "certificates (PEM) to trust in place of the system's, for the socket "
+                            "and for firmware files",
+                            IN(config, nerveshub.ca_file)},
+    [CONFIG_HUB_FIRMWARE_KEYS] = {"firmware_keys", CONFIG_WORDS, 1, 16, NULL, NULL, false,
+                                  "public keys of fwup, in base64; with any, firmware that none of "
+                                  "them has signed is refused",
+                                  IN(config, nerveshub.firmware_keys)},
+    [CONFIG_HUB_FIRMWARE_KEYS_FILE] = {"firmware_keys_file", CONFIG_PATH, 0, 0, NULL, NULL, false,
+                                       "the same, one a line",
+                                       IN(config, nerveshub.firmware_keys_file)},
+    [CONFIG_HUB_FOLDER] = {"folder", CONFIG_PATH, 0, 0, NULL, NULL, false,
+                           "for firmware files and records of updates; default: firmware beside "
+                           "the spool's file",
+                           IN(config, nerveshub.folder)},
+    [CONFIG_HUB_FLASH] = {"flash", CONFIG_CHOICE, 0, 0, "in_band|command", "in_band", false,
+                          "how firmware gets into a board: through its boot loader, over the "
+                          "protocol, or by flash_command",
+                          IN(config, nerveshub.flash)},
+    [CONFIG_HUB_FLASH_COMMAND] = {"flash_command", CONFIG_WORDS, 1, CONFIG_WORDS_MAX, NULL, NULL,
+                                  false, FLASH_HELP, IN(config, nerveshub.flash_command)},
+    [CONFIG_HUB_FLASH_TIMEOUT] = {"flash_timeout", CONFIG_DURATION, 1000, 3600000, NULL, "5m",
+                                  false,
+                                  "flash_command may run so long; in-band, a board may be away or "
+                                  "make no progress for so long",
+                                  IN(config, nerveshub.flash_timeout_ms)},
+    [CONFIG_HUB_BOOT_QUIET] = {"boot_quiet", CONFIG_DURATION, 0, 60000, NULL, "2s", false,
+                               "nothing is sent to a board for so long after flash_command, since "
+                               "bytes keep some boot loaders from starting it",
+                               IN(config, nerveshub.boot_quiet_ms)},
+    [CONFIG_HUB_RESOURCE] = {"resource", CONFIG_TEXT, 1, 127, NULL, NULL, false, RESOURCE_HELP,
+                             IN(config, nerveshub.resource)},
+    [CONFIG_HUB_FILE_MAX] = {"file_max", CONFIG_SIZE, 1024, UINT32_MAX, NULL, "64MiB", false,
+                             "a larger .fw file is refused", IN(config, nerveshub.file_max)},
+    [CONFIG_HUB_IMAGE_MAX] = {"image_max", CONFIG_SIZE, 1024, UINT32_MAX, NULL, "32MiB", false,
+                              "a larger resource in it is refused",
+                              IN(config, nerveshub.image_max)},
+    [CONFIG_HUB_KEEP_FREE] = {"keep_free", CONFIG_SIZE, 0, UINT32_MAX, NULL, "64MiB", false,
+                              "a file that would leave less of the disk is not fetched",
+                              IN(config, nerveshub.keep_free)},
+    [CONFIG_HUB_RECONNECT_MIN] = {"reconnect_min", CONFIG_DURATION, 10, 3600000, NULL, "1s", false,
+                                  "first wait before another attempt; doubles, with jitter, up "
+                                  "to...",
+                                  IN(config, nerveshub.backoff_min_ms)},
+    [CONFIG_HUB_RECONNECT_MAX] = {"reconnect_max", CONFIG_DURATION, 10, 3600000, NULL, "60s", false,
+                                  "...the longest wait", IN(config, nerveshub.backoff_max_ms)},
+    [CONFIG_HUB_ALLOW_HTTP] =
+        {"allow_http", CONFIG_FLAG, 0, 0, NULL, "false", false,
+         "fetch firmware over plain http:// too: for a server on this machine",
+         IN(config, nerveshub.allow_http)},
+};
+
 static const struct config_setting readings[] = {
     {"batch", CONFIG_WHOLE, 1, 10000, NULL, "500", false, "most readings in one upload",
      IN(config, batch_readings)},
@@ -203,11 +274,40 @@ static const struct config_setting mcus[] = {
     [CONFIG_MCU_BAUD] = {BAUD_ROW, IN(config_mcu_entry, port.baud)},
     [CONFIG_MCU_KEY_FILE] = {"api_key_file", CONFIG_SECRET, 0, 0, NULL, NULL, false,
                              "file with its X-API-Key, or with the secret that the application "
-                             "wants, which only you may read; needed unless credential is none",
+                             "wants, which only you may read; needed with a server unless "
+                             "credential is none",
                              IN(config_mcu_entry, mcu.api_key_file)},
     [CONFIG_MCU_CONTROLS] = {"controls", CONFIG_CONTROLS, 0, CONFIG_CONTROLS_MAX, NULL, NULL, false,
                              "by name, what differs from the defaults",
                              offsetof(struct config_mcu_entry, mcu.controls), 0},
+    [CONFIG_MCU_NERVESHUB] = {"nerveshub", CONFIG_FLAG, 0, 0, NULL, "true", false,
+                              "whether it is a device of the NervesHub of that section",
+                              IN(config_mcu_entry, mcu.nerveshub.use)},
+    [CONFIG_MCU_HUB_ID] = {"nerveshub_id", CONFIG_TEXT, 1, 255, NULL, NULL, false,
+                           "its identifier there; default: its name",
+                           IN(config_mcu_entry, mcu.nerveshub.id)},
+    [CONFIG_MCU_HUB_KEY] = {"nerveshub_key", CONFIG_TEXT, 4, 128, NULL, NULL, false,
+                            "a key of its own (nhd_...), with...",
+                            IN(config_mcu_entry, mcu.nerveshub.key)},
+    [CONFIG_MCU_HUB_SECRET_FILE] = {"nerveshub_secret_file", CONFIG_SECRET, 0, 0, NULL, NULL, false,
+                                    "...the file with its secret",
+                                    IN(config_mcu_entry, mcu.nerveshub.secret_file)},
+    [CONFIG_MCU_HUB_CERT_FILE] = {"nerveshub_cert_file", CONFIG_PATH, 0, 0, NULL, NULL, false,
+                                  "its certificate (PEM, chain), whose common name is then its "
+                                  "identifier, with...",
+                                  IN(config_mcu_entry, mcu.nerveshub.cert_file)},
+    [CONFIG_MCU_HUB_CERT_KEY_FILE] = {"nerveshub_cert_key_file", CONFIG_PATH, 0, 0, NULL, NULL,
+                                      false, "...its key, which nobody else may read",
+                                      IN(config_mcu_entry, mcu.nerveshub.cert_key_file)},
+    [CONFIG_MCU_FLASH] = {"flash", CONFIG_CHOICE, 0, 0, "inherit|in_band|command", "inherit", false,
+                          "as in nerveshub; inherit: as it says there, or command where "
+                          "flash_command stands here",
+                          IN(config_mcu_entry, mcu.nerveshub.flash)},
+    [CONFIG_MCU_FLASH_COMMAND] = {"flash_command", CONFIG_WORDS, 1, CONFIG_WORDS_MAX, NULL, NULL,
+                                  false, "as in nerveshub",
+                                  IN(config_mcu_entry, mcu.nerveshub.flash_command)},
+    [CONFIG_MCU_RESOURCE] = {"resource", CONFIG_TEXT, 1, 127, NULL, NULL, false, "as in nerveshub",
+                             IN(config_mcu_entry, mcu.nerveshub.resource)},
 };
 
 static const struct config_setting control[] = {
@@ -217,10 +317,14 @@ static const struct config_setting control[] = {
 };
 
 const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
-    [CONFIG_SERVER] = {"server", "the Phoenix server", ROWS(server), false, true},
+    [CONFIG_SERVER] = {"server", "the Phoenix server", ROWS(server), false, false},
     [CONFIG_APPLICATION] = {"application",
                             "what it calls things; for the profiles device and custom",
                             ROWS(application), false, false},
+    [CONFIG_NERVESHUB] = {"nerveshub",
+                          "where boards are devices: updates, console, health; beside a server or "
+                          "without",
+                          ROWS(nerveshub), false, false},
     [CONFIG_READINGS] = {"readings", "sensors to server", ROWS(readings), false, false},
     [CONFIG_SPOOL] = {"spool", "readings on disk", ROWS(spool), false, false},
     [CONFIG_COMMANDS] = {"commands", "server to motors", ROWS(commands), false, false},
@@ -238,6 +342,7 @@ const struct config_section config_control_section = {"controls", "one control",
 
 _Static_assert(sizeof mcus / sizeof mcus[0] <= CONFIG_SETTINGS_MAX, "marks of one entry");
 _Static_assert(sizeof server / sizeof server[0] <= CONFIG_SETTINGS_MAX, "marks of one entry");
+_Static_assert(sizeof nerveshub / sizeof nerveshub[0] <= CONFIG_SETTINGS_MAX, "marks of one entry");
 
 int config_find(const struct config_section *section, const char *key, size_t length)
 {

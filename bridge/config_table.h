@@ -19,6 +19,7 @@ enum config_type {
     CONFIG_URL,      /* ws:// or wss://; char * */
     CONFIG_LISTEN,   /* an address of config_listen; char * */
     CONFIG_DEVICE,   /* an identity; any_device, device and device_len of struct config_mcu */
+    CONFIG_WORDS,    /* a list of at most max texts; char **, ended by NULL */
     CONFIG_CONTROLS, /* a map from names to settings of config_control_section */
 };
 
@@ -43,10 +44,13 @@ struct config_section {
 };
 
 #define CONFIG_SETTINGS_MAX 24 /* most settings of one section */
+#define CONFIG_WORDS_MAX    64 /* most words of one list */
+#define CONFIG_WORD_MAX     1023
 
 enum config_section_id {
     CONFIG_SERVER,
     CONFIG_APPLICATION,
+    CONFIG_NERVESHUB,
     CONFIG_READINGS,
     CONFIG_SPOOL,
     CONFIG_COMMANDS,
@@ -62,6 +66,26 @@ extern const struct config_section config_control_section;
 
 /* Rows that other code speaks of. */
 enum { CONFIG_SERVER_URL };
+enum {
+    CONFIG_HUB_URL,
+    CONFIG_HUB_KEY,
+    CONFIG_HUB_SECRET_FILE,
+    CONFIG_HUB_CA_FILE,
+    CONFIG_HUB_FIRMWARE_KEYS,
+    CONFIG_HUB_FIRMWARE_KEYS_FILE,
+    CONFIG_HUB_FOLDER,
+    CONFIG_HUB_FLASH,
+    CONFIG_HUB_FLASH_COMMAND,
+    CONFIG_HUB_FLASH_TIMEOUT,
+    CONFIG_HUB_BOOT_QUIET,
+    CONFIG_HUB_RESOURCE,
+    CONFIG_HUB_FILE_MAX,
+    CONFIG_HUB_IMAGE_MAX,
+    CONFIG_HUB_KEEP_FREE,
+    CONFIG_HUB_RECONNECT_MIN,
+    CONFIG_HUB_RECONNECT_MAX,
+    CONFIG_HUB_ALLOW_HTTP,
+};
 enum {
     CONFIG_PORT_NAME,
     CONFIG_PORT_PATH,
@@ -83,6 +107,15 @@ enum {
     CONFIG_MCU_DTR_RTS,
     CONFIG_MCU_KEY_FILE,
     CONFIG_MCU_CONTROLS,
+    CONFIG_MCU_NERVESHUB,
+    CONFIG_MCU_HUB_ID,
+    CONFIG_MCU_HUB_KEY,
+    CONFIG_MCU_HUB_SECRET_FILE,
+    CONFIG_MCU_HUB_CERT_FILE,
+    CONFIG_MCU_HUB_CERT_KEY_FILE,
+    CONFIG_MCU_FLASH,
+    CONFIG_MCU_FLASH_COMMAND,
+    CONFIG_MCU_RESOURCE,
 };
 
 /* What an entry of `mcus` says of a line of its own; becomes a port, and goes with the marks. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct unit {
     const char *name;
@@ -88,6 +89,9 @@ void config_value_expected(const struct config_setting *setting, char *out, size
     case CONFIG_DEVICE:
         snprintf(out, cap, "an identity of 1 to %u bytes: text, or 0x and pairs of hex digits",
                  setting->max);
+        break;
+    case CONFIG_WORDS:
+        snprintf(out, cap, "a list of 1 to %u texts: [a, b]", setting->max);
         break;
     case CONFIG_CONTROLS:
         snprintf(out, cap, "a map from names of controls to their settings");
@@ -189,6 +193,23 @@ static int put_choice(const struct config_setting *setting, const char *choices,
         at += length + (at[length] == '|');
     }
     return -1;
+}
+
+static bool is_nerveshub(const struct config_scalar *value)
+{
+    return strcasecmp(value->text, "nerveshub") == 0 || strcasecmp(value->text, "nerves_hub") == 0;
+}
+
+/* NervesHub is asked for where a person looks first, and is no kind of application. */
+static int put_word(const struct config_setting *setting, const struct config_scalar *value,
+                    void *member, struct config_complaint *complaint)
+{
+    if (put_choice(setting, setting->choices, value, member) == 0)
+        return 0;
+    return refuse(complaint, strcmp(setting->key, "profile") == 0 && is_nerveshub(value)
+                                 ? "NervesHub has a section of its own, beside this one or "
+                                   "without it: write \"nerveshub:\""
+                                 : "");
 }
 
 static int put_flag(const struct config_setting *setting, const struct config_scalar *value,
@@ -397,7 +418,7 @@ int config_value_put(const struct config_setting *setting, const struct config_s
     case CONFIG_FLAG:
         return put_flag(setting, value, member, complaint);
     case CONFIG_CHOICE:
-        return put_choice(setting, setting->choices, value, member);
+        return put_word(setting, value, member, complaint);
     case CONFIG_TEXT:
         return put_text(setting, value, member, complaint);
     case CONFIG_PATH:
@@ -409,6 +430,7 @@ int config_value_put(const struct config_setting *setting, const struct config_s
         return put_url(setting, value, member, complaint);
     case CONFIG_DEVICE:
         return put_device(value, member, complaint);
+    case CONFIG_WORDS:
     case CONFIG_CONTROLS:
         break;
     }

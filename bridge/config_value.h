@@ -25,7 +25,7 @@ struct config_complaint {
 
 /* Puts `value` into the member of `base` that `setting` names, copied; what the member held is
  * freed. A relative path is taken from `folder`. Returns 0, or -1 with *complaint filled in. Not
- * for CONFIG_CONTROLS. */
+ * for CONFIG_WORDS and CONFIG_CONTROLS. */
 int config_value_put(const struct config_setting *setting, const struct config_scalar *value,
                      const char *folder, void *base, struct config_complaint *complaint);
 

@@ -221,6 +221,8 @@ static void complain_of_value(const struct walk *walk, const char *key, const ya
 }
 
 static void take_controls(const struct walk *walk, const yaml_node_t *node, struct config_mcu *mcu);
+static void take_words(const struct walk *walk, const struct config_setting *setting,
+                       const yaml_node_t *node, char ***member);
 
 static void take_value(const struct walk *walk, const struct config_setting *setting,
                        const yaml_node_t *node, void *base)
@@ -228,6 +230,10 @@ static void take_value(const struct walk *walk, const struct config_setting *set
     struct config_complaint complaint;
     if (setting->type == CONFIG_CONTROLS) {
         take_controls(walk, node, &((struct config_mcu_entry *)base)->mcu);
+        return;
+    }
+    if (setting->type == CONFIG_WORDS) {
+        take_words(walk, setting, node, (char ***)(void *)((char *)base + setting->at));
         return;
     }
     if (node->type != YAML_SCALAR_NODE) {
@@ -333,6 +339,33 @@ static void take_map(const struct walk *walk, const struct config_section *secti
             config_complain(walk->parsing, mark_of(node->start_mark), "\"%s\" is missing in %s%s",
                             section->settings[i].key, section->is_list ? "this entry of " : "",
                             section->key);
+}
+
+/* The first word that is none ends the list. */
+static void take_words(const struct walk *walk, const struct config_setting *setting,
+                       const yaml_node_t *node, char ***member)
+{
+    static const struct config_setting one = {.type = CONFIG_TEXT, .max = CONFIG_WORD_MAX};
+    struct config_complaint complaint;
+    if (node->type != YAML_SEQUENCE_NODE || item_count(node) == 0 ||
+        item_count(node) > setting->max) {
+        config_value_expected(setting, complaint.expected, sizeof complaint.expected);
+        complain_of_shape(walk, setting->key, node, complaint.expected);
+        return;
+    }
+    *member = calloc(item_count(node) + 1, sizeof **member);
+    for (size_t i = 0; *member && i < item_count(node); i++) {
+        const yaml_node_t *item = node_of(walk, node->data.sequence.items.start[i]);
+        if (item->type != YAML_SCALAR_NODE) {
+            complain_of_shape(walk, setting->key, item, "a text");
+            return;
+        }
+        struct config_scalar text = scalar_of(item);
+        if (config_value_put(&one, &text, NULL, &(*member)[i], &complaint)) {
+            complain_of_value(walk, setting->key, item, &complaint);
+            return;
+        }
+    }
 }
 
 static bool is_known_control(const struct walk *walk, const struct config_mcu *mcu,
@@ -474,6 +507,14 @@ static int find_section(const yaml_node_t *key)
     return -1;
 }
 
+static void take_nerveshub(const struct walk *walk, const yaml_node_t *value, struct config_mark at)
+{
+    struct config_entry_marks *marks = &walk->parsing->nerveshub;
+    marks->entry = at;
+    take_map(walk, &config_sections[CONFIG_NERVESHUB], value, walk->parsing->config,
+             marks->settings);
+}
+
 static void take_section(const struct walk *walk, const yaml_node_t *key, const yaml_node_t *value,
                          struct config_mark *given)
 {
@@ -487,8 +528,12 @@ static void take_section(const struct walk *walk, const yaml_node_t *key, const 
                 : NULL;
         complain_of_key(walk, key, "", meant);
     } else if (is_first(walk, config_sections[id].key, &given[id], key)) {
+        if (id == CONFIG_SERVER)
+            walk->parsing->server = given[id];
         if (config_sections[id].is_list)
             take_list(walk, (enum config_section_id)id, value);
+        else if (id == CONFIG_NERVESHUB)
+            take_nerveshub(walk, value, given[id]);
         else
             take_map(walk, &config_sections[id], value, walk->parsing->config, marks);
     }
@@ -508,6 +553,9 @@ static void take_root(const struct walk *walk, const yaml_node_t *root)
         const yaml_node_pair_t *pair = &root->data.mapping.pairs.start[i];
         take_section(walk, node_of(walk, pair->key), node_of(walk, pair->value), given);
     }
+    if (!given[CONFIG_SERVER].line && !given[CONFIG_NERVESHUB].line)
+        config_complain(walk->parsing, mark_of(root->start_mark),
+                        "\"server\" or \"nerveshub\" is missing");
     for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++)
         if (config_sections[i].required && !given[i].line)
             config_complain(walk->parsing, mark_of(root->start_mark), "\"%s\" is missing",

@@ -52,6 +52,12 @@ struct profile_board lane_board(const struct lane *lane)
     return (struct profile_board){lane->config->name, lane->device, lane->device_len};
 }
 
+/* Without one, the board is a device of NervesHub alone. */
+bool lane_has_server(const struct lane *lane)
+{
+    return lane->shared->config->url != NULL;
+}
+
 /* -- Up: from the board to the uplink. */
 
 static union mp_value to_wire(const struct lane *lane, const struct mp_host_reading *reading)
@@ -67,6 +73,10 @@ static void on_reading(void *user, const struct mp_host_reading *reading)
     struct lane *lane = user;
     if (lane->state == LANE_STOPPING)
         return;
+    if (!lane_has_server(lane)) {
+        lane->counts.unsent++;
+        return;
+    }
     if (lane->message_count == 0)
         lane->boot_minus_mono_us = lane_boot_minus_mono_us(lane);
     const struct uplink_reading kept = {
@@ -166,7 +176,8 @@ static void drop_socket(struct lane *lane)
 static void refuse_sensor(void *user, const struct uplink_sensor *sensor)
 {
     struct lane *lane = user;
-    lane_log_sensor(&lane->log, sensor->name, sensor->kind, lane->shared->profile->name);
+    if (lane_has_server(lane))
+        lane_log_sensor(&lane->log, sensor->name, sensor->kind, lane->shared->profile->name);
 }
 
 static bool describe(struct lane *lane, const struct mp_description *description)
@@ -256,6 +267,16 @@ static bool take_identity(struct lane *lane, const struct mp_peer *peer)
     return true;
 }
 
+static void take_to_server(struct lane *lane)
+{
+    commands_on_mcu(&lane->commands, lane->description, holds, lane, lane_now_ms(lane));
+    lane->commands_ms = 0;
+    if (lane->state == LANE_IDLE)
+        lane_connect(lane);
+    else if (lane->channel == NULL && phx_socket_is_connected(lane->socket))
+        lane_join_own(lane);
+}
+
 bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer,
                 const struct mp_description *description, struct port_client *client)
 {
@@ -275,12 +296,8 @@ bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer
     lane_up_board(lane, peer);
     uplink_session(&lane->uplink, peer->epoch, peer->first);
     lane_tell_safe(lane);
-    commands_on_mcu(&lane->commands, description, holds, lane, lane_now_ms(lane));
-    lane->commands_ms = 0;
-    if (lane->state == LANE_IDLE)
-        lane_connect(lane);
-    else if (lane->channel == NULL && phx_socket_is_connected(lane->socket))
-        lane_join_own(lane);
+    if (lane_has_server(lane))
+        take_to_server(lane);
     turn_wake(&lane->turn);
     return true;
 }

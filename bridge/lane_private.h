@@ -32,6 +32,7 @@ struct lane_counts {
     uint64_t pushed;     /* readings in uploads that were sent */
     uint64_t uploads_ok; /* replied ok, after reply_ms altogether */
     uint64_t reply_ms;
+    uint64_t unsent; /* readings taken where there is no server */
     uint64_t connects, disconnects, joins, boards;
 };
 
@@ -75,6 +76,7 @@ struct lane {
 };
 
 uint64_t lane_now_ms(const struct lane *lane);
+bool lane_has_server(const struct lane *lane);
 struct profile_board lane_board(const struct lane *lane);
 /* Finds the topic of the board that the configuration names, for what waits on disk before any
  * board has spoken. False: the board has to come first. */

@@ -37,7 +37,7 @@ static void watch_board(const struct lane *lane, struct watch_lane *out)
 static void watch_readings(const struct lane *lane, struct watch_lane *out)
 {
     const struct uplink_counts *counts = &lane->uplink.counts;
-    out->received = counts->readings;
+    out->received = counts->readings + lane->counts.unsent;
     out->pushed = lane->counts.pushed;
     out->replied = counts->uploaded;
     out->repeated = counts->repeated;

@@ -313,6 +313,11 @@ static int read_config(void *user, struct config *config,
     return -1;
 }
 
+static const char *or_none(const char *text)
+{
+    return text != NULL ? text : "none";
+}
+
 static void print_summary(const struct config *config)
 {
     size_t holds = 0;
@@ -320,9 +325,9 @@ static void print_summary(const struct config *config)
         for (size_t j = 0; j < config->mcus[i].control_count; j++)
             holds += config->mcus[i].controls[j].on_channel_loss == CONFIG_HOLD;
     printf("ok: the configuration is good; ports: %zu, MCUs: %zu, controls that hold: %zu\n"
-           "server: %s\nmetrics: %s\n",
-           config->port_count, config->mcu_count, holds, config->url,
-           config->metrics_listen != NULL ? config->metrics_listen : "none");
+           "server: %s\nnerveshub: %s\nmetrics: %s\n",
+           config->port_count, config->mcu_count, holds, or_none(config->url),
+           or_none(config->nerveshub.url), or_none(config->metrics_listen));
 }
 
 static int run(struct config *config, struct options *options)

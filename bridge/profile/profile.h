@@ -123,5 +123,7 @@ struct profile {
 /* The server of microcontrollers: X-API-Key, object-shaped metadata, upload_readings,
  * control_update. */
 extern const struct profile profile_microcontrollers;
+/* No application at all: knows no kind of reading and no topic, and is never connected with. */
+extern const struct profile profile_nerveshub;
 
 #endif

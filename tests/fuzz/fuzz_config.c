@@ -17,19 +17,41 @@ static void check_line(void *user, const char *error)
     ++*count;
 }
 
+static void check_port(const struct config_port *port)
+{
+    bool is_usb = port->usb_serial || port->usb_id || port->usb_path;
+    if (!port->name || !port->path == !is_usb)
+        abort();
+}
+
+/* It can say who it is, to whom it has to. */
+static void check_device(const struct config *config, const struct config_mcu *mcu)
+{
+    struct config_device device;
+    bool is_device = config_device(&config->nerveshub, mcu, &device);
+    if (config->url && config->profile == CONFIG_MICROCONTROLLERS && !mcu->api_key_file)
+        abort();
+    if (is_device && (!device.id || (device.cert_file ? !device.cert_key_file
+                                                      : !device.key || !device.secret_file)))
+        abort();
+    for (size_t i = 0; is_device && device.flash_command && device.flash_command[i]; i++)
+        if (i == CONFIG_WORDS_MAX)
+            abort();
+}
+
 static void check_taken(const struct config *config)
 {
-    if (!config->url || config->mcu_count == 0 || config->port_count == 0 ||
-        config->mcu_count > CONFIG_MCUS_MAX)
+    if ((!config->url && !config->nerveshub.url) || config->mcu_count == 0 ||
+        config->port_count == 0 || config->mcu_count > CONFIG_MCUS_MAX)
         abort();
     for (size_t i = 0; i < config->port_count; i++)
-        if (!config->ports[i].name || !config->ports[i].path == !config->ports[i].usb_serial)
-            abort();
+        check_port(&config->ports[i]);
     for (size_t i = 0; i < config->mcu_count; i++) {
         const struct config_mcu *mcu = &config->mcus[i];
-        if (!mcu->name || !mcu->api_key_file || mcu->control_count > CONFIG_CONTROLS_MAX ||
+        if (!mcu->name || mcu->control_count > CONFIG_CONTROLS_MAX ||
             (mcu->any_device ? !mcu->port : mcu->device_len == 0))
             abort();
+        check_device(config, mcu);
     }
 }
 

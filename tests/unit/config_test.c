@@ -465,7 +465,8 @@ static void yaml_beyond_plain_settings_is_refused(void **state)
 static void missing_sections_are_named(void **state)
 {
     (void)state;
-    assert_refused("log: {}\n", "f:1:1: \"server\" is missing\nf:1:1: \"mcus\" is missing");
+    assert_refused("log: {}\n",
+                   "f:1:1: \"server\" or \"nerveshub\" is missing\nf:1:1: \"mcus\" is missing");
     assert_refused("server: {}\n" ONE_MCU, "f:1:9: \"url\" is missing in server");
     assert_refused(SERVER "mcus: []\n", "f:2:7: \"mcus\": expected a list of at least one entry, "
                                         "each after a \"- \", found a list");

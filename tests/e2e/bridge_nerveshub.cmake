@@ -1,0 +1,1 @@
+mcu_e2e_test(bridge_nerveshub test_bridge_nerveshub.py)

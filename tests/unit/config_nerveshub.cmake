@@ -1,0 +1,1 @@
+mcu_unit_test(config_nerveshub_test LIBS bridge_config)
