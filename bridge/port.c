@@ -1,7 +1,8 @@
 /*
  * A serial line and the protocol on it. It moves bytes and keeps the line open; what readings and
  * commands mean is the client's, how a line is opened bridge/serial's, what one board may cost
- * port_guard's, what is said of a line port_say's; the line itself is port_life.c's.
+ * port_guard's, what is said of a line port_say's; the line itself is port_life.c's, what a client
+ * asks of its board port_board.c's, the line in other hands port_lend.c's.
  *
  *       absent, busy                             refused, client full, babbling
  *      .------------.                           .--------------------.
@@ -10,7 +11,11 @@
  *      ^                            ^  ^         |                   |
  *      |                            |  '-- gone -'                   |
  *      |                            '---------- time is up ----------'
- *      '-- CLOSING <-- hang-up, or a reset of the board: from each of the three
+ *      |-- CLOSING <-- hang-up, a reset of the board, lent: from each of the three
+ *      |      |
+ *      |      v
+ *      '--- LENT <-- lent: from CLOSED too, and from OPENING when that has ended
+ *        taken back
  */
 #include "port_private.h"
 
@@ -36,11 +41,18 @@ const char *port_path(const struct port *port)
     const struct config_port *config = port->config;
     if (port->serial != NULL)
         return serial_path(port->serial);
+    if (port->lent_path != NULL)
+        return port->lent_path;
     if (config->path != NULL)
         return config->path;
     return config->usb_serial != NULL ? config->usb_serial
            : config->usb_path != NULL ? config->usb_path
                                       : config->usb_id;
+}
+
+uint32_t port_baud(const struct port *port)
+{
+    return port->config->baud;
 }
 
 uint64_t port_now_us(const struct port *port)
@@ -67,6 +79,7 @@ static void on_ready(void *user, const struct mp_peer *peer,
     if (!port->events.claim(port->events.user, port, peer, description, fresh, &port->client)) {
         port->state = PORT_ASKING;
         port->hold_ms = REFUSED_MS;
+        port_end_upload(port);
     }
 }
 
@@ -75,6 +88,7 @@ void port_tell_lost(struct port *port, const char *why)
     if (port->state != PORT_SERVING)
         return;
     port->state = PORT_ASKING;
+    port_end_upload(port);
     port->client.lost(port->client.user, why);
 }
 
@@ -93,7 +107,7 @@ static void on_mismatch(void *user, const struct mp_mismatch *mismatch, const ch
     log_error(port->config->name, "%s", text);
 }
 
-static bool is_heard(const struct port *port)
+bool port_is_heard(const struct port *port)
 {
     return port->state == PORT_SERVING && port->hold_ms == 0;
 }
@@ -101,36 +115,52 @@ static bool is_heard(const struct port *port)
 static void on_reading(void *user, const struct mp_host_reading *reading)
 {
     struct port *port = user;
-    if (is_heard(port))
+    if (port_is_heard(port))
         port->client.reading(port->client.user, reading);
 }
 
 static void on_received(void *user, uint32_t number)
 {
     struct port *port = user;
-    if (is_heard(port))
+    if (port_is_heard(port))
         port->client.received(port->client.user, number);
 }
 
 static void on_result(void *user, uint16_t request, enum mp_status status)
 {
     struct port *port = user;
-    if (is_heard(port))
+    if (port->bulk != NULL && mp_bulk_host_result(port->bulk, request, status))
+        return;
+    if (port_is_heard(port))
         port->client.result(port->client.user, request, status);
 }
 
 static void on_control_state(void *user, uint8_t control, enum mp_cause cause, union mp_value value)
 {
     struct port *port = user;
-    if (is_heard(port))
+    if (port_is_heard(port))
         port->client.control_state(port->client.user, control, cause, value);
 }
 
 static void on_log(void *user, enum mp_level level, const char *text, size_t n)
 {
     struct port *port = user;
-    if (is_heard(port))
+    if (port_is_heard(port))
         port->client.log(port->client.user, level, text, n);
+}
+
+static void on_console(void *user, const uint8_t *bytes, size_t n)
+{
+    struct port *port = user;
+    if (port_is_heard(port) && port->client.console != NULL)
+        port->client.console(port->client.user, bytes, n);
+}
+
+static void on_bulk(void *user, const struct mp_message *message)
+{
+    struct port *port = user;
+    if (port->bulk != NULL)
+        mp_bulk_host_message(port->bulk, message);
 }
 
 /* Said at the 1st, 10th, 100th...: a babbling board does not fill the log. */
@@ -209,6 +239,8 @@ void port_ask(struct port *port)
         .control_state = on_control_state,
         .dropped = on_dropped,
         .log = on_log,
+        .console = on_console,
+        .bulk = on_bulk,
         .nonsense = on_nonsense,
     };
     add_link(port, &port->before);
@@ -230,12 +262,25 @@ static void hold(struct port *port, uint32_t ms)
 
 /* -- Bytes. */
 
+static void poll_link(struct port *port)
+{
+    uint64_t now = port_now_us(port);
+    uint32_t bulk_us = port->bulk != NULL ? mp_bulk_host_poll(port->bulk, now) : UINT32_MAX;
+    uint32_t link_us = mp_host_poll(&port->host, now);
+    port->due_us = now + (bulk_us < link_us ? bulk_us : link_us);
+}
+
 /* Pushes out what the link has for the line, and learns when it wants to go on. Returns -1 when the
  * line is gone. */
 static int write_out(struct port *port)
 {
+    uint64_t quiet_us;
     ssize_t n = 0;
-    port->due_us = port_now_us(port) + mp_host_poll(&port->host, port_now_us(port));
+    poll_link(port);
+    if (port_is_quiet(port, &quiet_us)) {
+        port->due_us = port_now_us(port) + quiet_us;
+        return 0;
+    }
     for (;;) {
         if (port->out_at == port->out_len) {
             port->out_at = 0;
@@ -250,7 +295,7 @@ static int write_out(struct port *port)
         port->out_at += (size_t)n;
     }
     if (n > 0)
-        port->due_us = port_now_us(port) + mp_host_poll(&port->host, port_now_us(port));
+        poll_link(port);
     return 0;
 }
 
@@ -259,7 +304,7 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 static int wanted_events(const struct port *port)
 {
     int events = port->deaf || port->read_on_us != 0 ? UV_DISCONNECT : UV_READABLE;
-    if (port->state != PORT_HELD && port->out_at < port->out_len)
+    if (port->state != PORT_HELD && port->out_at < port->out_len && port->quiet_us == 0)
         events |= UV_WRITABLE;
     return events;
 }
@@ -398,6 +443,7 @@ struct port *port_new(struct turns *turns, struct hotplug *hotplug,
 void port_free(struct port *port)
 {
     turn_end(&port->turn);
+    port_end_upload(port);
     if (port->state == PORT_SERVING)
         write_out(port);
     if (port->serial != NULL)
@@ -406,6 +452,7 @@ void port_free(struct port *port)
         port_line_forget(port->job);
     for (int i = 0; i < MP_HOST_ROOM_COUNT; i++)
         free(port->room[i]);
+    port_free_loan(port);
     free(port);
 }
 
@@ -428,6 +475,9 @@ uint64_t port_tick(struct port *port, uint64_t now)
         case PORT_ASKING:
         case PORT_SERVING:
             port_settle(port);
+            break;
+        case PORT_LENT:
+            port_tell_lent(port);
             break;
         case PORT_OPENING:
         case PORT_CLOSING:
@@ -454,6 +504,7 @@ void port_look(struct port *port)
         port_look_for_twins(port);
         break;
     case PORT_CLOSING:
+    case PORT_LENT:
         break;
     }
 }
@@ -476,6 +527,8 @@ static enum watch_link link_state(const struct port *port)
         return WATCH_LINK_SERVING;
     case PORT_HELD:
         return WATCH_LINK_HELD;
+    case PORT_LENT:
+        return WATCH_LINK_LENT;
     }
     return WATCH_LINK_CLOSED;
 }
@@ -514,39 +567,7 @@ void port_hold(struct port *port, uint32_t ms)
 {
     port->hold_ms = ms == 0 ? 1 : ms;
     port->state = PORT_ASKING;
+    port_end_upload(port);
     port->due_us = 0;
     turn_wake(&port->turn);
-}
-
-void port_safe(struct port *port, uint32_t number)
-{
-    mp_host_safe(&port->host, number);
-    port->due_us = 0;
-    turn_wake(&port->turn);
-}
-
-void port_credit(struct port *port, uint16_t bytes)
-{
-    mp_link_credit(&port->host.link, bytes);
-}
-
-int port_command(struct port *port, uint8_t control, union mp_value value, uint32_t ttl_ms,
-                 uint16_t *request)
-{
-    if (!is_heard(port))
-        return MP_ERR_NO_SESSION;
-    int error = mp_host_command(&port->host, control, value, ttl_ms, port_now_us(port), request);
-    port->due_us = 0;
-    turn_wake(&port->turn);
-    return error;
-}
-
-uint64_t port_host_us(const struct port *port, uint64_t device_us)
-{
-    const struct mp_clock *clock = &port->host.clock;
-    uint64_t now = port_now_us(port);
-    int64_t at = (int64_t)device_us + clock->offset_us;
-    if (clock->bound_us == UINT32_MAX || at < 0 || (uint64_t)at > now)
-        return now;
-    return (uint64_t)at;
 }

@@ -11,7 +11,7 @@
 #include "config.h"
 #include "hotplug.h"
 #include "loop.h"
-#include "mp_host.h"
+#include "mp_bulk_host.h"
 #include "turn.h"
 #include "watch.h"
 
@@ -25,6 +25,8 @@ struct port_client {
     void (*result)(void *user, uint16_t request, enum mp_status status);
     void (*control_state)(void *user, uint8_t control, enum mp_cause cause, union mp_value value);
     void (*log)(void *user, enum mp_level level, const char *text, size_t n);
+    /* What the board's console prints, bytes as they come. May be NULL. */
+    void (*console)(void *user, const uint8_t *bytes, size_t n);
     void (*lost)(void *user, const char *why);
 };
 
@@ -56,8 +58,9 @@ struct port *port_new(struct turns *turns, struct hotplug *hotplug,
 void port_free(struct port *port);
 
 const char *port_name(const struct port *port);
-/* The device behind links while the line is open, else what the configuration says. */
+/* The device behind links while the line is open or lent, else what the configuration says. */
 const char *port_path(const struct port *port);
+uint32_t port_baud(const struct port *port); /* as configured */
 
 /* Does what is due; returns when it wants to be called again (microseconds of the loop). */
 uint64_t port_tick(struct port *port, uint64_t now_us);
@@ -76,11 +79,49 @@ void port_hold(struct port *port, uint32_t ms);
 /* Fills in everything; what it points at holds until the port is next called. */
 void port_watch(const struct port *port, struct watch_port *out);
 
-/* For the client of a claimed board. */
+/* For the client of a claimed board. Of what is asked, `request` comes back in client.result. The
+ * functions that return an int return what mp_host's of that name return; MP_ERR_NO_SESSION when
+ * the board is not (or no longer) the client's. */
 void port_safe(struct port *port, uint32_t number);
 void port_credit(struct port *port, uint16_t bytes);
 int port_command(struct port *port, uint8_t control, union mp_value value, uint32_t ttl_ms,
                  uint16_t *request);
+int port_console(struct port *port, const uint8_t *bytes, size_t n);
+int port_identify(struct port *port, uint16_t ms, uint16_t *request);
+/* Once the board has said that it does it, port_quiet gives a boot loader its time. */
+int port_reset(struct port *port, enum mp_reset_mode mode, uint16_t *request);
+
+/* Carries an upload to the board that is the client's now: from its end of the session on it has no
+ * host (mp_bulk_host_move), and waits until it is given to a port again. One at a time: another one
+ * takes its place. NULL: none from now on. `bulk` must last until then; struct flasher is the one
+ * user. */
+void port_upload(struct port *port, struct mp_bulk_host *bulk);
+
+/* Nothing is written for `ms` from now, or from the opening of the line while it is not open: some
+ * boot loaders stay where they are as long as bytes come. A later call counts. */
+void port_quiet(struct port *port, uint32_t ms);
+
+/* Another program is to use the line for a while. */
+struct port_borrower {
+    void *user;
+    /* `why` NULL: the line is closed, by all of this process, and is not opened before
+     * port_take_back; its device is port_path. Else it cannot be lent (the line is not there), and
+     * is not. Called once, never from within port_lend. */
+    void (*lent)(void *user, const char *why);
+    /* The port is freed: neither it nor port_take_back may be called any more. Who has the line may
+     * go on. */
+    void (*freed)(void *user);
+};
+
+/* Ends the session (client.lost says that the port is lent) and closes the line. Returns 0, or -1:
+ * it is lent already. */
+int port_lend(struct port *port, const struct port_borrower *borrower);
+/* The line is opened again; nothing is written for `quiet_ms` from then. Before `lent` was called
+ * it is not called any more. Ignored when the port is not lent. */
+void port_take_back(struct port *port, uint32_t quiet_ms);
+/* Whether the device that was lent, opened or is configured is there now. */
+bool port_is_there(const struct port *port);
+
 /* The clock of the host at which something happened on the board, as well as it is known. */
 uint64_t port_host_us(const struct port *port, uint64_t device_us);
 

@@ -4,6 +4,7 @@
  */
 #include "port_private.h"
 
+#include "flash/flash_claim.h"
 #include "log.h"
 
 #include <limits.h>
@@ -31,14 +32,18 @@ static void on_closed(void *user)
     port->job = NULL;
     port->state = PORT_CLOSED;
     port->due_us = port->not_before_us;
+    if (port->loan != PORT_OURS)
+        port_enter_lent(port);
     turn_wake(&port->turn);
 }
 
 void port_close_line(struct port *port)
 {
     struct serial *serial = port->serial;
-    uv_poll_stop(port->poll);
-    uv_close((uv_handle_t *)port->poll, close_poll);
+    if (port->poll != NULL) {
+        uv_poll_stop(port->poll);
+        uv_close((uv_handle_t *)port->poll, close_poll);
+    }
     port->poll = NULL;
     port->polled = 0;
     port->serial = NULL;
@@ -53,9 +58,10 @@ void port_close_line(struct port *port)
 
 void port_end_session(struct port *port, const char *why)
 {
-    if (port->state != PORT_HELD)
-        mp_host_line_lost(&port->host);
+    bool has_link = port->state != PORT_HELD;
     port_tell_lost(port, why);
+    if (has_link)
+        mp_host_line_lost(&port->host);
 }
 
 void port_hang_up(struct port *port)
@@ -76,7 +82,7 @@ void port_hang_up(struct port *port)
 
 /* -- Its beginning. */
 
-static struct serial_target target_of(const struct port *port)
+struct serial_target port_target(const struct port *port)
 {
     struct serial_target target = {
         .path = port->config->path,
@@ -152,11 +158,23 @@ static bool listen_to(struct port *port, struct serial *serial)
     return false;
 }
 
+/* It was lent meanwhile. */
+static void leave_again(struct port *port, struct serial *serial)
+{
+    port->serial = serial;
+    if (serial != NULL)
+        port_close_line(port);
+    else
+        port_enter_lent(port);
+}
+
 static void on_opened(void *user, enum serial_result result, struct serial *serial, const char *why)
 {
     struct port *port = user;
     port->job = NULL;
-    if (result != SERIAL_OK)
+    if (port->loan != PORT_OURS)
+        leave_again(port, serial);
+    else if (result != SERIAL_OK)
         stay_closed(port, result, why);
     else if (listen_to(port, serial)) {
         port->said = SERIAL_OK;
@@ -167,8 +185,12 @@ static void on_opened(void *user, enum serial_result result, struct serial *seri
         port->framing_errors = serial_framing_errors(serial);
         if (port->silent_wait_us == 0)
             port->silent_wait_us = SILENT_US;
-        port->silent_us = port_now_us(port) + port->silent_wait_us;
+        port->silent_us =
+            port_now_us(port) + port->silent_wait_us + (uint64_t)port->quiet_ms * 1000;
         port_guard_opened(&port->guard, port_now_us(port));
+        if (port->quiet_ms != 0)
+            port_quiet(port, port->quiet_ms);
+        port->quiet_ms = 0;
         log_info(port->config->name, "%s is open at %u baud", serial_path(serial),
                  port->config->baud);
         if (serial_note(serial)[0] != '\0')
@@ -182,12 +204,17 @@ static void on_opened(void *user, enum serial_result result, struct serial *seri
 void port_open_line(struct port *port)
 {
     char path[PATH_MAX], why[WHY_BYTES];
-    struct serial_target target = target_of(port);
+    struct serial_target target = port_target(port);
     if (port->hotplug != NULL)
         hotplug_path(port->hotplug, target.path);
     enum serial_result result = serial_find(&target, path, sizeof path, why, sizeof why);
     if (result != SERIAL_OK) {
         stay_closed(port, result, why);
+        return;
+    }
+    if (flash_claimed(path)) {
+        snprintf(why, sizeof why, "a flasher is at %s", path);
+        stay_closed(port, SERIAL_BUSY, why);
         return;
     }
     target.path = path;
@@ -227,7 +254,7 @@ void port_on_silence(struct port *port, uint64_t now)
 void port_look_for_twins(struct port *port)
 {
     char path[PATH_MAX], why[WHY_BYTES];
-    const struct serial_target target = target_of(port);
+    const struct serial_target target = port_target(port);
     if (target.path != NULL)
         return;
     bool has_twin = serial_find(&target, path, sizeof path, why, sizeof why) == SERIAL_WRONG;

@@ -1,6 +1,7 @@
 /*
- * port_private.h - what port.c (the protocol on an open line) and port_life.c (the line itself,
- * from its name to its end) share of a port. Nobody else includes it.
+ * port_private.h - what port.c (the protocol on an open line), port_board.c (what the client asks
+ * of its board), port_life.c (the line itself, from its name to its end) and port_lend.c (the line
+ * in other hands, and its quiet) share of a port. Nobody else includes it.
  */
 #ifndef PORT_PRIVATE_H
 #define PORT_PRIVATE_H
@@ -15,7 +16,22 @@
 #define LINK_TX_BYTES 1024
 #define LINK_RX_BYTES 3072
 
-enum port_state { PORT_CLOSED, PORT_OPENING, PORT_ASKING, PORT_SERVING, PORT_HELD, PORT_CLOSING };
+enum port_state {
+    PORT_CLOSED,
+    PORT_OPENING,
+    PORT_ASKING,
+    PORT_SERVING,
+    PORT_HELD,
+    PORT_CLOSING,
+    PORT_LENT
+};
+
+/* Whether the line is in other hands. */
+enum port_loan {
+    PORT_OURS,
+    PORT_TO_LEND, /* as soon as it is closed; the borrower has not been told */
+    PORT_LOANED
+};
 
 struct port {
     struct loop *loop;
@@ -25,7 +41,13 @@ struct port {
     struct port_client client;
     struct hotplug *hotplug;
     enum port_state state;
-    struct port_line *job; /* OPENING, CLOSING: what goes on */
+    enum port_loan loan;
+    struct port_borrower borrower; /* TO_LEND, LOANED */
+    char *lent_path;               /* LOANED: the device behind links */
+    uint64_t quiet_us;             /* nothing is written before; 0: no such time */
+    uint32_t quiet_ms;             /* the same, from the next opening on */
+    struct mp_bulk_host *bulk;     /* SERVING: the upload to this board; NULL: none */
+    struct port_line *job;         /* OPENING, CLOSING: what goes on */
     struct serial *serial;
     struct port_guard guard;
     struct port_counts counts;
@@ -61,6 +83,9 @@ uint64_t port_now_us(const struct port *port);
 
 /* port.c */
 
+/* Whether there is a client that hears what the board says. */
+bool port_is_heard(const struct port *port);
+
 /* Begins anew: whatever a board sent before and was not told to be safe will be sent again. */
 void port_ask(struct port *port);
 /* After anything that may have given the link something to say or a new deadline. */
@@ -69,7 +94,24 @@ void port_tell_lost(struct port *port, const char *why);
 /* What came since the line was opened. */
 struct port_silence port_silence_now(const struct port *port);
 
+/* port_board.c */
+
+/* Nobody's board is there any more: an upload waits for the next. */
+void port_end_upload(struct port *port);
+
+/* port_lend.c */
+
+/* In LENT, which is entered with the line closed: tells the borrower. */
+void port_tell_lent(struct port *port);
+void port_enter_lent(struct port *port);
+void port_free_loan(struct port *port);
+/* Returns whether nothing may be written now; in how many microseconds that ends is in *wait_us. */
+bool port_is_quiet(struct port *port, uint64_t *wait_us);
+
 /* port_life.c */
+
+/* Which device is meant. Its strings are the configuration's. */
+struct serial_target port_target(const struct port *port);
 void port_open_line(struct port *port);
 /* The session is at an end; the line is not. */
 void port_end_session(struct port *port, const char *why);

@@ -29,7 +29,8 @@
     X(CLOSED, "not open")        \
     X(ASKING, "open, no answer") \
     X(SERVING, "up")             \
-    X(HELD, "open, not served")
+    X(HELD, "open, not served")  \
+    X(LENT, "lent to a flasher")
 
 #define WATCH_X(NAME, text) WATCH_CHANNEL_##NAME,
 enum watch_channel { WATCH_CHANNEL_STATES(WATCH_X) WATCH_CHANNEL_COUNT };

@@ -60,6 +60,8 @@ static const char *port_trouble(const struct watch_port *port, bool boards_missi
     switch (port->state) {
     case WATCH_LINK_CLOSED:
         return boards_missing ? "not open" : NULL;
+    case WATCH_LINK_LENT:
+        return boards_missing ? "lent to a flasher" : NULL;
     case WATCH_LINK_HELD:
         return "its board is not served";
     case WATCH_LINK_ASKING:

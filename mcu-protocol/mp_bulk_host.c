@@ -42,6 +42,11 @@ static bool answers_us(const struct mp_bulk_host *bulk, uint16_t request)
            (uint16_t)(bulk->request - bulk->first_request);
 }
 
+static bool is_under_way(const struct mp_bulk_host *bulk)
+{
+    return bulk->phase != MP_BULK_HOST_IDLE && bulk->host != NULL;
+}
+
 static uint32_t again_us(const struct mp_bulk_host *bulk)
 {
     unsigned more = bulk->asks > 0 ? bulk->asks - 1u : 0;
@@ -123,8 +128,9 @@ static uint32_t wait_of(const struct mp_bulk_host *bulk)
 /* What can be done now. */
 static void go_on(struct mp_bulk_host *bulk)
 {
-    bool silent =
-        bulk->phase != MP_BULK_HOST_IDLE && bulk->host->now_us - bulk->heard_us >= again_us(bulk);
+    if (!is_under_way(bulk))
+        return;
+    bool silent = bulk->host->now_us - bulk->heard_us >= again_us(bulk);
     switch (bulk->phase) {
     case MP_BULK_HOST_WAITING:
         if (bulk->host->state == MP_HOST_READY)
@@ -154,7 +160,7 @@ static void go_on(struct mp_bulk_host *bulk)
 
 uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk, uint64_t now_us)
 {
-    if (bulk->phase == MP_BULK_HOST_IDLE)
+    if (!is_under_way(bulk))
         return UINT32_MAX;
     bulk->host->now_us = now_us;
     go_on(bulk);
@@ -171,6 +177,14 @@ int mp_bulk_host_start(struct mp_bulk_host *bulk, struct mp_host *host, uint32_t
     memcpy(bulk->hash, hash, sizeof bulk->hash);
     go_on(bulk);
     return MP_OK;
+}
+
+void mp_bulk_host_move(struct mp_bulk_host *bulk, struct mp_host *host)
+{
+    mp_bulk_host_lost(bulk);
+    bulk->host = host;
+    bulk->line_free_us = 0;
+    go_on(bulk);
 }
 
 void mp_bulk_host_ready(struct mp_bulk_host *bulk)
@@ -203,7 +217,7 @@ static void on_stored(struct mp_bulk_host *bulk, const struct mp_bulk_state *sta
 void mp_bulk_host_message(struct mp_bulk_host *bulk, const struct mp_message *message)
 {
     struct mp_bulk_state state;
-    if (message->id != MP_MSG_BULK_STATE ||
+    if (!is_under_way(bulk) || message->id != MP_MSG_BULK_STATE ||
         mp_decode_bulk_state(message->body, message->len, &state) != 0 ||
         state.status >= MP_STATUS_COUNT || !answers_us(bulk, state.request))
         return;

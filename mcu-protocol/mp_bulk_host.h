@@ -4,7 +4,7 @@
  *
  * Give it the events of the mp_host that it runs on: mp_bulk_host_ready from io.ready,
  * mp_bulk_host_lost from io.lost, mp_bulk_host_message from io.bulk, mp_bulk_host_result from
- * io.result; and call mp_bulk_host_poll before each mp_host_poll.
+ * io.result; and call mp_bulk_host_poll before each mp_host_poll. While it has no host it waits.
  */
 #ifndef MP_BULK_HOST_H
 #define MP_BULK_HOST_H
@@ -41,9 +41,9 @@ enum mp_bulk_host_phase {
 struct mp_bulk_host {
     enum mp_bulk_host_phase phase;
     uint32_t size, stored;
-    uint32_t limit; /* after TOO_LARGE; 0: not told */
+    uint32_t limit;       /* after TOO_LARGE; 0: not told */
+    struct mp_host *host; /* that it runs on; NULL: none at present */
     /* The rest is mp_bulk_host's own. */
-    struct mp_host *host;
     struct mp_bulk_host_io io;
     uint8_t hash[MP_SHA256_BYTES];
     uint64_t heard_us;     /* when the device was last heard or asked */
@@ -55,9 +55,12 @@ struct mp_bulk_host {
 };
 
 /* Begins to upload; an upload under way is given up without a word to io.done. `io` and `hash` are
- * copied. Returns MP_OK, or MP_ERR_BAD_VALUE for an empty image. */
+ * copied; `host` may be NULL. Returns MP_OK, or MP_ERR_BAD_VALUE for an empty image. */
 int mp_bulk_host_start(struct mp_bulk_host *bulk, struct mp_host *host, uint32_t size,
                        const uint8_t hash[MP_SHA256_BYTES], const struct mp_bulk_host_io *io);
+/* The device is now behind this host (NULL: behind none that is known): the upload goes on there,
+ * where the device's store says. */
+void mp_bulk_host_move(struct mp_bulk_host *bulk, struct mp_host *host);
 
 void mp_bulk_host_ready(struct mp_bulk_host *bulk);
 void mp_bulk_host_lost(struct mp_bulk_host *bulk);

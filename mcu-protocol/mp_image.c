@@ -26,19 +26,26 @@ static int is_note(const uint8_t *at)
            memcmp(at + ID_LENGTH + 4, type_and_name, sizeof type_and_name) == 0;
 }
 
+/* The length of the id whose note begins at `at`, as a hello carries it; 0: no note does. */
+static uint8_t id_at(const uint8_t *bytes, size_t n, size_t at)
+{
+    uint32_t length = is_note(bytes + at) ? id_length(bytes + at) : 0;
+    if (length > ID_MOST || length > n - at - ID_AT)
+        return 0;
+    return (uint8_t)(length < MP_IMAGE_ID_MAX ? length : MP_IMAGE_ID_MAX);
+}
+
 uint8_t mp_image_find_id(const uint8_t *bytes, size_t n, uint8_t out[MP_IMAGE_ID_MAX])
 {
+    uint8_t found = 0;
     for (size_t at = 0; n > ID_AT && at < n - ID_AT; at++) {
-        uint32_t length;
-        if (!is_note(bytes + at))
+        uint8_t length = id_at(bytes, n, at);
+        if (length == 0)
             continue;
-        length = id_length(bytes + at);
-        if (length == 0 || length > ID_MOST || length > n - at - ID_AT)
-            continue;
-        if (length > MP_IMAGE_ID_MAX)
-            length = MP_IMAGE_ID_MAX;
+        if (found != 0 && (found != length || memcmp(out, bytes + at + ID_AT, length) != 0))
+            return 0;
         memcpy(out, bytes + at + ID_AT, length);
-        return (uint8_t)length;
+        found = length;
     }
-    return 0;
+    return found;
 }

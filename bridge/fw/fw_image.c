@@ -1,10 +1,11 @@
 /*
- * Intel HEX and raw images, and the build id within. Which image goes to which board is not asked
- * here.
+ * Intel HEX and raw images. How a build id is found in one is mp_image.h's; which image goes to
+ * which board is not asked here.
  */
 #include "fw_image.h"
 
 #include "fw_meta.h"
+#include "mp_image.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -217,24 +218,7 @@ void fw_image_free(struct fw_image *image)
     *image = (struct fw_image){0};
 }
 
-/* -- The build id. */
-
 size_t fw_image_id(const struct fw_image *image, uint8_t id[static FW_IMAGE_ID_MAX])
 {
-    static const uint8_t tail[8] = {3, 0, 0, 0, 'G', 'N', 'U', 0}; /* its type, and its owner */
-    size_t found = 0;
-    for (size_t i = 0; i + 16 + 8 <= image->length; i++) {
-        const uint8_t *note = image->bytes + i;
-        size_t length = note[4];
-        bool is_note = note[0] == 4 && note[1] == 0 && note[2] == 0 && note[3] == 0 &&
-                       note[5] == 0 && note[6] == 0 && note[7] == 0 &&
-                       memcmp(note + 8, tail, sizeof(tail)) == 0;
-        if (!is_note || length < 8 || length > FW_IMAGE_ID_MAX || i + 16 + length > image->length)
-            continue;
-        if (found != 0 && (found != length || memcmp(id, note + 16, length) != 0))
-            return 0;
-        memcpy(id, note + 16, length);
-        found = length;
-    }
-    return found;
+    return mp_image_find_id(image->bytes, image->length, id);
 }

@@ -10,12 +10,14 @@
 #ifndef FW_IMAGE_H
 #define FW_IMAGE_H
 
+#include "mp_schema.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define FW_IMAGE_MAX    (16u * 1024 * 1024) /* bytes, gaps included */
-#define FW_IMAGE_ID_MAX 20
+#define FW_IMAGE_ID_MAX MP_IMAGE_ID_MAX
 
 struct fw_image {
     uint8_t *bytes; /* freed with fw_image_free */
@@ -29,7 +31,7 @@ int fw_image_read(const uint8_t *file, size_t length, struct fw_image *image, ch
 int fw_image_load(const char *path, struct fw_image *image, char *why);
 void fw_image_free(struct fw_image *image);
 
-/* Its build id; returns the id's length, 0: it has none, or more than one that differ. */
+/* Its build id, as mp_image_find_id. */
 size_t fw_image_id(const struct fw_image *image, uint8_t id[static FW_IMAGE_ID_MAX]);
 
 #endif

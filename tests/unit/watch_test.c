@@ -239,6 +239,9 @@ static void health_is_good_only_when_everything_is_up(void **state)
     port.state = WATCH_LINK_HELD;
     assert_false(watch_health(&page, &watch));
     begin(NULL);
+    port.state = WATCH_LINK_LENT; /* another MCU's update is no trouble of this one */
+    assert_true(watch_health(&page, &watch));
+    begin(NULL);
     watch.process.has_spool = true;
     assert_true(watch_health(&page, &watch));
     watch.process.spool.failing = 1;
