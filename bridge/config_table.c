@@ -138,7 +138,7 @@ static const struct config_setting nerveshub[] = {
                              IN(config, nerveshub.resource)},
     [CONFIG_HUB_FILE_MAX] = {"file_max", CONFIG_SIZE, 1024, UINT32_MAX, NULL, "64MiB", false,
                              "a larger .fw file is refused", IN(config, nerveshub.file_max)},
-    [CONFIG_HUB_IMAGE_MAX] = {"image_max", CONFIG_SIZE, 1024, UINT32_MAX, NULL, "32MiB", false,
+    [CONFIG_HUB_IMAGE_MAX] = {"image_max", CONFIG_SIZE, 1024, 16u << 20, NULL, "16MiB", false,
                               "a larger resource in it is refused",
                               IN(config, nerveshub.image_max)},
     [CONFIG_HUB_KEEP_FREE] = {"keep_free", CONFIG_SIZE, 0, UINT32_MAX, NULL, "64MiB", false,

@@ -67,6 +67,9 @@ struct nh_board_io {
     void (*say)(void *user, bool bad, const char *text); /* for the log; holds no secret */
     uint64_t (*now_ms)(void *user);                      /* only grows */
     int64_t (*unix_us)(void *user);
+    /* As in nh_device.h: the secret, read afresh for every attempt to connect; in place of
+     * options.secret. */
+    bool (*secret)(void *user, char out[NH_SECRET_MAX]);
     void (*wake)(void *user); /* wants nh_board_tick soon */
 };
 

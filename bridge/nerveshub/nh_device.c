@@ -62,14 +62,24 @@ static bool push_made(struct phx_channel *channel, const char *event, char *payl
 
 /* -- Connecting. */
 
+static bool sign(const struct nh_device *d, struct nh_headers *headers)
+{
+    char fresh[NH_SECRET_MAX] = "";
+    const char *secret = d->io.secret != NULL ? fresh : d->secret;
+    bool good = (d->io.secret == NULL || d->io.secret(d->io.user, fresh)) &&
+                nh_sign(NH_ALG, d->key, secret, d->identifier, nh_clock_now(&d->clock, unix_s(d)),
+                        headers) == 0;
+    explicit_bzero(fresh, sizeof(fresh));
+    return good;
+}
+
 static bool on_credentials(void *user, struct phx_credentials *to)
 {
     struct nh_device *d = user;
     struct nh_headers headers;
     if (d->certificate)
         return true;
-    if (nh_sign(NH_ALG, d->key, d->secret, d->identifier, nh_clock_now(&d->clock, unix_s(d)),
-                &headers) != 0)
+    if (!sign(d, &headers))
         return false;
     return phx_add_header(to, NH_HEADER_ALG, NH_ALG) == PHX_OK &&
            phx_add_header(to, NH_HEADER_KEY, d->key) == PHX_OK &&
@@ -317,7 +327,7 @@ void nh_device_free(struct nh_device *d)
     free(d->identifier);
     free(d->key);
     if (d->secret != NULL)
-        memset(d->secret, 0, strlen(d->secret));
+        explicit_bzero(d->secret, strlen(d->secret));
     free(d->secret);
     free(d);
 }

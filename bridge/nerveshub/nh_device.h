@@ -32,6 +32,10 @@ struct nh_device_options {
 struct nh_device_io {
     void *user;
     int64_t (*unix_us)(void *user);
+    /* In place of options.secret: the secret for this one attempt to connect, NUL-terminated within
+     * NH_SECRET_MAX bytes; wiped after use. False: there is none now, and the attempt fails, to be
+     * repeated like any other. */
+    bool (*secret)(void *user, char out[NH_SECRET_MAX]);
     /* For the next join: the uuid of an update that goes on, or NULL. Asked again for every one. */
     const char *(*downloading)(void *user);
     void (*joined)(void *user);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define NH_TEXT_MAX   256
+#define NH_SECRET_MAX 256
 #define NH_UUID_TEXT  37
 #define NH_URL_MAX    4096
 #define NH_HASH_TEXT  65

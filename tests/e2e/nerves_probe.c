@@ -5,8 +5,8 @@
  *   board UUID VERSION     status WORD     progress N     rebooting     validated     downloading
  * UUID print TEXT             lines N         log TEXT       quit
  *
- * nerves_probe URL IDENTIFIER KEY SECRET; MCU_PROBE_AHEAD_S is what its clock is ahead,
- * MCU_PROBE_CA, MCU_PROBE_CERT and MCU_PROBE_KEY name PEM files.
+ * nerves_probe URL IDENTIFIER KEY SECRET (@FILE: read for every attempt); MCU_PROBE_AHEAD_S is what
+ * its clock is ahead, MCU_PROBE_CA, MCU_PROBE_CERT and MCU_PROBE_KEY name PEM files.
  */
 #include "nh_device.h"
 #include "phx.h"
@@ -43,6 +43,18 @@ static int64_t on_unix_us(void *user)
     clock_gettime(CLOCK_REALTIME, &now);
     return ((int64_t)now.tv_sec + (ahead != NULL ? strtoll(ahead, NULL, 10) : 0)) * 1000000 +
            now.tv_nsec / 1000;
+}
+
+static const char *secret_file;
+
+static bool on_secret(void *user, char out[NH_SECRET_MAX])
+{
+    (void)user;
+    FILE *file = fopen(secret_file, "r");
+    bool good = file != NULL && fscanf(file, "%255s", out) == 1;
+    if (file != NULL)
+        fclose(file);
+    return good;
 }
 
 static const char *on_downloading(void *user)
@@ -226,6 +238,10 @@ int main(int argc, char **argv)
     };
     if (argc != 5)
         return 2;
+    if (argv[4][0] == '@') {
+        secret_file = argv[4] + 1;
+        io.secret = on_secret;
+    }
     context = phx_context_open(uv_default_loop(), &options);
     device = nh_device_new(context,
                            &(struct nh_device_options){.url = argv[1],

@@ -5,6 +5,7 @@ import queue
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -131,6 +132,18 @@ class Main(unittest.TestCase):
         probe = self.probe(joined=False, secret="wrong")
         probe.wait_for("bad the server refuses the key, its secret or the identifier")
         self.assertFalse([line for line in probe.seen if "clock" in line or "wrong" in line])
+
+    def test_the_secret_is_asked_for_at_every_attempt(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            probe = self.probe(joined=False, secret=f"@{file.name}")
+            self.eventually(lambda: self.device() is None, "nobody is there")
+            print("wrong", file=file, flush=True)
+            probe.wait_for("bad the server refuses the key, its secret or the identifier")
+            file.truncate(0)
+            file.seek(0)
+            print(SECRET, file=file, flush=True)
+            probe.tell(f"board {OLD_UUID} 1.0.0")
+            probe.wait_for("joined")
 
     def test_a_clock_that_is_wrong_either_way_is_no_obstacle(self):
         for ahead in (3600, -3600):
