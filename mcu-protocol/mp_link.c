@@ -96,6 +96,8 @@ static void call(struct mp_link *link)
     else
         mp_link_device_call(link);
     link->timer[MP_TIMER_CALL] = link->call_wait;
+    if (mp_is_host(link))
+        mp_link_host_called(link);
     link->call_wait = (uint16_t)(2 * link->call_wait);
     if (link->call_wait > max) {
         link->call_wait = max;

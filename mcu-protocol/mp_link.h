@@ -118,6 +118,7 @@ struct mp_link_host {
     uint32_t epoch_offer;
     uint32_t epoch; /* of the device it knows; 0: none */
     uint8_t safe;   /* low byte of the first number received that is not yet safe */
+    uint8_t calls;  /* hellos in vain, up to a number from which it goes back */
     bool safe_at_once;
 };
 

@@ -11,6 +11,11 @@
 
 #define VERSION_CALL MP_TICKS(5000000u)
 
+/* The boot loader of an Arduino Mega (stk500v2) starts the firmware once nothing came for 5 s. */
+#define CALLS_BEFORE_REST 10
+#define RESTS             3 /* of different lengths, each twice the one before */
+#define REST              MP_TICKS(7000000u)
+
 static uint32_t draw(struct mp_link *link)
 {
     uint32_t x = link->host->random;
@@ -28,7 +33,27 @@ static void ask_for_session(struct mp_link *link)
         link->nonce = draw(link);
     while ((uint8_t)link->nonce == 0 || (uint8_t)link->nonce == link->tag);
     link->host->epoch_offer = draw(link);
+    link->host->calls = 0;
     mp_link_call_at_once(link);
+}
+
+void mp_link_host_called(struct mp_link *link)
+{
+    uint8_t *calls = &link->host->calls;
+    if (*calls == RESTS * CALLS_BEFORE_REST)
+        *calls = (uint8_t)(*calls - CALLS_BEFORE_REST);
+    if (++*calls % CALLS_BEFORE_REST == 0)
+        link->timer[MP_TIMER_CALL] = (uint16_t)(REST << (*calls / CALLS_BEFORE_REST - 1));
+}
+
+/* Whoever sends valid frames is no boot loader. */
+static void end_rest(struct mp_link *link)
+{
+    uint8_t calls = link->host->calls;
+    if (link->phase == MP_LINK_DOWN && calls != 0 && calls % CALLS_BEFORE_REST == 0) {
+        link->host->calls = 0;
+        mp_link_call_at_once(link);
+    }
 }
 
 void mp_link_host_init(struct mp_link *link, const struct mp_link_config *config)
@@ -169,9 +194,10 @@ static void on_no_session(struct mp_link *link, const uint8_t *frame, size_t len
 
 bool mp_link_host_frame(struct mp_link *link, const uint8_t *frame, size_t len)
 {
-    switch (frame[MP_FRAME_ID]) {
-    case MP_MSG_HELLO:
+    if (frame[MP_FRAME_ID] == MP_MSG_HELLO)
         return true; /* of another host */
+    end_rest(link);
+    switch (frame[MP_FRAME_ID]) {
     case MP_MSG_HELLO_ACK:
         on_hello_ack(link, frame, len);
         return true;

@@ -79,6 +79,7 @@ void mp_link_host_down(struct mp_link *link, bool was_up, enum mp_down why);
 bool mp_link_host_frame(struct mp_link *link, const uint8_t *frame, size_t len);
 void mp_link_host_delivered(struct mp_link *link);
 uint8_t mp_link_host_safe(const struct mp_link *link); /* for the ack */
+void mp_link_host_called(struct mp_link *link); /* a hello is due, the timer for the next is set */
 void mp_link_host_poll(struct mp_link *link);
 uint8_t mp_link_host_hello(const struct mp_link *link, uint8_t *frame);
 

@@ -143,6 +143,46 @@ static void another_version_is_told_with_its_number_and_asked_slowly(void **stat
     assert_true(pair->sim.line[PAIR_HOST].bytes > before);
 }
 
+/* The longest time in which the host sends nothing, of so long. */
+static uint64_t longest_rest_us(uint64_t run_us)
+{
+    uint64_t longest = 0, quiet_since = sim_now_us(&pair->sim);
+    for (uint64_t end = quiet_since + run_us; sim_now_us(&pair->sim) < end;) {
+        uint64_t before = pair->sim.line[PAIR_HOST].bytes;
+        sim_run(&pair->sim, 10000);
+        if (pair->sim.line[PAIR_HOST].bytes != before)
+            quiet_since = sim_now_us(&pair->sim);
+        if (sim_now_us(&pair->sim) - quiet_since > longest)
+            longest = sim_now_us(&pair->sim) - quiet_since;
+    }
+    return longest;
+}
+
+static void a_boot_loader_that_waits_for_silence_gets_it(void **state)
+{
+    (void)state;
+    pair->sim.end[PAIR_DEVICE].output = NULL;
+    assert_in_range(longest_rest_us(3000000), 400000, 600000);
+    assert_in_range(longest_rest_us(10000000), 6900000, 7100000);
+    assert_in_range(longest_rest_us(17000000), 13800000, 14200000);
+    assert_in_range(longest_rest_us(100000000), 27900000, 28100000);
+}
+
+static void a_device_that_speaks_ends_the_silence(void **state)
+{
+    (void)state;
+    struct sim_end device = pair->sim.end[PAIR_DEVICE];
+    pair->sim.end[PAIR_DEVICE].output = NULL;
+    sim_run(&pair->sim, 5000000); /* in the midst of it */
+    uint64_t before = pair->sim.line[PAIR_HOST].bytes;
+    sim_run(&pair->sim, 500000);
+    assert_int_equal(pair->sim.line[PAIR_HOST].bytes, before);
+    pair_restart(pair, PAIR_DEVICE);
+    pair->sim.end[PAIR_DEVICE] = device;
+    sim_run(&pair->sim, 1200000);
+    assert_true(both_up(pair));
+}
+
 static void a_device_answers_another_version_with_its_own(void **state)
 {
     uint8_t out[128], mem[MP_FRAME_MAX];
@@ -453,6 +493,8 @@ int main(void)
         TEST(a_hello_sent_twice_or_late_ends_no_session),
         TEST(a_hello_without_nonce_or_cut_short_is_not_answered),
         TEST(another_version_is_told_with_its_number_and_asked_slowly),
+        TEST(a_boot_loader_that_waits_for_silence_gets_it),
+        TEST(a_device_that_speaks_ends_the_silence),
         TEST(a_device_answers_another_version_with_its_own),
         TEST(a_frame_of_no_session_is_answered_and_counted),
         TEST(a_host_hears_at_once_that_the_device_restarted),

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* A board that resets when its port is opened spends up to 3 s in its boot loader. */
-#define MEET_MS     8000
+#define MEET_MS     12000 /* the boot loader of an Arduino Mega may take 8 s of them */
 #define ANSWER_MS   3000
 #define IDENTIFY_MS 5000
 
