@@ -32,9 +32,20 @@ static char *printed(cJSON *object)
     return text;
 }
 
+static bool is_uuid(const char *text)
+{
+    for (size_t i = 0; i < NH_UUID_TEXT - 1; i++) {
+        char c = text[i];
+        bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+        if (hyphen ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+    }
+    return text[NH_UUID_TEXT - 1] == '\0';
+}
+
 bool nh_firmware_is_known(const struct nh_firmware *firmware)
 {
-    return firmware->uuid[0] && firmware->product[0] && firmware->version[0] &&
+    return is_uuid(firmware->uuid) && firmware->product[0] && firmware->version[0] &&
            firmware->platform[0] && firmware->architecture[0];
 }
 
@@ -150,17 +161,10 @@ static bool take_firmware(const cJSON *meta, struct nh_firmware *out)
 /* A lower-case UUID, whatever case it came in. */
 static bool make_uuid(char *uuid)
 {
-    if (strlen(uuid) != NH_UUID_TEXT - 1)
-        return false;
-    for (size_t i = 0; uuid[i] != '\0'; i++) {
-        char c = uuid[i];
-        bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-        if (c >= 'A' && c <= 'F')
-            uuid[i] = c = (char)(c - 'A' + 'a');
-        if (hyphen ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-    }
-    return true;
+    for (char *c = uuid; *c != '\0'; c++)
+        if (*c >= 'A' && *c <= 'F')
+            *c = (char)(*c - 'A' + 'a');
+    return is_uuid(uuid);
 }
 
 /* Hex of a SHA-256 in lower case; servers write it in upper case. */

@@ -40,7 +40,7 @@ struct nh_firmware {
     char misc[NH_TEXT_MAX];
 };
 
-/* Whether a `device` channel may be joined with it. */
+/* Whether a `device` channel may be joined with it: the five are there, the uuid is one. */
 bool nh_firmware_is_known(const struct nh_firmware *firmware);
 
 struct nh_join {

@@ -57,7 +57,13 @@ unsigned nh_decode_extensions(const char *json, size_t length)
 
 char *nh_encode_health(const char *value)
 {
-    cJSON *parsed = cJSON_Parse(value);
+    size_t cap = strlen(value) * REPLACED_BYTES + 1;
+    char *clean = malloc(cap);
+    if (clean == NULL)
+        return NULL;
+    utf8_clean(value, strlen(value), clean, cap);
+    cJSON *parsed = cJSON_Parse(clean);
+    free(clean);
     if (parsed == NULL)
         return NULL;
     cJSON *object = cJSON_CreateObject();

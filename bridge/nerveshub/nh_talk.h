@@ -23,7 +23,8 @@ const char *nh_extension_name(enum nh_extension extension);
  * and detach ({"extensions":[...]} or "all"). A bit each; unknown names are passed over. */
 unsigned nh_decode_extensions(const char *json, size_t length);
 
-/* {"value":VALUE} of health:report; `value` is JSON. NULL too when it is not. */
+/* {"value":VALUE} of health:report; `value` is JSON, what is no UTF-8 in it is replaced. NULL too
+ * when it is no JSON. */
 char *nh_encode_health(const char *value);
 
 /* logging:send. `level` is one of error, warning, info, debug. */

@@ -145,8 +145,10 @@ static void restore(struct nh_update *u, const char *why)
     u->flashing = false;
     u->step_ms = u->now_ms;
     u->record.tries = 0;
-    if (u->io.keeps_old || u->record.uuid[0] == '\0' || !keep(u, NH_RESTORING))
+    if (u->io.keeps_old || u->record.uuid[0] == '\0')
         become_idle(u);
+    else if (!keep(u, NH_RESTORING)) /* a full disk is no reason to leave the board as it is */
+        u->record.stage = NH_RESTORING;
 }
 
 static void succeed(struct nh_update *u)
@@ -217,17 +219,21 @@ static void refuse_again(struct nh_update *u)
     u->in_flight = false;
 }
 
-/* The server asks for what runs: it has not understood, and learns it from a join. */
+/* The server has asked for what runs already, or while there was no answer to it: it learns from a
+ * join how things are, and would take what it asked for as under way for half an hour without one.
+ */
 static void correct_the_server(struct nh_update *u)
 {
-    if (u->rejoined_ms == 0 || u->now_ms - u->rejoined_ms >= REJOIN_EVERY_MS)
+    bool lately = u->rejoined_ms != 0 && u->now_ms - u->rejoined_ms < REJOIN_EVERY_MS;
+    if (u->record.stage == NH_IDLE && u->passed_by && u->joined && !lately)
         rejoin(u);
 }
 
 static void begin_or_refuse(struct nh_update *u, const struct nh_offer *offer)
 {
     u->offer = *offer;
-    if (strcmp(offer->firmware.uuid, u->running.uuid) == 0)
+    u->passed_by = strcmp(offer->firmware.uuid, u->running.uuid) == 0;
+    if (u->passed_by)
         correct_the_server(u);
     else if (failed_lately(u, offer->firmware.uuid))
         refuse_again(u);
@@ -247,6 +253,7 @@ void nh_update_offer(struct nh_update *u, const struct nh_offer *offer, uint64_t
         return;
     case NH_FETCHING:
         u->io.stop_fetching(u->io.user);
+        u->record.stage = NH_IDLE; /* on disk it may stay: a start forgets what was being fetched */
         begin_or_refuse(u, offer);
         return;
     case NH_CHECKING:
@@ -257,8 +264,10 @@ void nh_update_offer(struct nh_update *u, const struct nh_offer *offer, uint64_t
             u->in_flight = true;
             say_status(u, u->record.stage == NH_CHECKING ? NH_DOWNLOADING : NH_UPDATING, NULL);
         }
-        return; /* another one is offered again when this one has ended */
+        u->passed_by = !known; /* offered again when this one has ended */
+        return;
     case NH_RESTORING:
+        u->passed_by = true;
         return;
     }
 }
@@ -315,7 +324,8 @@ static void flash(struct nh_update *u)
     bool restoring = u->record.stage == NH_RESTORING;
     u->record.tries++;
     u->flashing = true;
-    if (keep(u, u->record.stage) && u->io.flash(u->io.user, u->record.uuid))
+    bool kept = keep(u, u->record.stage);
+    if ((kept || restoring) && u->io.flash(u->io.user, u->record.uuid))
         return;
     u->flashing = false;
     if (restoring) {
@@ -440,6 +450,8 @@ void nh_update_poll(struct nh_update *u, uint64_t now_ms)
         await(u);
         break;
     case NH_IDLE:
+        correct_the_server(u);
+        break;
     case NH_FETCHING:
     case NH_CHECKING:
         break;
@@ -464,6 +476,7 @@ void nh_update_joined(struct nh_update *u, uint64_t now_ms)
     u->now_ms = now_ms;
     u->joined = true;
     u->in_flight = u->in_flight && u->kept_row;
+    u->passed_by = u->passed_by && u->kept_row;
     u->auto_reverted = false;
 }
 

@@ -71,6 +71,7 @@ struct nh_update {
     bool joined;
     bool in_flight; /* the server knows of this update */
     bool kept_row;  /* the join now under way names it */
+    bool passed_by; /* an offer was not answered: the next join, without an update, takes it back */
     bool flashing;  /* io.flash is at work */
     bool heard;     /* the board has said what it runs since it was flashed, or since the start */
     enum nh_status said_stage;
@@ -115,7 +116,7 @@ void nh_update_checked(struct nh_update *update, const char *why, const struct n
                        uint64_t now_ms);
 void nh_update_flashed(struct nh_update *update, const char *why, uint64_t now_ms);
 
-/* Drives timers; call it at least once a second while the stage is not NH_IDLE. */
+/* Drives timers; call it at least once a second while the board is known, in every stage. */
 void nh_update_poll(struct nh_update *update, uint64_t now_ms);
 
 /* Whether a firmware is for a board; `why` (NH_WHY_MAX) names what differs. */

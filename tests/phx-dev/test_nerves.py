@@ -304,6 +304,17 @@ class Updates(Nerves):
         self.order("clock", ahead_ms=59 * 60 * 1000 + 1)
         self.assertIsNone(device.state()["inflight"])
 
+    def test_the_same_progress_again_is_no_stored_change(self):
+        device = self.joined()
+        self.order("update", device="dev-1", path=NEW)
+        device.expect("update")
+        for minute, value in ((0, 50), (20, 50)):
+            self.order("clock", ahead_ms=minute * 60 * 1000)
+            device.push("fwup_progress", {"value": value})
+            self.assertEqual(device.state()["inflight"]["progress"], 50)
+        self.order("clock", ahead_ms=30 * 60 * 1000 + 1)
+        self.assertIsNone(device.state()["inflight"])
+
     def test_a_phantom_stops_pushes_of_both_kinds(self):
         device = self.joined()
         device.push("fwup_progress", {"value": 1})

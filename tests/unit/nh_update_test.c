@@ -393,6 +393,48 @@ static void a_full_disk_ends_the_update_before_the_board_is_touched(void **state
     expect(&rig, "failed:the bridge cannot write its state: is its disk full? ");
 }
 
+static void a_full_disk_is_no_reason_to_leave_a_board_without_firmware(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_awaiting(&rig);
+    rig.disk_full = true;
+    pass(&rig, 121000);
+    expect(&rig, "failed:the board did not come back after it was flashed FLASH(206d2695) ");
+    nh_update_flashed(&rig.update, NULL, rig.now_ms);
+    assert_int_equal(rig.update.record.stage, NH_IDLE);
+}
+
+static void an_offer_that_nobody_answered_is_taken_back_by_a_join(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_awaiting(&rig);
+    pass(&rig, 121000);
+    rig.did[0] = '\0';
+    offer(&rig, OTHER);
+    pass(&rig, 5000);
+    expect(&rig, "");
+    nh_update_flashed(&rig.update, NULL, rig.now_ms);
+    pass(&rig, 1000);
+    expect(&rig, "rejoin ");
+    join(&rig);
+    pass(&rig, 120000);
+    expect(&rig, "");
+}
+
+static void an_offer_of_what_runs_ends_the_fetching_of_another(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_joined(&rig);
+    offer(&rig, NEW);
+    rig.did[0] = '\0';
+    offer(&rig, OLD);
+    expect(&rig, "STOP rejoin ");
+    assert_int_equal(rig.update.record.stage, NH_IDLE);
+}
+
 /* The program dies after each step of a whole update and starts again with what was kept. */
 static void a_crash_at_any_step_ends_in_the_new_firmware_and_never_in_a_false_word(void **state)
 {
@@ -463,6 +505,9 @@ int main(void)
         cmocka_unit_test(an_offer_of_what_runs_is_answered_by_a_join),
         cmocka_unit_test(a_board_flashed_by_somebody_else_joins_as_what_it_is),
         cmocka_unit_test(a_full_disk_ends_the_update_before_the_board_is_touched),
+        cmocka_unit_test(a_full_disk_is_no_reason_to_leave_a_board_without_firmware),
+        cmocka_unit_test(an_offer_that_nobody_answered_is_taken_back_by_a_join),
+        cmocka_unit_test(an_offer_of_what_runs_ends_the_fetching_of_another),
         cmocka_unit_test(a_crash_at_any_step_ends_in_the_new_firmware_and_never_in_a_false_word),
         cmocka_unit_test(a_restart_after_the_last_byte_was_written_does_not_flash_again),
     };

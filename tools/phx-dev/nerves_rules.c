@@ -82,6 +82,10 @@ static enum nerves_verdict store(struct nerves *n, struct nerves_device *d, cons
     if (!none && !json_int(progress, INT_MIN, INT_MAX, &value)) {
         return NERVES_CRASH;
     }
+    if (row != NULL && is(row->status, status) && row->has_progress == !none &&
+        row->progress == value) {
+        return NERVES_IGNORED; /* nothing changes, and so the update does not live longer */
+    }
     if (row == NULL) {
         make_row(n, d, "", status, false);
         row = &d->row;
