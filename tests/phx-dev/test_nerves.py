@@ -82,6 +82,24 @@ class Connecting(Nerves):
             self.assertIn("--nerves-key", done.stderr)
 
 
+    def test_a_deleted_device_and_a_deactivated_key_stay_connected_and_are_refused_next_time(self):
+        for who in ({"device": "dev-1"}, {"key": PRODUCT_KEY}):
+            with self.subTest(who):
+                device = self.joined()
+                self.order("refuse", **who)
+                device.push("rebooting", {})
+                self.assertTrue(device.state()["connected"])
+                link = connect(self.server, SOCKET, headers("dev-1"), status=401)
+                self.assertEqual(link.response[3], "")
+                self.assertNotIn("nh-connection-error-reason", link.response[2])
+                self.order("refuse", **who, refused=False)
+        self.order("refuse", wanted=400, device="nobody")
+        self.order("refuse", wanted=400, key="nhp_nosuch")
+
+    def test_messagepack_is_refused(self):
+        connect(self.server, "/device-socket/websocket?vsn=3.0.0", headers("dev-1"), status=403)
+
+
 class ConnectingTo240(Nerves):
     release = "2.4.0"
 
@@ -229,8 +247,24 @@ class Downloads(Nerves):
         self.order("fault")
         self.assertEqual(self.fetch().read(), self.file)
 
+    def test_a_slow_download_arrives_whole_and_takes_its_time(self):
+        self.order("fault", slow=len(self.file))  # a second for all of it
+        begun = time.monotonic()
+        self.assertEqual(self.fetch({"Range": "bytes=1-"}).read(), self.file[1:])
+        self.assertGreater(time.monotonic() - begun, 0.5)
+        self.order("fault", slow=len(self.file), cut_at=300)
+        with self.assertRaises(http.client.IncompleteRead) as broken:
+            self.fetch().read()
+        self.assertEqual(broken.exception.partial, self.file[:300])
+
+    def test_it_is_told_who_asked_for_what(self):
+        self.fetch({"Range": "bytes=7-", "X-Odd": "1"}).read()
+        asked = self.server.get("/nerves/downloads")["downloads"][-1]
+        self.assertEqual((asked["uuid"], asked["range"], asked["query"]), (NEW_UUID, "bytes=7-", "X-Amz-Signature=1"))
+        self.assertIn("x-odd", [name.lower() for name in asked["headers"]])
+
     def test_faults_that_make_no_sense_are_refused(self):
-        for wrong in ({"status": 200}, {"cut_at": -1}, {"stall": 1}, {"times": "x"}, {"redirect": 5}):
+        for wrong in ({"status": 200}, {"cut_at": -1}, {"slow": 0}, {"stall": 1}, {"times": "x"}, {"redirect": 5}):
             got, _ = self.server.request("POST", "/nerves/fault", wrong)
             self.assertEqual(got, 400, wrong)
 
@@ -321,6 +355,15 @@ class Updates(Nerves):
         self.assertEqual(device.state()["inflight"]["firmware_uuid"], None)
         self.order("update", wanted=409, device="dev-1", path=NEW)
         self.assertEqual(self.order("release", path=NEW)["received"], 0)
+
+    def test_the_address_of_firmware_can_hold_anything(self):
+        device = self.joined()
+        self.order("settings", url="https://user:pass@other.example/f/{uuid}.fw?token=x")
+        self.order("update", device="dev-1", path=NEW)
+        self.assertEqual(device.expect("update")[4]["firmware_url"],
+                         f"https://user:pass@other.example/f/{NEW_UUID}.fw?token=x")
+        self.order("settings", url=None)
+        self.order("settings", wanted=400, url=5)
 
     def test_nobody_there_and_no_firmware_are_said(self):
         self.order("update", wanted=409, device="dev-1", path=NEW)

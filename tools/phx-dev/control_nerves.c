@@ -89,8 +89,13 @@ int control_nerves_get(struct server *server, const struct http_request *request
     if (slice_eq(what, "devices")) {
         return get_devices(server, answer);
     }
+    if (slice_eq(what, "downloads")) {
+        buf_printf(answer, "{\"downloads\":[%s]}",
+                   server->nerves.download_count > 0 ? server->nerves.downloads.data : "");
+        return 200;
+    }
     return slice_eq(what, "events") ? get_events(server, request, answer)
-                                    : refuse(answer, 404, "expected devices or events");
+                                    : refuse(answer, 404, "expected devices, events or downloads");
 }
 
 /* -- POST */
@@ -246,14 +251,28 @@ static bool set_bool(const struct json *value, bool *out)
     return value == NULL || json_is(value, JSON_TRUE) || json_is(value, JSON_FALSE);
 }
 
+/* A URL with {uuid} in it, or null: our own. */
+static bool set_url(const struct json *value, struct buf *out)
+{
+    bool given = json_is(value, JSON_STRING) && value->text.len <= MAX_REDIRECT &&
+                 memchr(value->text.data, '\0', value->text.len) == NULL;
+    out->len = value == NULL ? out->len : 0;
+    if (given) {
+        buf_slice(out, value->text);
+    }
+    return value == NULL || given || json_is(value, JSON_NULL);
+}
+
 static int post_settings(struct server *server, const struct json *body, struct buf *answer)
 {
     struct nerves *n = &server->nerves;
     if (!set_json(json_get(body, "connecting_code"), JSON_STRING, &n->connecting_code) ||
         !set_json(json_get(body, "archive"), JSON_OBJECT, &n->archive) ||
-        !set_bool(json_get(body, "logging"), &n->logging)) {
+        !set_bool(json_get(body, "logging"), &n->logging) ||
+        !set_url(json_get(body, "url"), &n->url)) {
         n->connecting_code.len = n->archive.len = 0;
-        return refuse(answer, 400, "expected connecting_code TEXT, archive {...}, logging BOOLEAN");
+        return refuse(answer, 400,
+                      "expected connecting_code TEXT, archive {...}, logging BOOLEAN, url TEXT");
     }
     buf_str(answer, "{\"set\":true}");
     return 200;
@@ -288,12 +307,13 @@ static int post_fault(struct server *server, const struct json *body, struct buf
               optional(body, "cut_at", 0, -1, &f.cut_at) &&
               optional(body, "corrupt", 0, -1, &f.corrupt) &&
               optional(body, "status", 400, 0, &f.status) && f.status <= 599 &&
+              optional(body, "slow", 1, 0, &f.slow) &&
               set_bool(json_get(body, "stall"), &f.stall) &&
               set_bool(json_get(body, "no_range"), &f.no_range);
     if (!ok || (redirect != NULL &&
                 (!json_is(redirect, JSON_STRING) || redirect->text.len > MAX_REDIRECT))) {
         return refuse(answer, 400,
-                      "expected whole numbers times, cut_at, corrupt and status, "
+                      "expected whole numbers times, cut_at, corrupt, slow and status, "
                       "booleans stall and no_range, text redirect");
     }
     if (redirect != NULL) {
@@ -301,6 +321,28 @@ static int post_fault(struct server *server, const struct json *body, struct buf
     }
     free(server->nerves.faults.redirect);
     server->nerves.faults = f;
+    buf_str(answer, "{\"set\":true}");
+    return 200;
+}
+
+/* Whom the next connect is refused: a device that was deleted, a key that was deactivated. */
+static int post_refuse(struct server *server, const struct json *body, struct buf *answer)
+{
+    const struct json *key = json_get(body, "key");
+    struct nerves_device *d = device_of(server, body);
+    bool on = true;
+    bool *refused = d != NULL ? &d->refused : NULL;
+    for (size_t i = 0; json_is(key, JSON_STRING) && i < server->nerves.key_count; i++) {
+        struct nerves_key *known = &server->nerves.keys[i];
+        if (known->name.len == key->text.len &&
+            memcmp(known->name.data, key->text.data, key->text.len) == 0) {
+            refused = &known->refused;
+        }
+    }
+    if (refused == NULL || !set_bool(json_get(body, "refused"), &on)) {
+        return refuse(answer, 400, "expected a known device or key, and refused BOOLEAN");
+    }
+    *refused = on;
     buf_str(answer, "{\"set\":true}");
     return 200;
 }
@@ -322,7 +364,7 @@ static const struct {
 } ORDERS[] = {
     {"update", post_update},     {"release", post_release}, {"push", post_push},
     {"settings", post_settings}, {"clock", post_clock},     {"fault", post_fault},
-    {"kick", post_kick},
+    {"kick", post_kick},         {"refuse", post_refuse},
 };
 
 int control_nerves_post(struct server *server, struct slice what, const struct json *body,
@@ -333,5 +375,6 @@ int control_nerves_post(struct server *server, struct slice what, const struct j
             return ORDERS[i].post(server, body, answer);
         }
     }
-    return refuse(answer, 404, "expected update, release, push, settings, clock, fault or kick");
+    return refuse(answer, 404,
+                  "expected update, release, push, settings, clock, fault, kick or refuse");
 }

@@ -295,7 +295,7 @@ static void connect_nerves(const struct connect_request *request, struct connect
     if (auth.status == 101) {
         struct slice host = http_header(request->http, "host");
         result->device = nerves_device_get(request->nerves, buf_all(&auth.identifier));
-        result->status = result->device != NULL ? 101 : 503;
+        result->status = result->device == NULL ? 503 : result->device->refused ? 401 : 101;
         buf_str(&result->id, "device_socket:");
         buf_slice(&result->id, buf_all(&auth.identifier));
         if (result->device != NULL) {

@@ -200,11 +200,30 @@ void nerves_device_write(struct nerves *n, struct nerves_device *d, bool connect
     buf_str(out, "}");
 }
 
+static void write_url(const struct nerves *n, const struct nerves_device *d,
+                      const struct nerves_firmware *fw, struct buf *out)
+{
+    static const char PLACE[] = "{uuid}";
+    const char *at = n->url.len > 0 ? strstr(n->url.data, PLACE) : NULL;
+    struct buf url = {0};
+    if (n->url.len == 0) {
+        buf_printf(&url, "%s://%s/firmware/1/%s.fw", n->tls ? "https" : "http",
+                   d->host.len > 0 ? d->host.data : "localhost", fw->uuid);
+    } else if (at == NULL) {
+        buf_slice(&url, buf_all(&n->url));
+    } else {
+        buf_printf(&url, "%.*s%s%s", (int)(at - n->url.data), n->url.data, fw->uuid,
+                   at + sizeof PLACE - 1);
+    }
+    json_write_string(out, buf_all(&url));
+    buf_deinit(&url);
+}
+
 void nerves_update_write(const struct nerves *n, const struct nerves_device *d,
                          const struct nerves_firmware *fw, bool deployment, struct buf *out)
 {
-    buf_printf(out, "{\"update_available\":true,\"firmware_url\":\"%s://%s/firmware/1/%s.fw\"",
-               n->tls ? "https" : "http", d->host.len > 0 ? d->host.data : "localhost", fw->uuid);
+    buf_str(out, "{\"update_available\":true,\"firmware_url\":");
+    write_url(n, d, fw, out);
     buf_str(out, ",\"firmware_meta\":");
     buf_slice(out, buf_all(&fw->meta));
     if (n->like == NERVES_MAIN) {
@@ -238,5 +257,7 @@ void nerves_deinit(struct nerves *n)
     }
     buf_deinit(&n->connecting_code);
     buf_deinit(&n->archive);
+    buf_deinit(&n->url);
+    buf_deinit(&n->downloads);
     free(n->faults.redirect);
 }

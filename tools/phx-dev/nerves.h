@@ -29,6 +29,7 @@ enum {
     NERVES_STORE_EVERY_MS = 15 * 1000, /* a progress of the same status */
     NERVES_EXPIRY_MS = 30 * 60 * 1000, /* of an update without a stored change */
     NERVES_EXPIRY_240_MS = 60 * 60 * 1000,
+    NERVES_DOWNLOADS_KEPT = 1000, /* the first of them */
     NERVES_PENALTY_MS = 24 * 60 * 60 * 1000,
 };
 
@@ -37,6 +38,7 @@ struct nerves_key {
     struct slice name;
     struct slice secret;
     struct slice identifier; /* empty: any */
+    bool refused;            /* deactivated: what is open stays, the next connect is 401 */
 };
 
 struct nerves_firmware {
@@ -75,6 +77,7 @@ struct nerves_device {
     struct buf platform;
     int api; /* major * 100 + minor */
     bool auto_revert;
+    bool refused; /* deleted: what is open stays, the next connect is 401 */
     enum nerves_validation validation;
     struct nerves_row row;
     bool counted; /* this connection's attempt (2.4.0) */
@@ -99,6 +102,7 @@ struct nerves_faults {
     long cut_at;   /* bytes of the body after which the connection breaks; -1: not */
     long corrupt;  /* this byte of the file comes wrong; -1: none */
     long status;   /* answered instead; 0: not */
+    long slow;     /* bytes a second; 0: as fast as it goes */
     bool stall;    /* the connection stays open where it would be cut */
     bool no_range; /* Range is ignored */
     char *redirect;
@@ -118,6 +122,9 @@ struct nerves {
     const struct nerves_firmware *release; /* the deployment's; NULL: none */
     struct buf connecting_code;            /* a JSON string; empty: none */
     struct buf archive;                    /* a JSON object; empty: none */
+    struct buf url;                        /* of firmware, with {uuid} in it; empty: our own */
+    struct buf downloads; /* requests for firmware, as JSON objects with commas between */
+    size_t download_count;
     struct nerves_event events[NERVES_EVENTS_KEPT];
     size_t event_first;
     size_t event_count;

@@ -142,7 +142,8 @@ static const struct nerves_key *find_key(const struct nerves *n, struct slice na
 {
     for (size_t i = 0; i < n->key_count; i++) {
         const struct nerves_key *key = &n->keys[i];
-        if (key->name.len == name.len && memcmp(key->name.data, name.data, name.len) == 0) {
+        if (key->name.len == name.len && memcmp(key->name.data, name.data, name.len) == 0 &&
+            !key->refused) {
             return key;
         }
     }

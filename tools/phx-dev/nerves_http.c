@@ -225,6 +225,30 @@ static enum nerves_end spoil(struct nerves_faults *f, struct buf *out, size_t bo
     return f->stall ? NERVES_STALL : NERVES_CUT;
 }
 
+/* What was asked for, and the names of the headers that came with it. */
+static void remember(struct nerves *n, const struct http_request *request, const char *uuid)
+{
+    struct slice range = http_header(request, "range");
+    struct buf *out = &n->downloads;
+    if (n->download_count == NERVES_DOWNLOADS_KEPT) {
+        return;
+    }
+    buf_printf(out, "%s{\"uuid\":\"%s\",\"range\":", n->download_count++ > 0 ? "," : "", uuid);
+    if (range.data == NULL) {
+        buf_str(out, "null");
+    } else {
+        json_write_string(out, range);
+    }
+    buf_str(out, ",\"query\":");
+    json_write_string(out, request->query);
+    buf_str(out, ",\"headers\":[");
+    for (size_t i = 0; i < request->header_count; i++) {
+        buf_str(out, i > 0 ? "," : "");
+        json_write_string(out, request->headers[i].name);
+    }
+    buf_str(out, "]}");
+}
+
 static bool answer_instead(const struct nerves_faults *f, struct buf *out)
 {
     struct buf extra = {0};
@@ -271,7 +295,8 @@ static enum nerves_end serve(struct nerves *n, const struct http_request *reques
     write_answer(out, request, fw, range, first, last);
     bool head = slice_eq(request->method, "HEAD");
     size_t body = out->len - (last - first + 1);
-    return fault && !head ? spoil(f, out, body, first) : NERVES_KEEP;
+    enum nerves_end end = fault && !head ? spoil(f, out, body, first) : NERVES_KEEP;
+    return fault && !head && f->slow > 0 && end != NERVES_STALL ? NERVES_SLOW : end;
 }
 
 bool nerves_serve(struct nerves *n, const struct http_request *request, struct buf *out,
@@ -290,6 +315,7 @@ bool nerves_serve(struct nerves *n, const struct http_request *request, struct b
     if (fw == NULL) {
         return false;
     }
+    remember(n, request, fw->uuid);
     *end = serve(n, request, fw, out);
     return true;
 }

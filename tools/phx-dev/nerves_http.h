@@ -13,7 +13,7 @@ const struct nerves_firmware *nerves_firmware_load(struct nerves *n, const char 
                                                    size_t error_size);
 
 /* What the connection is to do after the answer. */
-enum nerves_end { NERVES_KEEP, NERVES_CUT, NERVES_STALL };
+enum nerves_end { NERVES_KEEP, NERVES_CUT, NERVES_STALL, NERVES_SLOW };
 
 /* Is it a path of a download? Then appends the whole answer. */
 bool nerves_serve(struct nerves *n, const struct http_request *request, struct buf *out,

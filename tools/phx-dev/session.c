@@ -28,6 +28,7 @@ enum {
     HTTP_IDLE_MS = 60000,
     HTTP_MAX_BODY = 1024 * 1024,
     LONGPOLL_MAX_BODY = 8000000, /* what a real server reads */
+    DRIP_MS = 50,
 };
 
 struct session {
@@ -42,7 +43,9 @@ struct session {
     bool close_after;  /* the request being answered wants the connection closed */
     struct held *held; /* a request that is answered later; what comes meanwhile waits */
     int64_t heard_ms;
-    struct buf in; /* HTTP bytes not handled yet */
+    struct buf in;   /* HTTP bytes not handled yet */
+    struct buf rest; /* of an answer that goes out slowly, and is the last one */
+    size_t drip;     /* bytes of it every DRIP_MS */
     struct ws ws;
 };
 
@@ -59,6 +62,7 @@ static void on_timer_closed(uv_handle_t *handle)
     peer_deinit(&s->peer);
     ws_deinit(&s->ws);
     buf_deinit(&s->in);
+    buf_deinit(&s->rest);
     free(s);
 }
 
@@ -159,7 +163,7 @@ static void on_timer(uv_timer_t *timer);
 
 static void set_timer(struct session *s)
 {
-    if (s->mode == MODE_ENDED) {
+    if (s->mode == MODE_ENDED || s->rest.len > 0) { /* the timer drips */
         return;
     }
     if (s->held != NULL) {
@@ -380,12 +384,35 @@ static long body_length(const struct session *s, const struct http_request *requ
     return json_is_number_text(text) && json_int(&number, 0, most, &length) ? length : -1;
 }
 
+static void on_drip(uv_timer_t *timer)
+{
+    struct session *s = timer->data;
+    size_t n = s->rest.len < s->drip ? s->rest.len : s->drip;
+    conn_write(s->conn, s->rest.data, n);
+    buf_drop(&s->rest, n);
+    if (s->rest.len == 0 && s->mode != MODE_ENDED) {
+        finish(s);
+    }
+}
+
+/* Takes over what is in `out`. */
+static void answer_slowly(struct session *s, struct buf *out, long per_second)
+{
+    s->rest = *out;
+    *out = (struct buf){0};
+    s->drip = (size_t)per_second * DRIP_MS / 1000 + 1;
+    s->silent = true;
+    uv_timer_start(&s->timer, on_drip, 0, DRIP_MS);
+}
+
 static bool serve_firmware(struct session *s, const struct http_request *request)
 {
     struct buf out = {0};
     enum nerves_end end;
     bool served = nerves_serve(&s->server->nerves, request, &out, &end);
-    if (served) {
+    if (served && end == NERVES_SLOW) {
+        answer_slowly(s, &out, s->server->nerves.faults.slow);
+    } else if (served) {
         conn_write(s->conn, out.data, out.len);
     }
     if (served && end == NERVES_STALL) {
