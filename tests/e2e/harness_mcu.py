@@ -123,6 +123,9 @@ class Mcu:
     def reset_after(self, count, way="up"):
         self.command(f"reset-after {count} {way}")
 
+    def auto_reset(self):
+        self.command("auto-reset")
+
     def fault(self, name, rate, way=""):
         self.command(f"{name} {rate} {way}")
 

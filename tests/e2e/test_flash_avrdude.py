@@ -1,7 +1,7 @@
 """Flashing by Debian's avrdude: the boot loader of an Arduino Mega, run by an emulated ATmega2560, takes
 version 2 of the sample firmware, and the board says that it runs it.
 
-A PTY carries no DTR, by which avrdude resets a board before it speaks: the first byte that it sends does."""
+A PTY carries no DTR, by which avrdude resets a board before it speaks: mcu-link does it for the first byte."""
 
 import pathlib
 import tempfile
@@ -12,7 +12,6 @@ from harness_mcu import PATIENCE, Mcu, Probe
 from images import image, image_id
 
 LOADER = pathlib.Path("/usr/share/arduino/hardware/arduino/avr/bootloaders/stk500v2/stk500boot_v2_mega2560.hex")
-TRIES = 6
 
 
 class ATmega2560(unittest.TestCase):
@@ -27,7 +26,7 @@ class ATmega2560(unittest.TestCase):
         self.file.write_bytes(image("atmega2560", 2))
 
     def flasher(self):
-        self.board.command("reset-after 1 down")
+        self.board.auto_reset()
         return Flasher(self, self.board.path, self.file,
                        ["avrdude", "-p", "m2560", "-c", "wiring", "-P", "{port}", "-b", "{baud}", "-D", "-V", "-U",
                         "flash:w:{file}:r"], timeout_ms=5 * PATIENCE * 1000)
@@ -56,17 +55,12 @@ class ATmega2560(unittest.TestCase):
         self.says(self.file.read_bytes())
 
     def writing(self, percent):
-        """A flasher that has come so far. The boot loader listens for a real second after the reset, which a
-        busy machine can miss: then it is tried again, as a person would."""
-        for _ in range(TRIES):
-            flasher = self.flasher()
-            while max(flasher.percents(), default=0) < percent:
-                event = flasher.read() or {}
-                if event.get("event") != "progress":
-                    break
-            else:
-                return flasher
-        raise AssertionError(f"{TRIES} times in vain: {flasher.events}")
+        """A flasher that has come so far."""
+        flasher = self.flasher()
+        while max(flasher.percents(), default=0) < percent:
+            if flasher.read() is None:
+                self.fail(f"ended at once: {flasher.events}")
+        return flasher
 
 
 if __name__ == "__main__":

@@ -121,6 +121,15 @@ class Link(unittest.TestCase):
         stats = mcu.wait_stats(lambda s: s["cuts"] == 1, "the cut")
         self.assertEqual(stats["down"]["bytes"], 7)
 
+    def test_an_auto_reset_comes_once_and_before_the_host_s_first_byte(self):
+        mcu, port = self.start()
+        mcu.auto_reset()
+        port.write(b"all of it")
+        self.assertEqual(port.read(9), b"all of it")
+        port.write(b"and more")
+        self.assertEqual(port.read(8), b"and more")
+        self.assertEqual(mcu.stats()["resets"], 1)
+
     def test_every_fault_is_counted_and_is_what_it_says(self):
         data = bytes(4000)
         for fault, shorter, longer in (("flip", 0, 0), ("drop", 1, 0), ("dup", 0, 1), ("insert", 0, 1)):

@@ -4,6 +4,7 @@
  */
 #define _DEFAULT_SOURCE
 #include "config_parse.h"
+#include "config_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,23 +19,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char errors[4096];
-static size_t error_count;
-
-static void keep(void *user, const char *error)
-{
-    (void)user;
-    size_t used = strlen(errors);
-    snprintf(errors + used, sizeof errors - used, "%s\n", error);
-    error_count++;
-}
-
-static void forget(void)
-{
-    errors[0] = '\0';
-    error_count = 0;
-}
 
 static char folder[] = "/tmp/config-test-XXXXXX";
 

@@ -4,6 +4,7 @@
  */
 #define _DEFAULT_SOURCE
 #include "config_parse.h"
+#include "config_rig.h"
 #include "config_value.h"
 
 #include <setjmp.h>
@@ -16,23 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char errors[65536];
-static size_t error_count;
-
-static void keep(void *user, const char *error)
-{
-    (void)user;
-    size_t used = strlen(errors);
-    snprintf(errors + used, sizeof errors - used, "%s\n", error);
-    error_count++;
-}
-
-static void forget(void)
-{
-    errors[0] = '\0';
-    error_count = 0;
-}
 
 static int parse_bytes(struct config *config, const char *bytes, size_t n)
 {

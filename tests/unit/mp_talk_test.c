@@ -2,42 +2,14 @@
  * A host and a device talk over a clean line: everything that mp_host.h and mp_device.h promise.
  */
 #include "mp_msg.h"
-#include "mp_world.h"
+#include "mp_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static struct world *world;
-
-static int setup(void **state)
-{
-    (void)state;
-    world = malloc(sizeof *world);
-    world_init(world, 1, 115200, 1000);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_free(world);
-    free(world);
-    return 0;
-}
-
-static void get_ready(void)
-{
-    assert_true(sim_until(&world->sim, world_ready, world, 1000000));
-}
 
 static void a_host_learns_what_a_device_is(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     const struct mp_description *d = &world->host.description;
     assert_true(world->fresh);
     assert_string_equal(d->product, "stub");
@@ -57,7 +29,7 @@ static void a_host_learns_what_a_device_is(void **state)
 static void readings_arrive_in_order_with_their_times(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     for (int i = 0; i < 100; i++) {
         sim_run(&world->sim, 5000);
         assert_int_equal(world_read(world, i - 50, true), MP_OK);
@@ -81,7 +53,7 @@ static void readings_taken_before_the_first_hello_are_kept(void **state)
     for (int i = 0; i < 10; i++)
         assert_int_equal(world_read(world, i, true), MP_OK);
     mp_device_flush(&world->device);
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 100000);
     assert_int_equal(world->reading_count, 10);
     assert_int_equal(world->nonsenses, 0);
@@ -91,7 +63,7 @@ static void a_command_is_applied_and_answered(void **state)
 {
     (void)state;
     uint16_t request = 0;
-    get_ready();
+    mp_rig_get_ready();
     assert_int_equal(mp_host_command(&world->host, 0, (union mp_value){.i = 250}, 500,
                                      sim_now_us(&world->sim), &request),
                      MP_OK);
@@ -112,11 +84,11 @@ static void send(int32_t value, uint32_t ttl_ms, uint16_t *request)
 static void a_known_description_is_not_fetched_again(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     uint64_t first = world->sim.line[WORLD_DEVICE].bytes;
     mp_host_line_lost(&world->host);
     sim_touch(&world->sim, WORLD_HOST);
-    get_ready();
+    mp_rig_get_ready();
     assert_int_equal(world->readies, 2);
     assert_false(world->fresh);
     assert_true(world->sim.line[WORLD_DEVICE].bytes - first < first - 100);
@@ -125,14 +97,14 @@ static void a_known_description_is_not_fetched_again(void **state)
 static void a_silent_restart_is_reported_and_recovered_from_within_30_ms(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 500000);
     world_restart_device(world);
     uint64_t at = sim_now_us(&world->sim);
     sim_run(&world->sim, 5000);
     assert_int_equal(world->losts, 1);
     assert_int_equal(world->why, MP_DOWN_RESTARTED);
-    get_ready();
+    mp_rig_get_ready();
     assert_true(world->fresh);
     assert_true(sim_now_us(&world->sim) - at <= 30000);
 }
@@ -140,7 +112,7 @@ static void a_silent_restart_is_reported_and_recovered_from_within_30_ms(void **
 static void a_host_that_restarts_gets_what_was_not_safe_with_the_same_numbers(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     world->hold_safe = true;
     for (int i = 0; i < 5; i++) {
         world_read(world, i, true);
@@ -151,7 +123,7 @@ static void a_host_that_restarts_gets_what_was_not_safe_with_the_same_numbers(vo
     mp_host_safe(&world->host, world->readings[2].number);
     sim_run(&world->sim, 10000);
     world_restart_host(world);
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 100000);
     assert_int_equal(world->reading_count, 8);
     for (int i = 0; i < 3; i++) {
@@ -164,7 +136,7 @@ static void a_device_keeps_the_oldest_readings_when_full_and_counts_the_rest(voi
 {
     unsigned taken = 0, refused = 0;
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     world->hold_safe = true;
     for (int i = 0; i < 3000; i++) {
         if (world_read(world, i, true) == MP_OK)
@@ -188,7 +160,7 @@ static void a_device_keeps_the_oldest_readings_when_full_and_counts_the_rest(voi
 static void a_queue_of_readings_that_are_not_safe_stops_no_command(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     world->hold_safe = true;
     for (int i = 0; i < 3000; i++)
         world_read(world, i, true);
@@ -204,14 +176,14 @@ static void a_result_of_an_earlier_session_is_no_answer_in_this_one(void **state
 {
     uint16_t before, now;
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     world->sim.line[WORLD_DEVICE].cut = true;
     send(7, 500, &before);
     sim_run(&world->sim, 10000);
     assert_int_equal(world->applied[0].i, 7);
     world_restart_host(world);
     world->sim.line[WORLD_DEVICE].cut = false;
-    get_ready();
+    mp_rig_get_ready();
     send(9, 500, &now);
     assert_int_equal(now, before);
     sim_run(&world->sim, 100000);
@@ -223,7 +195,7 @@ static void a_result_of_an_earlier_session_is_no_answer_in_this_one(void **state
 static void best_effort_readings_lost_on_the_line_are_counted(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     for (int i = 0; i < 20; i++) {
         world->sim.line[WORLD_DEVICE].cut = i >= 5 && i < 12;
         world_read(world, i, false);
@@ -238,7 +210,7 @@ static void best_effort_readings_lost_on_the_line_are_counted(void **state)
 static void a_reading_that_is_no_number_is_refused(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     assert_int_equal(
         mp_device_reading(&world->device, 1, (union mp_value){.f = __builtin_nanf("")}, 0, true),
         MP_ERR_BAD_VALUE);
@@ -251,7 +223,7 @@ static void a_reading_that_is_no_number_is_refused(void **state)
 static void a_command_past_its_deadline_is_never_applied(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 200000);
     world->sim.line[WORLD_HOST].cut = true;
     send(99, 50, NULL);
@@ -268,7 +240,7 @@ static void a_command_that_does_not_fit_the_description_is_refused_by_the_host(v
     (void)state;
     assert_int_equal(mp_host_command(&world->host, 0, (union mp_value){.i = 1}, 100, now, NULL),
                      MP_ERR_NO_SESSION);
-    get_ready();
+    mp_rig_get_ready();
     now = sim_now_us(&world->sim);
     assert_int_equal(mp_host_command(&world->host, 9, (union mp_value){.i = 1}, 100, now, NULL),
                      MP_ERR_BAD_VALUE);
@@ -296,7 +268,7 @@ static void the_device_checks_every_command_itself(void **state)
 {
     struct mp_command m = {.request = 100, .control = 0, .value = 5, .deadline = 1u << 20};
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     unsigned applies = world->applies;
     assert_int_equal(raw_command(m, 1), MP_STATUS_CORRUPT);
     m.control = 3;
@@ -329,7 +301,7 @@ static void the_device_checks_every_command_itself(void **state)
 static void controls_fall_to_fail_safe_when_the_host_is_gone_and_it_is_told(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     send(500, 500, NULL);
     sim_run(&world->sim, 50000);
     assert_true(world->host_present);
@@ -363,7 +335,7 @@ static void requests_are_answered(void **state)
     uint16_t request;
     static const uint8_t id[] = {1, 2, 3};
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     assert_int_equal(mp_host_identify(&world->host, 750, &request), MP_OK);
     sim_run(&world->sim, 50000);
     assert_int_equal(world->identified_ms, 750);
@@ -383,7 +355,7 @@ static void requests_are_answered(void **state)
 static void what_a_device_cannot_do_it_says(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     world->device.io.reset = NULL;
     world->device.io.set_id = NULL;
     world->device.io.identify = NULL;
@@ -403,7 +375,7 @@ static void logs_are_cut_between_characters(void **state)
 {
     char text[400];
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     assert_int_equal(mp_device_log(&world->device, MP_LEVEL_INFO, "warm"), MP_OK);
     sim_run(&world->sim, 50000);
     assert_string_equal(world->last_log, "warm");
@@ -419,7 +391,7 @@ static void logs_are_cut_between_characters(void **state)
 static void console_bytes_go_both_ways(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     mp_host_console(&world->host, (const uint8_t *)"ls\n", 3);
     sim_run(&world->sim, 50000);
     assert_int_equal(world->last_console_len, 3);
@@ -432,7 +404,7 @@ static void console_bytes_go_both_ways(void **state)
 static void a_control_changed_at_the_device_is_told(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     mp_device_control_changed(&world->device, 1, (union mp_value){.f = 42.5f});
     sim_run(&world->sim, 50000);
     assert_int_equal(world->state_control, 1);
@@ -460,14 +432,14 @@ static void a_hello_through_boot_loader_noise_is_answered(void **state)
     world->sim.end[WORLD_DEVICE] = keep;
     world_restart_device(world);
     uint64_t at = sim_now_us(&world->sim);
-    get_ready();
+    mp_rig_get_ready();
     assert_true(sim_now_us(&world->sim) - at < 100000);
 }
 
 static void the_clock_is_right_within_its_bound(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     for (int i = 0; i < 50; i++) {
         sim_run(&world->sim, 100000);
         mp_device_poll(&world->device, (uint32_t)sim_now_us(&world->sim));
@@ -491,7 +463,7 @@ static void device_times_go_on_over_the_wrap_of_ticks(void **state)
 {
     (void)state;
     set_device_clock(0xffffff00ull * 1000); /* 256 ticks before */
-    get_ready();
+    mp_rig_get_ready();
     for (int i = 0; i < 100; i++) {
         world_read(world, i, true);
         mp_device_flush(&world->device);
@@ -507,7 +479,7 @@ static void device_times_go_on_over_the_wrap_of_ticks(void **state)
 static void readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones(void **state)
 {
     (void)state;
-    get_ready(); /* the description is known from now on */
+    mp_rig_get_ready(); /* the description is known from now on */
     world_restart_device(world);
     set_device_clock(0x100000000ull * 1000 * 3);
     for (int i = 0; i < 5; i++) {
@@ -554,7 +526,7 @@ static void tables_that_make_no_sense_are_refused(void **state)
     assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, mp_rig_setup, mp_rig_teardown)
 
 int main(void)
 {

@@ -2,37 +2,9 @@
  * What travels between a host and a device: how many bytes, and how many at once.
  */
 #include "mp_msg.h"
-#include "mp_world.h"
+#include "mp_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static struct world *world;
-
-static int setup(void **state)
-{
-    (void)state;
-    world = malloc(sizeof *world);
-    world_init(world, 1, 115200, 1000);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_free(world);
-    free(world);
-    return 0;
-}
-
-static void get_ready(void)
-{
-    assert_true(sim_until(&world->sim, world_ready, world, 1000000));
-}
 
 static void send(int32_t value, uint32_t ttl_ms, uint16_t *request)
 {
@@ -47,7 +19,7 @@ static void what_a_host_sends_has_both_of_its_delimiters(void **state)
     uint8_t out[256];
     size_t ends = 0;
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 100000);
     for (int i = 0; i < 3; i++)
         send(i, 500, NULL);
@@ -63,7 +35,7 @@ static void a_line_gets_no_more_than_it_takes_in_20_ms(void **state)
     enum { MOST = 115200 / 10 / 50 }; /* bytes */
     uint8_t text[100] = {'x'}, out[2048];
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 100000);
     uint64_t now = sim_now_us(&world->sim);
     for (int i = 0; i < 8; i++)
@@ -89,7 +61,7 @@ static void a_slow_line_gets_a_whole_frame(void **state)
 {
     uint8_t text[MP_BODY_MIN] = {'x'}, out[2048];
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 100000);
     world->host.config.baud = 300;
     uint64_t now = sim_now_us(&world->sim);
@@ -104,7 +76,7 @@ static void a_slow_line_gets_a_whole_frame(void **state)
 static void a_lone_i16_reading_is_15_bytes_on_the_wire(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 200000);
     uint64_t before = world->sim.line[WORLD_DEVICE].bytes;
     world_read(world, 1234, true);
@@ -166,7 +138,7 @@ static void ten_floats_of_one_scan_are_53_bytes_on_the_wire(void **state)
 static void ten_i16_readings_are_51_bytes_on_the_wire(void **state)
 {
     (void)state;
-    get_ready();
+    mp_rig_get_ready();
     sim_run(&world->sim, 200000);
     uint64_t before = world->sim.line[WORLD_DEVICE].bytes;
     for (int i = 0; i < 10; i++)
@@ -176,7 +148,7 @@ static void ten_i16_readings_are_51_bytes_on_the_wire(void **state)
     assert_int_equal(world->sim.line[WORLD_DEVICE].bytes - before, 51);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, mp_rig_setup, mp_rig_teardown)
 
 int main(void)
 {

@@ -48,8 +48,9 @@ struct board {
     struct chip *chip;
     uint8_t in[64]; /* read from the line, on its way to the chip */
     size_t in_at, in_len;
-    uint64_t lost; /* bytes sent while nobody made room */
-    bool gone;     /* the other end is closed */
+    bool in_is_next; /* read after a reset was asked for: it is for the next life */
+    uint64_t lost;   /* bytes sent while nobody made room */
+    bool gone;       /* the other end is closed */
 };
 
 static volatile sig_atomic_t stop_asked, reset_asked;
@@ -185,7 +186,7 @@ static bool arrived(void *user, uint8_t *byte)
 {
     struct board *board = user;
 
-    if (board->in_at == board->in_len)
+    if (reset_asked || board->in_at == board->in_len)
         return false;
     *byte = board->in[board->in_at++];
     return true;
@@ -198,6 +199,7 @@ static void fetch(struct board *board)
     if (board->in_at < board->in_len)
         return;
     n = read(board->fd, board->in, sizeof board->in);
+    board->in_is_next = reset_asked;
     board->in_at = 0;
     board->in_len = n > 0 ? (size_t)n : 0;
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -237,7 +239,9 @@ static void run(struct board *board)
             began += now - chip - MOST_BEHIND_US;
         if (reset_asked) {
             reset_asked = 0;
-            board->in_at = board->in_len;
+            if (!board->in_is_next)
+                board->in_at = board->in_len;
+            board->in_is_next = false;
             chip_reset(board->chip);
         }
         fetch(board);

@@ -59,10 +59,10 @@ function(mcu_fuzz name)
 endfunction()
 
 # mcu_e2e_test(NAME file.py [args...])
-# A Python unittest file driving the real binaries. It finds them by MCU_BIN (BUILD/bin) and the
-# emulated firmware by MCU_STUB_M3.
+# A Python unittest file driving the real binaries, none of which outlives it. It finds them by MCU_BIN
+# (BUILD/bin) and the emulated firmware by MCU_STUB_M3.
 function(mcu_e2e_test name file)
-  add_test(NAME ${name} COMMAND python3 ${file} -v ${ARGN}
+  add_test(NAME ${name} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/guard.py python3 ${file} -v ${ARGN}
            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES
     TIMEOUT 600

@@ -1,21 +1,33 @@
 """Applies each patch of tests/sabotage to a copy of the tree and sees a named test turn red.
 
-A patch breaks one rule in one line. Its head says which rule and which ctest tests guard it:
+usage: sabotage.py [PATCH...]      names without .patch; none: all of them
+
+A patch breaks one rule in one line. Its head says which rule, which ctest tests guard it, and which
+of their cases must notice (a piece of the failing case's name, or of the last words of a program
+that has no cases):
 
     breaks: a reply is matched by its ref
-    red: phx_machine phx_replay
+    red: phx_channel_test phx_storm_test
+    by: a_reply_ends_the_push_with_its_ref
 
-The patch has worked when the tree still builds and at least one of those tests fails; before any
-patch all of them must pass.
+Each named test must turn red. `by` is asked of the first; without it any failure will do. Of a
+Python test only the cases that fit `by` are run. Before any patch all of them must pass.
 """
 
+import json
+import os
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / "build" / "sabotage"
+DEV = COPY / "build" / "dev"
+LEAST_LIMIT_S = 120   # a machine that does other things as well may need this for any test
 
 
 def run(*command, cwd=COPY, check=True):
@@ -25,70 +37,174 @@ def run(*command, cwd=COPY, check=True):
     return done
 
 
-def head(patch):
-    text = patch.read_text()
-    breaks = re.search(r"^breaks: (.+)$", text, re.M)
-    red = re.search(r"^red: (.+)$", text, re.M)
-    if not breaks or not red:
-        sys.exit(f"sabotage: {patch.name}: needs a line 'breaks: RULE' and a line 'red: TEST...'")
-    return breaks.group(1), red.group(1).split()
+class Patch:
+    def __init__(self, file):
+        text = file.read_text()
+        found = {key: value.strip() for key, value in re.findall(r"^(breaks|red|by): (.+)$", text, re.M)}
+        if "breaks" not in found or "red" not in found:
+            sys.exit(f"sabotage: {file.name}: needs a line 'breaks: RULE' and a line 'red: TEST...'")
+        self.file, self.name = file, file.stem
+        self.breaks, self.red, self.by = found["breaks"], found["red"].split(), found.get("by")
+        self.touches = re.findall(r"^\+\+\+ b/(\S+)", text, re.M)
 
+    def runs(self):
+        """What to run for it: (test, piece of a case's name or None)."""
+        return [(test, self.by if i == 0 else None) for i, test in enumerate(self.red)]
+
+
+# -- The copy of the tree.
 
 def copy_tree():
-    """The tracked files as they are in the working tree, in a folder of their own."""
+    """The tracked files as they are in the working tree. What has not changed keeps its time, so that
+    a second run builds little; what was removed goes, since test lists are globbed."""
     COPY.mkdir(parents=True, exist_ok=True)
-    files = run("git", "ls-files", "-z", cwd=ROOT).stdout
-    pack = subprocess.Popen(["tar", "--null", "-T", "-", "-cf", "-"], cwd=ROOT, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE)
-    unpack = subprocess.Popen(["tar", "-xf", "-"], cwd=COPY, stdin=pack.stdout)
-    pack.stdin.write(files.encode())
-    pack.stdin.close()
-    if pack.wait() or unpack.wait():
-        sys.exit("sabotage: could not copy the tree")
+    names = [n for n in run("git", "ls-files", "-z", cwd=ROOT).stdout.split("\0") if n and (ROOT / n).is_file()]
+    for old in [p for p in COPY.rglob("*") if p.is_file() and p.relative_to(COPY).parts[0] != "build"]:
+        if str(old.relative_to(COPY)) not in set(names):
+            old.unlink()
+    for name in names:
+        here, there = ROOT / name, COPY / name
+        if not there.exists() or here.read_bytes() != there.read_bytes():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(here, there)
+
+
+def configure(preset):
+    launcher = []
+    if shutil.which("ccache"):
+        os.environ.update(CCACHE_BASEDIR=str(COPY), CCACHE_NOHASHDIR="1")
+        launcher = ["-DCMAKE_C_COMPILER_LAUNCHER=ccache"]
+    run("cmake", "--preset", preset, "-DMCU_WERROR=OFF", *launcher)
+
+
+# -- What there is to run.
+
+class Test:
+    def __init__(self, entry, programs):
+        properties = {p["name"]: p["value"] for p in entry["properties"]}
+        self.command = entry["command"]
+        self.folder = properties["WORKING_DIRECTORY"]
+        self.environment = dict(os.environ, **dict(v.split("=", 1) for v in properties.get("ENVIRONMENT", [])))
+        self.is_python = "python" in pathlib.Path(self.command[0]).name
+        self.targets = programs if self.is_python else [pathlib.Path(self.command[0]).name]
+
+    def run(self, by, limit_s):
+        """Whether it passed, and what it complains of."""
+        command = self.command + (["-k", by] if self.is_python and by else [])
+        child = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+        try:
+            out, _ = child.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+            return False, [f"timed out after {limit_s:.0f} s"]
+        if self.is_python and by and re.search(r"^Ran 0 tests", out, re.M):
+            sys.exit(f"sabotage: {' '.join(command)}: no case has this name")
+        return child.returncode == 0, complaints(out)
+
+
+def complaints(out):
+    """The failing cases' names, or a program's last words."""
+    cases = re.findall(r"^\[  FAILED  \] (?!\d)(\w+)|^(?:FAIL|ERROR): (\w+)", out, re.M)
+    names = list(dict.fromkeys(a or b for a, b in cases))
+    sanitizer = re.findall(r"^SUMMARY: .+$|\S+: runtime error: .+$|\S+ Assertion .+ failed", out, re.M)
+    return names + sanitizer or [line for line in out.splitlines() if line.strip()][-3:]
+
+
+def known_tests():
+    listed = json.loads(run("ctest", "--preset", "dev", "--show-only=json-v1").stdout)["tests"]
+    alone = {pathlib.Path(t["command"][0]).name for t in listed}
+    built = re.findall(r"^bin/(\S+): \w*EXECUTABLE_LINKER", run("ninja", "-t", "targets", "all", cwd=DEV).stdout, re.M)
+    programs = sorted(set(built) - alone)
+    return {t["name"]: Test(t, programs) for t in listed}
+
+
+def build(tests, check=True):
+    targets = sorted({target for test in tests for target in test.targets})
+    return run("cmake", "--build", "--preset", "dev", "--target", *targets, check=check).returncode == 0
+
+
+# -- The run.
+
+class Sabotage:
+    def __init__(self, patches):
+        self.patches, self.began, self.took = patches, time.monotonic(), {}
+
+    def say(self, i, n, text):
+        spent = int(time.monotonic() - self.began)
+        print(f"[{i:3}/{n} {spent // 60:3}:{spent % 60:02}] {text}", flush=True)
+
+    def prepare(self):
+        copy_tree()
+        for preset in ("cortex-m3", "avr", "dev"):
+            configure(preset)
+            run("cmake", "--build", "--preset", preset)
+        self.tests = known_tests()
+        for patch in self.patches:
+            for test in patch.red:
+                if test not in self.tests:
+                    sys.exit(f"sabotage: {patch.name}: there is no test named {test}")
+
+    def baseline(self):
+        runs = sorted({r for p in self.patches for r in p.runs()}, key=str)
+        for i, (test, by) in enumerate(runs, 1):
+            began = time.monotonic()
+            passed, said = self.tests[test].run(by, 900)
+            if not passed:   # once more: what fails twice is not the load
+                passed, said = self.tests[test].run(by, 900)
+            if not passed:
+                sys.exit(f"sabotage: {test} fails before anything was broken: {'; '.join(said)}")
+            self.took[test, by] = time.monotonic() - began
+            self.say(i, len(runs), f"{test}{' -k ' + by if by else ''} passes, {self.took[test, by]:.1f} s")
+
+    def verdict(self, patch):
+        """Whether each named test has noticed, and in what words."""
+        if not build([self.tests[t] for t in patch.red], check=False):
+            return False, "DOES NOT BUILD"
+        good, words = True, []
+        for test, by in patch.runs():
+            passed, said = self.tests[test].run(by, LEAST_LIMIT_S + 5 * self.took[test, by])
+            noticed = not passed and (by is None or any(by in line for line in said))
+            good = good and noticed
+            state = "red" if noticed else "NOT NOTICED" if passed else f"RED, BUT NOT BY {by}"
+            words.append(f"{state}: {test}" + ("" if passed else f" ({'; '.join(said[:4])})"))
+        return good, ", ".join(words)
+
+    def break_and_look(self, patch):
+        kept = {name: (COPY / name).read_bytes() for name in patch.touches}
+        try:
+            # Outside of git's sight the copy is plain files, which git apply takes as they are.
+            applied = subprocess.run(["git", "apply", str(patch.file)], cwd=COPY, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True,
+                                     env=dict(os.environ, GIT_CEILING_DIRECTORIES=str(COPY.parent)))
+            if applied.returncode != 0:
+                return False, "DOES NOT APPLY: make it anew"
+            return self.verdict(patch)
+        finally:
+            for name, content in kept.items():
+                (COPY / name).write_bytes(content)
+
+    def run(self):
+        self.prepare()
+        self.baseline()
+        bad = []
+        for i, patch in enumerate(self.patches, 1):
+            good, words = self.break_and_look(patch)
+            if not good:
+                bad.append(patch.name)
+            self.say(i, len(self.patches), f"{'ok  ' if good else 'FAIL'} {patch.name}: {patch.breaks}: {words}")
+        print(f"{len(self.patches) - len(bad)} passed, {len(bad)} failed{''.join(f'{chr(10)}  {b}' for b in bad)}")
+        return 1 if bad else 0
 
 
 def main():
-    patches = sorted((ROOT / "tests" / "sabotage").glob("*.patch"))
-    wanted = sys.argv[1:]
-    if wanted:
-        patches = [p for p in patches if p.stem in wanted]
-    if not patches:
-        sys.exit("sabotage: no patches found")
-    copy_tree()
-    for preset in ("cortex-m3", "dev"):
-        if not (COPY / "build" / preset / "build.ninja").exists():
-            run("cmake", "--preset", preset, "-DMCU_WERROR=OFF")
-        run("cmake", "--build", "--preset", preset)
-
-    tests = sorted({t for p in patches for t in head(p)[1]})
-    for test in tests:
-        if ctest(test).returncode != 0:
-            sys.exit(f"sabotage: {test} fails before anything was broken")
-
-    failed = 0
-    for patch in patches:
-        breaks, red = head(patch)
-        if run("patch", "-p1", "-s", "-i", str(patch), check=False).returncode != 0:
-            sys.exit(f"sabotage: {patch.name} does not apply: make it anew")
-        turned, verdict = None, "DOES NOT BUILD"
-        try:
-            if run("cmake", "--build", "--preset", "dev", check=False).returncode == 0:
-                turned = next((t for t in red if ctest(t).returncode != 0), None)
-                verdict = f"red: {turned}" if turned else f"NOT NOTICED by {' '.join(red)}"
-        finally:
-            run("patch", "-p1", "-s", "-R", "-i", str(patch))
-        failed += turned is None
-        print(f"{patch.stem:34} {breaks}: {verdict}", flush=True)
-    run("cmake", "--build", "--preset", "dev")
-    print(f"{len(patches) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
-def ctest(name):
-    done = run("ctest", "--preset", "dev", "-R", f"^{re.escape(name)}$", check=False)
-    if "No tests were found" in done.stdout:
-        sys.exit(f"sabotage: there is no test named {name}")
-    return done
+    patches = [Patch(f) for f in sorted((ROOT / "tests" / "sabotage").glob("*.patch"))]
+    wanted = [pathlib.Path(name).stem for name in sys.argv[1:]]
+    unknown = set(wanted) - {p.name for p in patches}
+    if unknown or not patches:
+        sys.exit(f"sabotage: no patch {' '.join(sorted(unknown)) or 'found'}")
+    return Sabotage([p for p in patches if not wanted or p.name in wanted]).run()
 
 
 if __name__ == "__main__":

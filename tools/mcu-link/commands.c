@@ -119,6 +119,15 @@ static int do_reset_after(struct line *line, const struct words *words, char *ou
     return after(line, words, LINE_RESET, out, cap);
 }
 
+static int do_auto_reset(struct line *line, const struct words *words, char *out, size_t cap)
+{
+    (void)words;
+    (void)out;
+    (void)cap;
+    line_auto_reset(line);
+    return 0;
+}
+
 static int do_baud(struct line *line, const struct words *words, char *out, size_t cap)
 {
     uint64_t baud;
@@ -208,6 +217,7 @@ static int do_quit(struct line *line, const struct words *words, char *out, size
     X("plug", do_plug, "[PATH]", "plug in again, perhaps under another path")                \
     X("cut-after", do_cut_after, "N up|down", "unplug after exactly N more bytes")           \
     X("reset-after", do_reset_after, "N up|down", "reset after exactly N more bytes")        \
+    X("auto-reset", do_auto_reset, "", "reset once, before the host's next byte arrives")    \
     X("flip", do_flip, "RATE [up|down]", "invert a bit of so many bytes, 0 to 1")            \
     X("drop", do_drop, "RATE [up|down]", "lose so many bytes")                               \
     X("dup", do_dup, "RATE [up|down]", "double so many bytes")                               \

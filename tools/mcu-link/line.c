@@ -21,6 +21,7 @@
 static void watch(struct line *line);
 static void deliver(struct line *line);
 static void reset_if_opened(struct line *line);
+static void reset_here(struct line *line);
 
 /* -- Descriptors on the loop. */
 
@@ -96,6 +97,8 @@ static void on_pty(uv_poll_t *poll, int status, int events)
     reset_if_opened(line); /* before what came after the open */
     if (events & UV_READABLE)
         (void)take(&line->down, line->pty.master, line->mcu.uart >= 0);
+    if (line->auto_reset && line->down.pump.len > 0)
+        reset_here(line);
     deliver(line);
 }
 
@@ -121,6 +124,7 @@ static void cut_when_read(struct line *line)
 static void forget_stops(struct line *line)
 {
     line->cut_deadline_ns = 0;
+    line->auto_reset = false;
     line->up.then = line->down.then = LINE_GO_ON;
     pump_release(&line->up.pump);
     pump_release(&line->down.pump);
@@ -399,6 +403,11 @@ void line_after(struct line *line, struct line_way *way, uint64_t bytes, enum li
     way->then = then;
     pump_stop_after(&way->pump, bytes);
     deliver(line);
+}
+
+void line_auto_reset(struct line *line)
+{
+    line->auto_reset = true;
 }
 
 void line_set_baud(struct line *line, uint32_t baud)

@@ -37,6 +37,7 @@ struct line {
     struct pty pty;
     struct line_way up, down;
     uint64_t cut_deadline_ns; /* 0: no cut is waiting for the host to read */
+    bool auto_reset;          /* before the next byte down */
     uint64_t cuts, resets;
     uv_poll_t *mcu_watch, *pty_watch, *opens_watch;
     int opens; /* -1: not watched */
@@ -61,6 +62,10 @@ int line_pause(struct line *line, bool paused, char *why, size_t why_cap);
 /* Cuts the line, or resets the MCU, after exactly `bytes` more have passed in that direction;
  * before a cut the host gets half a second to read them. What follows them is lost. */
 void line_after(struct line *line, struct line_way *way, uint64_t bytes, enum line_then then);
+
+/* Resets the MCU when the next bytes come from the host, once, before the first of them arrives:
+ * what DTR does to an Arduino when its port is opened, and a PTY cannot tell. */
+void line_auto_reset(struct line *line);
 
 void line_set_baud(struct line *line, uint32_t baud); /* 0: no limit */
 

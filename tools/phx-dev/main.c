@@ -139,33 +139,41 @@ static const char *key_of_file(const char *path)
     return text;
 }
 
+/* Where an option's text is kept as it stands; NULL: it is more than a text. */
+static const char **text_of(struct server_options *o, int id)
+{
+    switch (id) {
+    case OPTION_LISTEN:
+        return &o->listen;
+    case OPTION_CERT:
+        return &o->tls_options.cert_file;
+    case OPTION_KEY:
+        return &o->tls_options.key_file;
+    case OPTION_CERT_OUT:
+        return &o->tls_options.cert_out;
+    case OPTION_CERT_NAME:
+        return &o->tls_options.cert_name;
+    case OPTION_CLIENT_CA:
+        return &o->tls_options.client_ca;
+    default:
+        return NULL;
+    }
+}
+
 static void take_option(struct server *server, int id)
 {
     struct server_options *o = &server->options;
+    const char **text = text_of(o, id);
+    if (text != NULL) {
+        *text = optarg;
+        return;
+    }
     switch (id) {
-    case OPTION_LISTEN:
-        o->listen = optarg;
-        break;
     case OPTION_PORT:
         o->port = (int)number_of("--port", optarg, 0, 65535);
         break;
     case OPTION_TLS:
         o->tls = true;
-        break;
-    case OPTION_CERT:
-        o->tls_options.cert_file = optarg;
-        break;
-    case OPTION_KEY:
-        o->tls_options.key_file = optarg;
-        break;
-    case OPTION_CERT_OUT:
-        o->tls_options.cert_out = optarg;
-        break;
-    case OPTION_CERT_NAME:
-        o->tls_options.cert_name = optarg;
-        break;
-    case OPTION_CLIENT_CA:
-        o->tls_options.client_ca = optarg;
         break;
     case OPTION_API_KEY:
         if (mc_keys_add(&server->keys, optarg) != 0) {

@@ -1,0 +1,1 @@
+mcu_e2e_test(guard test_guard.py)
