@@ -6,20 +6,22 @@ that runs out here.
     machine = Machine()
     board = machine.board("A", serial="FT0001", port=1)
     board.start()                                # mcu-stub, at the other end of its UART
-    board.plug()                                 # device_add
+    board.plug()                                 # the cable is put in
     machine.run("cat /sys/class/tty/ttyUSB0/device/latency_timer")
-    board.unplug()                               # device_del: the cable is pulled
+    board.unplug()                               # the cable is pulled
     machine.close()
 
 The kernel comes from Debian's package, fetched by apt and kept unpacked in build/vm.
 """
 
+import contextlib
 import glob
 import gzip
 import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import socket
 import stat
@@ -37,6 +39,7 @@ MODULES = ("virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev"
            "virtio/virtio_pci", "char/virtio_console", "usb/common/usb-common", "usb/core/usbcore", "usb/host/xhci-hcd", "usb/host/xhci-pci",
            "usb/serial/usbserial", "usb/serial/ftdi_sio", "usb/class/cdc-acm")
 MEMORY_MIB = 256
+PORTS = 8  # of the USB controller; each adapter has one of its own
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -212,10 +215,6 @@ class Lines:
         self.reader.join(PATIENCE)
 
 
-class QmpError(AssertionError):
-    """QEMU has refused a command."""
-
-
 class Qmp:
     """QEMU's own control socket."""
 
@@ -238,7 +237,7 @@ class Qmp:
         self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         answer = self.answer()
         if "error" in answer:
-            raise QmpError(f"{command} {arguments}: {answer['error']['desc']}")
+            raise AssertionError(f"{command} {arguments}: {answer['error']['desc']}")
         return answer["return"]
 
     def close(self):
@@ -247,53 +246,60 @@ class Qmp:
 
 
 class Board:
-    """A USB serial adapter (an FTDI to the kernel) with the sample firmware behind it."""
+    """A USB serial adapter (an FTDI to the kernel) with the sample firmware behind it. QEMU's adapter is on
+    its port while somebody is connected to its UART, so that connection is the cable. (device_del is no way
+    to pull it: bytes that still arrive at the deleted device take QEMU 7.2 along.)"""
 
     def __init__(self, machine, name, serial, port, identity=None):
         self.machine, self.name, self.serial, self.port = machine, name, serial, port
         self.identity = identity or name
-        self.process = self.mute = None
-        self.plugged = False
+        self.process = self.cable = None
+        self.made = False
+        self.line, self.uart = socket.socketpair()   # ours, and the firmware's
         self.path = machine.folder / f"usb-{name}"
         machine.qmp.ask("chardev-add", id=f"chr-{name}", backend={"type": "socket", "data": {
             "addr": {"type": "unix", "data": {"path": str(self.path)}}, "server": True, "wait": False}})
 
     def start(self, *arguments):
-        """The firmware starts, at the other end of the adapter's UART."""
-        line = socket.socket(socket.AF_UNIX)
-        line.connect(str(self.path))
-        self.process = subprocess.Popen([str(BIN / "mcu-stub"), "--fd", str(line.fileno()), "--id", self.identity,
-                                         *arguments], pass_fds=[line.fileno()], stdin=subprocess.DEVNULL)
-        line.close()
-
-    def start_mute(self):
-        """A board that is there and says nothing."""
-        self.mute = socket.socket(socket.AF_UNIX)
-        self.mute.connect(str(self.path))
+        """The firmware starts. Without it the board says nothing."""
+        self.process = subprocess.Popen([str(BIN / "mcu-stub"), "--fd", str(self.uart.fileno()), "--id", self.identity,
+                                         *arguments], pass_fds=[self.uart.fileno()], stdin=subprocess.DEVNULL)
 
     def plug(self):
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                self.machine.qmp.ask("device_add", driver="usb-serial", id=f"dev-{self.name}", serial=self.serial,
-                                     chardev=f"chr-{self.name}", bus="xhci.0", port=str(self.port))
-                break
-            except QmpError as error:  # the last unplugging has not quite ended
-                if not re.search("in use|Duplicate", str(error)) or time.monotonic() > until:
-                    raise
-                time.sleep(0.02)
-        self.plugged = True
+        if not self.made:
+            self.machine.qmp.ask("device_add", driver="usb-serial", id=f"dev-{self.name}", serial=self.serial,
+                                 chardev=f"chr-{self.name}", bus="xhci.0", port=str(self.port))
+            self.made = True
+        self.cable = socket.socket(socket.AF_UNIX)
+        self.cable.connect(str(self.path))
+        self.carrier = threading.Thread(target=self.carry, daemon=True)
+        self.carrier.start()
+
+    def carry(self):
+        """Bytes both ways, until the cable is pulled. What is in it then is lost."""
+        other = {self.cable: self.line, self.line: self.cable}
+        with contextlib.suppress(OSError):
+            while True:
+                for end in select.select(list(other), [], [])[0]:
+                    data = end.recv(4096)
+                    if not data:
+                        return
+                    other[end].sendall(data)
 
     def unplug(self):
-        self.machine.qmp.ask("device_del", id=f"dev-{self.name}")
-        self.plugged = False
+        if self.cable:
+            self.cable.shutdown(socket.SHUT_RDWR)
+            self.carrier.join(PATIENCE)
+            self.cable.close()
+        self.cable = None
 
     def stop(self):
-        if self.mute:
-            self.mute.close()
         if self.process:
             self.process.terminate()
             self.process.wait()
+        self.unplug()
+        self.line.close()
+        self.uart.close()
 
 
 class Machine:
@@ -313,7 +319,7 @@ class Machine:
             ["qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "max", "-m", str(MEMORY_MIB), "-nodefaults",
              "-no-user-config", "-display", "none", "-kernel", str(image),
              "-initrd", str(self.folder / "initramfs"), "-append", "console=ttyS0 loglevel=6 panic=-1 mitigations=off",
-             "-no-reboot", "-device", "qemu-xhci,id=xhci", "-device", "virtio-serial-pci", *characters,
+             "-no-reboot", "-device", f"qemu-xhci,id=xhci,p2={PORTS}", "-device", "virtio-serial-pci", *characters,
              "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.said)
         try:
