@@ -196,6 +196,8 @@ static void on_opened(void *user, enum serial_result result, struct serial *seri
         if (serial_note(serial)[0] != '\0')
             log_warning(port->config->name, "%s", serial_note(serial));
         port_ask(port);
+        if (serial_may_reset(serial))
+            mp_host_listen(&port->host, SERIAL_LISTEN_MS);
         port_settle(port);
     }
     turn_wake(&port->turn);
@@ -213,7 +215,7 @@ void port_open_line(struct port *port)
         return;
     }
     if (flash_claimed(path)) {
-        snprintf(why, sizeof why, "a flasher is at %s", path);
+        snprintf(why, sizeof why, "a flasher is at %.*s", WATCH_ERROR_MAX, path);
         stay_closed(port, SERIAL_BUSY, why);
         return;
     }

@@ -411,6 +411,11 @@ void mp_host_line_lost(struct mp_host *host)
     mp_link_line_lost(&host->link);
 }
 
+void mp_host_listen(struct mp_host *host, uint16_t ms)
+{
+    mp_link_listen(&host->link, ms);
+}
+
 void mp_host_safe(struct mp_host *host, uint32_t number)
 {
     mp_link_safe(&host->link, number);

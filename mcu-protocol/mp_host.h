@@ -174,6 +174,8 @@ uint32_t mp_host_poll(struct mp_host *host, uint64_t now_us);
  * faster than its speed. */
 size_t mp_host_output(struct mp_host *host, uint8_t *out, size_t cap, uint64_t now_us);
 void mp_host_line_lost(struct mp_host *host);
+/* As mp_link_listen. */
+void mp_host_listen(struct mp_host *host, uint16_t ms);
 
 /* Readings of messages before `number` are where the caller promised to put them. */
 void mp_host_safe(struct mp_host *host, uint32_t number);

@@ -119,6 +119,7 @@ struct mp_link_host {
     uint32_t epoch; /* of the device it knows; 0: none */
     uint8_t safe;   /* low byte of the first number received that is not yet safe */
     uint8_t calls;  /* hellos in vain, up to a number from which it goes back */
+    bool rests;     /* says nothing until a valid frame comes, or its time is over */
     bool safe_at_once;
 };
 
@@ -216,6 +217,10 @@ void mp_link_safe(struct mp_link *link, uint32_t number);
 /* New credit, told to the peer with the next ack. 0 stops the peer's reliable messages; with less
  * than one message it sends one at a time. */
 void mp_link_credit(struct mp_link *link, uint16_t bytes);
+
+/* Host without a session: says no hello for so long (at most 30 s), or until a valid frame comes.
+ * For a line whose opening has reset the board: its boot loader may take a hello for its own. */
+void mp_link_listen(struct mp_link *link, uint16_t ms);
 
 /* The line was cut or the port closed: ends the session, forgets half a frame, and (host) starts
  * saying hello again at the next poll. What the peer has not made safe is kept by a device, dropped

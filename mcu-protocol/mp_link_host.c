@@ -34,26 +34,40 @@ static void ask_for_session(struct mp_link *link)
     while ((uint8_t)link->nonce == 0 || (uint8_t)link->nonce == link->tag);
     link->host->epoch_offer = draw(link);
     link->host->calls = 0;
+    link->host->rests = false;
     mp_link_call_at_once(link);
+}
+
+static void rest(struct mp_link *link, uint16_t ticks)
+{
+    link->host->rests = true;
+    link->timer[MP_TIMER_CALL] = ticks;
 }
 
 void mp_link_host_called(struct mp_link *link)
 {
     uint8_t *calls = &link->host->calls;
+    link->host->rests = false;
     if (*calls == RESTS * CALLS_BEFORE_REST)
         *calls = (uint8_t)(*calls - CALLS_BEFORE_REST);
     if (++*calls % CALLS_BEFORE_REST == 0)
-        link->timer[MP_TIMER_CALL] = (uint16_t)(REST << (*calls / CALLS_BEFORE_REST - 1));
+        rest(link, (uint16_t)(REST << (*calls / CALLS_BEFORE_REST - 1)));
 }
 
 /* Whoever sends valid frames is no boot loader. */
 static void end_rest(struct mp_link *link)
 {
-    uint8_t calls = link->host->calls;
-    if (link->phase == MP_LINK_DOWN && calls != 0 && calls % CALLS_BEFORE_REST == 0) {
-        link->host->calls = 0;
-        mp_link_call_at_once(link);
-    }
+    if (!link->host->rests)
+        return;
+    link->host->rests = false;
+    link->host->calls = 0;
+    mp_link_call_at_once(link);
+}
+
+void mp_link_listen(struct mp_link *link, uint16_t ms)
+{
+    if (link->phase == MP_LINK_DOWN)
+        rest(link, MP_TICKS(ms * 1000u));
 }
 
 void mp_link_host_init(struct mp_link *link, const struct mp_link_config *config)

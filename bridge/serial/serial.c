@@ -209,6 +209,11 @@ void serial_close(struct serial *serial)
     release(serial);
 }
 
+bool serial_may_reset(const struct serial *serial)
+{
+    return serial->backend == &serial_port_backend;
+}
+
 int serial_fd(const struct serial *serial)
 {
     return serial->fd;

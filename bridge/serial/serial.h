@@ -58,6 +58,11 @@ enum serial_result serial_open(struct serial **serial, const struct serial_targe
 /* Bytes that have not left yet may be lost. May take as long as serial_open. NULL is ignored. */
 void serial_close(struct serial *serial);
 
+/* Whether opening the line may have reset the board: by DTR and RTS, so with every real port. Its
+ * boot loader may stay if it hears something; SERIAL_LISTEN_MS are enough for it to end. */
+bool serial_may_reset(const struct serial *serial);
+#define SERIAL_LISTEN_MS 2000
+
 int serial_fd(const struct serial *serial);           /* non-blocking; for polling only */
 const char *serial_path(const struct serial *serial); /* the device behind links */
 

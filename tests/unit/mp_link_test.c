@@ -183,6 +183,26 @@ static void a_device_that_speaks_ends_the_silence(void **state)
     assert_true(both_up(pair));
 }
 
+static void a_host_that_listens_says_hello_when_the_time_is_over_or_something_is_heard(void **state)
+{
+    (void)state;
+    struct sim_end device = pair->sim.end[PAIR_DEVICE];
+    pair->sim.end[PAIR_DEVICE].output = NULL;
+    mp_link_listen(&pair->link[PAIR_HOST], 2000);
+    sim_run(&pair->sim, 1950000);
+    assert_int_equal(pair->sim.line[PAIR_HOST].bytes, 0);
+    sim_run(&pair->sim, 100000);
+    assert_true(pair->sim.line[PAIR_HOST].bytes > 0);
+
+    mp_link_listen(&pair->link[PAIR_HOST], 2000);
+    pair_restart(pair, PAIR_DEVICE);
+    pair->sim.end[PAIR_DEVICE] = device;
+    come_up();
+    mp_link_listen(&pair->link[PAIR_HOST], 2000); /* too late: nothing */
+    sim_run(&pair->sim, 100000);
+    assert_true(both_up(pair));
+}
+
 static void a_device_answers_another_version_with_its_own(void **state)
 {
     uint8_t out[128], mem[MP_FRAME_MAX];
@@ -495,6 +515,7 @@ int main(void)
         TEST(another_version_is_told_with_its_number_and_asked_slowly),
         TEST(a_boot_loader_that_waits_for_silence_gets_it),
         TEST(a_device_that_speaks_ends_the_silence),
+        TEST(a_host_that_listens_says_hello_when_the_time_is_over_or_something_is_heard),
         TEST(a_device_answers_another_version_with_its_own),
         TEST(a_frame_of_no_session_is_answered_and_counted),
         TEST(a_host_hears_at_once_that_the_device_restarted),

@@ -132,8 +132,11 @@ static void ask_all(struct list *list, const struct options *options)
             continue;
         found->opened =
             session_open(found->session, found->path, options->baud, SESSION_LEAVE, &io);
-        if (found->opened == SERIAL_OK)
-            asked[count++] = found->session;
+        if (found->opened != SERIAL_OK)
+            continue;
+        asked[count++] = found->session;
+        if (serial_may_reset(found->session->line) && !options->wait_ms)
+            wait_ms = SERIAL_LISTEN_MS + ANSWER_MS;
     }
     session_run(asked, count, session_now() + wait_ms * 1000ull, all_settled, list);
     for (size_t i = 0; i < list->count; i++) {

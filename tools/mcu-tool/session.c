@@ -69,7 +69,11 @@ enum serial_result session_open(struct session *session, const char *path, uint3
         snprintf(session->why, sizeof session->why, "out of memory for the protocol");
         return SERIAL_FAILED;
     }
-    return serial_open(&session->line, &target, session->why, sizeof session->why);
+    enum serial_result result =
+        serial_open(&session->line, &target, session->why, sizeof session->why);
+    if (result == SERIAL_OK && serial_may_reset(session->line))
+        mp_host_listen(&session->host, SERIAL_LISTEN_MS);
+    return result;
 }
 
 void session_close(struct session *session)
