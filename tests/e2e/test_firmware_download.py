@@ -90,7 +90,8 @@ class Download(unittest.TestCase):
         done = subprocess.run([PROBE, self.folder, UUID, url or self.url, *known], capture_output=True, text=True,
                               timeout=120, env={**os.environ, "MCU_PROBE_HTTP": "1", **environment})
         self.assertIn(done.returncode, (0, 1), done.stderr)
-        self.assertNotIn("s3cret", done.stdout + done.stderr)
+        for credential in ("s3cret", "hunter2"):
+            self.assertNotIn(credential, done.stdout + done.stderr)
         return done.stdout.splitlines()[-1]
 
     def whole(self):
@@ -209,6 +210,20 @@ class Download(unittest.TestCase):
         _, headers = other.requests[0]
         self.assertEqual(set(headers) - {"Host", "User-Agent", "Accept", "Range"}, set())
 
+    def test_user_and_password_of_an_address_stay_with_its_host_and_in_no_word(self):
+        other = Server()
+        self.addCleanup(other.server_close)
+        self.addCleanup(other.shutdown)
+        url = self.url.replace("http://", "http://user:hunter2@")
+        self.server.plan = [{"status": 503}, {"redirect": f"http://127.0.0.1:{other.server_port}/x"}]
+        self.assertEqual(self.fetch(url=url), "done ok")
+        self.assertIn("Authorization", self.server.requests[0][1])
+        self.assertEqual(set(other.requests[0][1]) - {"Host", "User-Agent", "Accept", "Range"}, set())
+        for status in (404, 500):
+            self.server.plan = [{"status": status}] * 20
+            self.assertNotIn("hunter2", self.fetch(url=url))
+        self.assertNotIn("hunter2", self.fetch(url=url.replace("127.0.0.1", "no-such-host.invalid")))
+
     def test_a_redirect_to_a_file_is_not_followed(self):
         self.server.plan = [{"redirect": "file:///etc/passwd"}] * 9
         self.assertIn("not https", self.fetch())
@@ -220,7 +235,7 @@ class Download(unittest.TestCase):
 
 
 class Tls(unittest.TestCase):
-    def test_an_unknown_certificate_is_not_trusted_and_an_own_authority_is(self):
+    def test_an_unknown_certificate_and_a_redirect_to_plain_http_are_not_trusted_and_an_own_authority_is(self):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -241,6 +256,12 @@ class Tls(unittest.TestCase):
                 return done.stdout.splitlines()[-1]
 
             self.assertIn("ertificate", fetch())
+            plain = Server()
+            self.addCleanup(plain.server_close)
+            self.addCleanup(plain.shutdown)
+            server.plan = [{"redirect": f"http://127.0.0.1:{plain.server_port}/x"}]
+            self.assertIn("not https", fetch(MCU_PROBE_CA=str(folder / "crt"), MCU_PROBE_HTTP="1"))
+            self.assertEqual(plain.requests, [])
             self.assertEqual(fetch(MCU_PROBE_CA=str(folder / "crt")), "done ok")
             self.assertEqual((folder / f"{UUID}.fw").read_bytes(), FILE)
 

@@ -1,5 +1,6 @@
 """One identity at phx-dev's NervesHub, both releases: what crashes a channel there or blocks updates is
 never sent, and what a server pushes ends where it should."""
+import http.server
 import os
 import queue
 import re
@@ -24,11 +25,11 @@ DEADLINE_S = 30
 
 
 class Probe:
-    def __init__(self, server, identifier="mcu-1", secret=SECRET, ahead_s=0):
+    def __init__(self, server, identifier="mcu-1", secret=SECRET, ahead_s=0, port=None):
         environment = {**os.environ, "MCU_PROBE_AHEAD_S": str(ahead_s)}
         self.process = subprocess.Popen(
             [os.path.join(BIN, "nerves_probe"),
-             f"ws://127.0.0.1:{server.port}/device-socket/websocket", identifier, KEY, secret],
+             f"ws://127.0.0.1:{port or server.port}/device-socket/websocket", identifier, KEY, secret],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env=environment)
         self.lines, self.seen = queue.Queue(), []
@@ -277,6 +278,49 @@ class Main(unittest.TestCase):
         sent = [e["payload"]["message"] for e in self.events("logging:send")]
         self.assertEqual(sent[:10], [f"line {i}" for i in range(10)])
         self.assertLess(len(sent), 50)
+
+
+class Elsewhere(http.server.ThreadingHTTPServer):
+    """Answers every request with a redirect to `to`, or with 404; keeps their headers."""
+
+    daemon_threads = True
+
+    def __init__(self, test, to=None):
+        super().__init__(("127.0.0.1", 0), Elsewhere.Handler)
+        self.to, self.requests = to, []
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        test.addCleanup(self.server_close)
+        test.addCleanup(self.shutdown)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+        def do_GET(self):
+            self.server.requests.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_response(404 if self.server.to is None else 301)
+            if self.server.to is not None:
+                self.send_header("Location", self.server.to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+
+class Redirected(unittest.TestCase):
+    def test_a_redirect_of_the_socket_takes_no_header_to_another_host(self):
+        other = Elsewhere(self)
+        first = Elsewhere(self, f"http://127.0.0.1:{other.server_port}/device-socket/websocket")
+        probe = Probe(None, port=first.server_port)
+        self.addCleanup(probe.stop)
+        phxdev.eventually(lambda: len(first.requests) >= 3, "it has been redirected some times")
+        for name in ("x-nh-alg", "x-nh-key", "x-nh-time", "x-nh-signature"):
+            self.assertIn(name, first.requests[0])
+        self.assertEqual(other.requests, [])
+        said = [probe.wait_for("say")]
+        while not probe.lines.empty():
+            said.append(probe.lines.get())
+        for request in first.requests:
+            for secret in (SECRET, request["x-nh-signature"], KEY):
+                self.assertNotIn(secret, "\n".join(said))
 
 
 class Release240(Main):
