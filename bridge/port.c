@@ -2,7 +2,8 @@
  * A serial line and the protocol on it. It moves bytes and keeps the line open; what readings and
  * commands mean is the client's, how a line is opened bridge/serial's, what one board may cost
  * port_guard's, what is said of a line port_say's; the line itself is port_life.c's, what a client
- * asks of its board port_board.c's, the line in other hands port_lend.c's.
+ * asks of its board port_board.c's, the line in other hands port_lend.c's, and when nothing is
+ * written port_quiet.c's.
  *
  *       absent, busy                             refused, client full, babbling
  *      .------------.                           .--------------------.
@@ -276,8 +277,10 @@ static int write_out(struct port *port)
 {
     uint64_t quiet_us;
     ssize_t n = 0;
-    poll_link(port);
-    if (port_is_quiet(port, &quiet_us)) {
+    bool is_quiet = port_is_quiet(port, &quiet_us);
+    if (!is_quiet || port->state == PORT_SERVING)
+        poll_link(port); /* who asks without being heard would soon rest */
+    if (is_quiet) {
         port->due_us = port_now_us(port) + quiet_us;
         return 0;
     }
@@ -417,7 +420,10 @@ static uint64_t take_turn(void *user, uint64_t now_us)
 {
     struct port *port = user;
     uint64_t due_us = port_tick(port, now_us);
-    return port->read_on_us != 0 && port->read_on_us < due_us ? port->read_on_us : due_us;
+    if (port->read_on_us != 0 && port->read_on_us < due_us)
+        due_us = port->read_on_us;
+    bool may_be_silent = port->state == PORT_ASKING && port->silent_us != 0;
+    return may_be_silent && port->silent_us < due_us ? port->silent_us : due_us;
 }
 
 struct port *port_new(struct turns *turns, struct hotplug *hotplug,

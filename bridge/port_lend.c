@@ -1,7 +1,6 @@
 /*
- * A line in other hands: closed, given to another program, taken back; and the quiet that boot
- * loaders need. When a line is opened and closed is port_life.c's, what the borrower does with it
- * flasher.h's.
+ * A line in other hands: closed, given to another program, taken back. When a line is opened and
+ * closed is port_life.c's, what the borrower does with it flasher.h's.
  */
 #include "port_private.h"
 
@@ -10,11 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define LENT_WHY      "its port is lent to a flasher"
-#define WHY_BYTES     768
-#define QUIET_LOOK_US 1000000 /* the link's timers go on meanwhile */
-
-/* -- Lent and taken back. */
+#define LENT_WHY  "its port is lent to a flasher"
+#define WHY_BYTES 768
 
 void port_enter_lent(struct port *port)
 {
@@ -97,30 +93,4 @@ bool port_is_there(const struct port *port)
     if (port->lent_path != NULL)
         return stat(port->lent_path, &status) == 0;
     return serial_find(&target, path, sizeof path, why, sizeof why) == SERIAL_OK;
-}
-
-/* -- Quiet. */
-
-void port_quiet(struct port *port, uint32_t ms)
-{
-    if (port->serial == NULL) {
-        port->quiet_ms = ms;
-        return;
-    }
-    port->quiet_us = port_now_us(port) + (uint64_t)ms * 1000;
-    port->due_us = 0;
-    turn_wake(&port->turn);
-}
-
-bool port_is_quiet(struct port *port, uint64_t *wait_us)
-{
-    uint64_t now = port_now_us(port);
-    if (now >= port->quiet_us) {
-        port->quiet_us = 0;
-        return false;
-    }
-    *wait_us = port->quiet_us - now;
-    if (*wait_us > QUIET_LOOK_US)
-        *wait_us = QUIET_LOOK_US;
-    return true;
 }

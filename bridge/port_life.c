@@ -17,6 +17,7 @@
 #define OPEN_SOON_US     1000000   /* ... the first time: udev may be at it, or ModemManager */
 #define SILENT_US        5000000   /* without an answer, before that is said */
 #define RESET_LONGEST_US 300000000 /* between resets of a silent board */
+#define RESET_QUIET_MS   2000      /* after such a reset: a boot loader looks for its own host */
 #define WHY_BYTES        768
 
 /* -- Its end. */
@@ -188,9 +189,7 @@ static void on_opened(void *user, enum serial_result result, struct serial *seri
         port->silent_us =
             port_now_us(port) + port->silent_wait_us + (uint64_t)port->quiet_ms * 1000;
         port_guard_opened(&port->guard, port_now_us(port));
-        if (port->quiet_ms != 0)
-            port_quiet(port, port->quiet_ms);
-        port->quiet_ms = 0;
+        port_quiet_opened(port);
         log_info(port->config->name, "%s is open at %u baud", serial_path(serial),
                  port->config->baud);
         if (serial_note(serial)[0] != '\0')
@@ -236,6 +235,7 @@ static void reset_board(struct port *port)
     log_warning(port->config->name, "resetting the board on %s by DTR and RTS", port_path(port));
     port->counts.resets++;
     port->reset = true;
+    port->quiet_ms = RESET_QUIET_MS;
     port->not_before_us = 0;
     port_end_session(port, "its board is reset");
     port_close_line(port);

@@ -1,7 +1,7 @@
 /*
  * port_private.h - what port.c (the protocol on an open line), port_board.c (what the client asks
- * of its board), port_life.c (the line itself, from its name to its end) and port_lend.c (the line
- * in other hands, and its quiet) share of a port. Nobody else includes it.
+ * of its board), port_life.c (the line itself, from its name to its end), port_lend.c (the line in
+ * other hands) and port_quiet.c (when nothing is written) share of a port. Nobody else includes it.
  */
 #ifndef PORT_PRIVATE_H
 #define PORT_PRIVATE_H
@@ -105,6 +105,9 @@ void port_end_upload(struct port *port);
 void port_tell_lent(struct port *port);
 void port_enter_lent(struct port *port);
 void port_free_loan(struct port *port);
+
+/* port_quiet.c */
+void port_quiet_opened(struct port *port);
 /* Returns whether nothing may be written now; in how many microseconds that ends is in *wait_us. */
 bool port_is_quiet(struct port *port, uint64_t *wait_us);
 

@@ -1,0 +1,38 @@
+/*
+ * When nothing is written: a boot loader listens, and would take a hello for its own host's. How
+ * long hellos rest by themselves where nobody answers is mp_link's.
+ */
+#include "port_private.h"
+
+#define LOOK_US 1000000 /* a session's timers go on meanwhile */
+
+void port_quiet(struct port *port, uint32_t ms)
+{
+    if (port->serial == NULL) {
+        port->quiet_ms = ms;
+        return;
+    }
+    port->quiet_us = port_now_us(port) + (uint64_t)ms * 1000;
+    port->due_us = 0;
+    turn_wake(&port->turn);
+}
+
+void port_quiet_opened(struct port *port)
+{
+    if (port->quiet_ms != 0)
+        port_quiet(port, port->quiet_ms);
+    port->quiet_ms = 0;
+}
+
+bool port_is_quiet(struct port *port, uint64_t *wait_us)
+{
+    uint64_t now = port_now_us(port);
+    if (now >= port->quiet_us) {
+        port->quiet_us = 0;
+        return false;
+    }
+    *wait_us = port->quiet_us - now;
+    if (*wait_us > LOOK_US)
+        *wait_us = LOOK_US;
+    return true;
+}
