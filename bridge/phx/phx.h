@@ -65,7 +65,8 @@ enum phx_cause {
     PHX_CAUSE_RESOLVE, /* the host name was not found */
     PHX_CAUSE_CONNECT, /* nothing listens, no route, time-out */
     PHX_CAUSE_TLS,     /* certificate not trusted, wrong host name, expired, handshake failed */
-    PHX_CAUSE_REFUSED, /* HTTP 4xx on the upgrade (403: key refused, or its checker is down) */
+    PHX_CAUSE_REFUSED, /* HTTP 4xx on the upgrade (403: key refused, or its checker is down); after
+                          it, and after a certificate not trusted, waits grow eightfold */
     PHX_CAUSE_LIMITED, /* HTTP 429 or 503 */
     PHX_CAUSE_SERVER,  /* HTTP 5xx or an answer that is no WebSocket upgrade, redirects included */
     PHX_CAUSE_CLOSED,  /* the server closed: kick, restart, idle time-out; any close code */

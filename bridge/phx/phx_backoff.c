@@ -45,6 +45,11 @@ uint32_t phx_backoff_next(struct phx_backoff *backoff, uint32_t asked_ms, uint64
     return (uint32_t)between(low, high, random);
 }
 
+void phx_backoff_skip(struct phx_backoff *backoff, unsigned steps)
+{
+    backoff->failures += steps;
+}
+
 uint64_t phx_pace_turn(struct phx_pace *pace, uint64_t now)
 {
     uint64_t now_us = now * 1000, step, burst, turn;

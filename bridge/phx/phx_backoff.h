@@ -22,6 +22,8 @@ void phx_backoff_init(struct phx_backoff *backoff, uint32_t min_ms, uint32_t max
  * from 2/3 d to 4/3 d, but at most max_ms; if `asked_ms` (0: not asked) is longer, from asked_ms to
  * a quarter more, so that a crowd told the same time does not come back as one. */
 uint32_t phx_backoff_next(struct phx_backoff *backoff, uint32_t asked_ms, uint64_t *random);
+/* The next wait is so many doublings longer. */
+void phx_backoff_skip(struct phx_backoff *backoff, unsigned steps);
 /* The next wait is the first again. */
 void phx_backoff_reset(struct phx_backoff *backoff);
 

@@ -150,13 +150,17 @@ static struct lws_vhost *vhost_of(const struct phx_dial *dial, const char *addre
                                   struct phx_end *end)
 {
     const struct phx_request *request = dial->request;
-    char proxy[PHX_PROXY_TEXT_MAX];
+    char proxy[PHX_PROXY_TEXT_MAX], host[PHX_HOST_MAX + 1];
     struct phx_host_key key = {
         .tls = request->url->tls,
         .files = request->tls,
         .deflate = request->deflate && !dial->method,
     };
 
+    if (request->url->tls && request->url->ipv6) {
+        snprintf(host, sizeof host, "%.*s", (int)request->url->host.len, request->url->host.at);
+        key.address = host;
+    }
     if (request->proxy.host[0]) {
         phx_proxy_write(&request->proxy, address, proxy, sizeof proxy);
         key.proxy = proxy;
@@ -181,7 +185,8 @@ static bool begin(struct phx_dial *dial, struct phx_end *end)
         .host = host,
         .method = dial->method,
         .protocol = dial->subprotocols,
-        .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (url->tls ? LCCSCF_USE_SSL : 0),
+        .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (url->tls ? LCCSCF_USE_SSL : 0) |
+                          (url->ipv6 ? LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK : 0),
         .ietf_version_or_minus_one = -1,
         .userdata = dial->way,
         .local_protocol_name = phx_dial_protocols[0].name,

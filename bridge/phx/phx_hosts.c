@@ -23,7 +23,7 @@ struct host {
     SSL_CTX *tls;
     uint64_t stamp;
     bool deflate;
-    char *ca, *cert, *key, *proxy;
+    char *ca, *cert, *key, *address, *proxy;
 };
 
 struct phx_hosts {
@@ -95,8 +95,9 @@ static bool is_host(const struct host *host, const struct phx_host_key *key, uin
 {
     if (!key->tls != !host->tls || key->deflate != host->deflate || !same(host->proxy, key->proxy))
         return false;
-    return !key->tls || (host->stamp == stamp && same(host->ca, key->files.ca) &&
-                         same(host->cert, key->files.cert) && same(host->key, key->files.key));
+    return !key->tls || (host->stamp == stamp && same(host->address, key->address) &&
+                         same(host->ca, key->files.ca) && same(host->cert, key->files.cert) &&
+                         same(host->key, key->files.key));
 }
 
 static const struct lws_extension deflate[] = {
@@ -133,6 +134,7 @@ static void free_host(struct host *host)
     free(host->ca);
     free(host->cert);
     free(host->key);
+    free(host->address);
     if (host->proxy)
         explicit_bzero(host->proxy, strlen(host->proxy));
     free(host->proxy);
@@ -156,10 +158,10 @@ static struct host *new_host(struct phx_hosts *hosts, const struct phx_host_key 
     host->deflate = key->deflate;
     host->stamp = key->tls ? phx_tls_stamp(&key->files) : 0;
     if (key->tls)
-        host->tls = phx_tls_open(&key->files, end->text, sizeof end->text);
+        host->tls = phx_tls_open(&key->files, key->address, end->text, sizeof end->text);
     if (copy(&host->ca, key->files.ca) && copy(&host->cert, key->files.cert) &&
-        copy(&host->key, key->files.key) && copy(&host->proxy, key->proxy) &&
-        (!key->tls || host->tls))
+        copy(&host->key, key->files.key) && copy(&host->address, key->address) &&
+        copy(&host->proxy, key->proxy) && (!key->tls || host->tls))
         host->vhost = new_vhost(hosts, context, host->tls, key);
     if (host->vhost)
         return host;

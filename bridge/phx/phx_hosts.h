@@ -32,7 +32,8 @@ struct phx_hosts *phx_hosts_open(const struct phx_hosts_options *options);
 struct phx_host_key {
     bool tls, deflate;
     struct phx_tls_files files;
-    const char *proxy; /* [USER:PASSWORD@]ADDRESS:PORT; NULL: none */
+    const char *address; /* which the certificate must be for; NULL: libwebsockets checks a name */
+    const char *proxy;   /* [USER:PASSWORD@]ADDRESS:PORT; NULL: none */
 };
 /* The vhost of this key with its files as they are now: one replaced since is read again, and what
  * was made from the old one stays for the connections it has. NULL: *end says why. */

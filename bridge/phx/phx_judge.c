@@ -132,6 +132,7 @@ static void judge_status(const struct phx_sight *sight, struct phx_end *end)
     char place[80];
 
     end->cause = verdict->cause;
+    end->lasting = verdict->cause == PHX_CAUSE_REFUSED;
     end->http_status = sight->http_status;
     end->server_time_s = phx_judge_date(sight->date);
     end->retry_after_ms = phx_judge_retry_after(sight->retry_after, sight->date, sight->now_s);
@@ -162,6 +163,7 @@ static void judge_certificate(const struct phx_sight *sight, struct phx_end *end
     }
     end->cause =
         sight->verify_error == X509_V_ERR_CERT_NOT_YET_VALID ? PHX_CAUSE_CLOCK : PHX_CAUSE_TLS;
+    end->lasting = end->cause == PHX_CAUSE_TLS;
     phx_tls_explain(sight->verify_error, sight->host ? sight->host : "", sight->ca_file, end->text,
                     sizeof end->text);
 }

@@ -215,6 +215,17 @@ static void forgive(struct phx_machine *m, uint64_t now)
         m->patience_ms /= 2;
 }
 
+/* What has a good chance to last is soon asked for at the longest intervals only, but not at once:
+ * it may as well have been a part of the server that starts later than the rest. */
+static uint32_t next_wait(struct phx_machine *m, const struct phx_end *end)
+{
+    uint32_t wait_ms = phx_backoff_next(&m->backoff, end->retry_after_ms, &m->random);
+
+    if (end->lasting)
+        phx_backoff_skip(&m->backoff, PHX_LASTING_STEPS);
+    return wait_ms;
+}
+
 /* The state changes first: what the caller does inside its events meets a socket without
  * connection. */
 static void end_connection(struct phx_machine *m, const struct phx_end *end, uint64_t now)
@@ -235,8 +246,7 @@ static void end_connection(struct phx_machine *m, const struct phx_end *end, uin
     else if (asked)
         phx_machine_set_state(m, PHX_WAITING, now);
     else
-        phx_machine_set_state(m, PHX_WAITING,
-                              now + phx_backoff_next(&m->backoff, end->retry_after_ms, &m->random));
+        phx_machine_set_state(m, PHX_WAITING, now + next_wait(m, end));
     if (asked) {
         told.cause = PHX_CAUSE_ASKED;
         snprintf(told.text, sizeof told.text, "closed as asked");

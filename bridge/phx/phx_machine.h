@@ -16,6 +16,7 @@
 #define PHX_CLOSE_MS        2000   /* the server's share of a closing handshake */
 #define PHX_LATE_MS         500    /* a tick so late means that we slept, not that the server did */
 #define PHX_PATIENCE_MAX_MS 600000 /* more for a heartbeat's reply during a slow join */
+#define PHX_LASTING_STEPS   2      /* doublings of the wait on top, after what lasts */
 #define PHX_NEVER           UINT64_MAX
 
 struct phx_machine;
@@ -25,6 +26,7 @@ struct phx_end {
     enum phx_cause cause;
     int http_status, close_code; /* 0: none */
     uint32_t retry_after_ms;     /* 0: the server did not ask for a pause */
+    bool lasting;                /* nobody expects it to pass by itself: a key, a certificate */
     int64_t server_time_s;       /* by its answer's Date, seconds since 1970; 0: not told */
     char text[160];
 };

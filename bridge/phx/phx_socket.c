@@ -238,7 +238,7 @@ static bool check_tls(struct phx_socket *socket, const struct phx_tls_files *fil
     }
     if (!files->ca && !files->cert)
         return true;
-    tls = phx_tls_open(files, socket->error, sizeof socket->error);
+    tls = phx_tls_open(files, NULL, socket->error, sizeof socket->error);
     SSL_CTX_free(tls);
     return tls != NULL;
 }

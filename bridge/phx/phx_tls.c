@@ -40,7 +40,26 @@ static bool show(SSL_CTX *context, const struct phx_tls_files *files, char *erro
     return true;
 }
 
-SSL_CTX *phx_tls_open(const struct phx_tls_files *files, char *error, size_t cap)
+/* libwebsockets asks for the host by name, which an address is not (RFC 6066). */
+static void ask_for_no_name(const SSL *connection, int where, int value)
+{
+    (void)value;
+    if (where & SSL_CB_HANDSHAKE_START)
+        (void)SSL_set_tlsext_host_name((SSL *)connection, NULL);
+}
+
+static bool expect(SSL_CTX *context, const char *address, char *error, size_t cap)
+{
+    if (!address)
+        return true;
+    SSL_CTX_set_info_callback(context, ask_for_no_name);
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_CTX_get0_param(context), address))
+        return true;
+    return fail(error, cap, "address", address);
+}
+
+SSL_CTX *phx_tls_open(const struct phx_tls_files *files, const char *address, char *error,
+                      size_t cap)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 
@@ -51,7 +70,8 @@ SSL_CTX *phx_tls_open(const struct phx_tls_files *files, char *error, size_t cap
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    if (trust(context, files->ca, error, cap) && show(context, files, error, cap))
+    if (trust(context, files->ca, error, cap) && show(context, files, error, cap) &&
+        expect(context, address, error, cap))
         return context;
     SSL_CTX_free(context);
     return NULL;

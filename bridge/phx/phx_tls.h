@@ -15,9 +15,12 @@ struct phx_tls_files {
     const char *ca, *cert, *key;
 };
 
-/* Everything read and checked: with `ca` nothing else is trusted, peers are always verified. Freed
- * with SSL_CTX_free. NULL: a line for people in `error`. */
-SSL_CTX *phx_tls_open(const struct phx_tls_files *files, char *error, size_t cap);
+/* Everything read and checked: with `ca` nothing else is trusted, peers are always verified. With
+ * `address` (numeric; NULL: none) the peer's certificate must be for it, and no name is asked for;
+ * without, that is whoever makes the connection's to see to. Freed with SSL_CTX_free. NULL: a line
+ * for people in `error`. */
+SSL_CTX *phx_tls_open(const struct phx_tls_files *files, const char *address, char *error,
+                      size_t cap);
 
 /* Changes when one of the files does. */
 uint64_t phx_tls_stamp(const struct phx_tls_files *files);

@@ -98,10 +98,6 @@ int phx_url_parse(const char *text, struct phx_url *url, char *error, size_t cap
         return bad(error, cap, "user names and passwords do not belong into it");
     if (!(at = parse_host(at, url)))
         return bad(error, cap, "expected a host name, an IPv4 address or an [IPv6 address]");
-    if (url->ipv6 && url->tls)
-        return bad(
-            error, cap,
-            "a certificate cannot be checked for an IPv6 address: use a host name with wss://");
     if (!(at = parse_port(at, url)))
         return bad(error, cap, "expected a port from 1 to 65535");
     if (*at != '/')

@@ -280,11 +280,6 @@ class Connecting(Case):
         probe.next("connected")
         probe.quit()
 
-    def test_wss_to_an_ipv6_address_is_a_clear_error(self):
-        probe = self.probe("wss://[::1]:1/socket/websocket")
-        self.assertIn("host name", probe.next("bad_option")["text"])
-        probe.quit()
-
     def test_bad_addresses_are_clear_errors(self):
         for url, words in [("http://host/x", "ws://"), ("ws://host", "path"),
                            ("ws://host:0/x", "port"), ("ws://user:pass@host/x", "password"),
@@ -650,16 +645,16 @@ class Tls(Case):
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                 "-subj", "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
                 folder=cls.folder)
-        for name, host, days in [("good", "localhost", "2"), ("other", "elsewhere.test", "2"),
-                                 ("expired", "localhost", "-1")]:
-            cls.certificate(name, host, days)
+        for name, subject, days in [("good", "DNS:localhost", "2"), ("other", "DNS:elsewhere.test", "2"),
+                                    ("expired", "DNS:localhost", "-1"), ("numeric", "IP:127.0.0.1,IP:::1", "2")]:
+            cls.certificate(name, subject, days)
 
     @classmethod
-    def certificate(cls, name, host, days):
+    def certificate(cls, name, subject, days):
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                f"/CN={host}", "-keyout", f"{name}.key", "-out", f"{name}.csr", folder=cls.folder)
+                "/CN=test", "-keyout", f"{name}.key", "-out", f"{name}.csr", folder=cls.folder)
         with open(os.path.join(cls.folder, f"{name}.ext"), "w", encoding="ascii") as file:
-            file.write(f"subjectAltName=DNS:{host}\n")
+            file.write(f"subjectAltName={subject}\n")
         openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
                 "-CAcreateserial", "-extfile", f"{name}.ext", "-days", days, "-out", f"{name}.pem",
                 folder=cls.folder)
@@ -667,15 +662,20 @@ class Tls(Case):
     def file(self, name):
         return os.path.join(self.folder, name)
 
-    def serve_tls(self, certificate):
+    def serve_tls(self, certificate, address="127.0.0.1"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["h2", "http/1.1"])
         context.load_cert_chain(self.file(certificate + ".pem"), self.file(certificate + ".key"))
-        return self.serve(context=context)
+        self.names = []
+        context.sni_callback = lambda connection, name, context: self.names.append(name)
+        try:
+            return self.serve(context=context, address=address)
+        except OSError:
+            self.skipTest(f"no {address} here")
 
-    def rejection(self, certificate, **options):
-        server = self.serve_tls(certificate)
-        probe = self.probe(server.url(host="localhost"), **options)
+    def rejection(self, certificate, address="127.0.0.1", host="localhost", **options):
+        server = self.serve_tls(certificate, address)
+        probe = self.probe(server.url(host=host), **options)
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             server.peer().request()
         cause, line = probe.down()
@@ -689,6 +689,7 @@ class Tls(Case):
         peer = server.upgraded()
         self.assertEqual(peer.connection.selected_alpn_protocol(), "http/1.1")
         self.assertEqual(peer.headers["host"], f"localhost:{server.port}")
+        self.assertEqual(self.names, ["localhost"])
         peer.accept_join()
         probe.next("joined")
         peer.text([None, None, "room:1", "big", {"x": "y" * 100000}])
@@ -700,6 +701,28 @@ class Tls(Case):
 
     def test_another_host_name_is_refused(self):
         self.assertIn("not for localhost", self.rejection("other", ca=self.file("ca.pem")))
+
+    def test_an_ipv6_address_is_enough_when_the_certificate_is_for_it(self):
+        server = self.serve_tls("numeric", "::1")
+        probe = self.probe(server.url(host="[::1]"), ca=self.file("ca.pem"))
+        peer = server.upgraded()
+        self.assertEqual(peer.headers["host"], f"[::1]:{server.port}")
+        self.assertEqual(self.names, [None], "a name was asked for")
+        probe.next("connected")
+        probe.quit()
+
+    def test_an_ipv6_address_that_the_certificate_is_not_for_is_refused(self):
+        for certificate in ("good", "other"):
+            said = self.rejection(certificate, "::1", "[::1]", ca=self.file("ca.pem"))
+            self.assertIn("not for [::1]", said)
+
+    def test_an_ipv4_address_is_enough_when_the_certificate_is_for_it(self):
+        server = self.serve_tls("numeric")
+        probe = self.probe(server.url(), ca=self.file("ca.pem"))
+        server.upgraded()
+        probe.next("connected")
+        probe.quit()
+        self.assertIn("not for 127.0.0.1", self.rejection("good", host="127.0.0.1", ca=self.file("ca.pem")))
 
     def test_an_expired_certificate_is_refused(self):
         self.assertIn("expired", self.rejection("expired", ca=self.file("ca.pem")))

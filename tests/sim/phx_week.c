@@ -335,7 +335,8 @@ static void to_client(struct event *event)
         if (event->code >= 400 && event->code < 600)
             end = (struct phx_end){.cause = PHX_CAUSE_REFUSED,
                                    .http_status = event->code,
-                                   .retry_after_ms = event->asked_ms};
+                                   .retry_after_ms = event->asked_ms,
+                                   .lasting = event->code < 429};
         week_server_forgets();
         phx_machine_closed(c.machine, &end, w.now);
         break;

@@ -44,6 +44,7 @@ static void an_answer_instead_of_an_upgrade_is_told_by_its_status(void **state)
         struct phx_end end = judge_status(rows[i].status);
         assert_int_equal(end.cause, rows[i].cause);
         assert_int_equal(end.http_status, rows[i].status);
+        assert_int_equal(end.lasting, rows[i].cause == PHX_CAUSE_REFUSED);
         assert_non_null(strstr(end.text, rows[i].text));
     }
 }
@@ -121,9 +122,11 @@ static void a_certificate_is_the_clocks_fault_when_the_clock_was_never_set(void 
     sight.now_s = 1800000000;
     phx_judge(&sight, &end);
     assert_int_equal(end.cause, PHX_CAUSE_TLS);
+    assert_true(end.lasting);
     sight.now_s = 86400;
     phx_judge(&sight, &end);
     assert_int_equal(end.cause, PHX_CAUSE_CLOCK);
+    assert_false(end.lasting);
     sight.verify_error = X509_V_ERR_CERT_NOT_YET_VALID;
     sight.now_s = 1800000000;
     phx_judge(&sight, &end);

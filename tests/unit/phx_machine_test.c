@@ -202,7 +202,7 @@ static void waits_grow_from_1_to_60_s_and_start_over_after_a_stable_minute(void 
     for (unsigned i = 0; i < 12; i++) {
         uint32_t base = 1000u << (i < 6 ? i : 6);
         base = base > 60000 ? 60000 : base;
-        rig_fail(&rig, PHX_CAUSE_REFUSED, 403, 0);
+        rig_fail(&rig, PHX_CAUSE_SERVER, 502, 0);
         assert_in_range(rig.last_wait_ms, i == 0 ? 1000 : base * 2 / 3,
                         base * 4 / 3 > 60000 ? 60000 : base * 4 / 3);
         rig_pass(&rig, rig.last_wait_ms);
@@ -214,6 +214,29 @@ static void waits_grow_from_1_to_60_s_and_start_over_after_a_stable_minute(void 
     phx_machine_opened(rig.machine, rig.now);
     rig.now += 60000;
     rig_close(&rig, 1000);
+    assert_in_range(rig.last_wait_ms, 1000, 1333);
+    rig_deinit(&rig);
+}
+
+static void a_refusal_is_soon_asked_about_at_the_longest_intervals(void **state)
+{
+    static const struct {
+        uint32_t least, most;
+    } waits[] = {{1000, 1333}, {5333, 10667}, {40000, 60000}, {40000, 60000}};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, PHX_V2);
+    phx_machine_connect(rig.machine, rig.now);
+    rig_pass(&rig, 0);
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        rig_fail(&rig, PHX_CAUSE_REFUSED, 403, 0);
+        assert_in_range(rig.last_wait_ms, waits[i].least, waits[i].most);
+        rig_pass(&rig, rig.last_wait_ms);
+    }
+    phx_machine_opened(rig.machine, rig.now);
+    rig.now += 60000;
+    rig_close(&rig, 1012);
     assert_in_range(rig.last_wait_ms, 1000, 1333);
     rig_deinit(&rig);
 }
@@ -508,6 +531,7 @@ int main(void)
         cmocka_unit_test(reconnects_after_every_end_that_was_not_asked_for),
         cmocka_unit_test(joins_again_after_a_reconnect_and_pushes_under_way_are_lost),
         cmocka_unit_test(waits_grow_from_1_to_60_s_and_start_over_after_a_stable_minute),
+        cmocka_unit_test(a_refusal_is_soon_asked_about_at_the_longest_intervals),
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(an_attempt_without_an_answer_is_given_up_and_progress_buys_time),
         cmocka_unit_test(credentials_that_fail_are_asked_for_again),

@@ -366,8 +366,10 @@ void rig_close(struct rig *rig, int code)
 
 void rig_fail(struct rig *rig, enum phx_cause cause, int status, uint32_t retry_after_ms)
 {
-    rig_end(rig, &(struct phx_end){
-                     .cause = cause, .http_status = status, .retry_after_ms = retry_after_ms});
+    rig_end(rig, &(struct phx_end){.cause = cause,
+                                   .http_status = status,
+                                   .retry_after_ms = retry_after_ms,
+                                   .lasting = cause == PHX_CAUSE_REFUSED});
 }
 
 void rig_pass(struct rig *rig, uint64_t ms)
