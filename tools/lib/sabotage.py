@@ -3,15 +3,15 @@
 usage: sabotage.py [PATCH...]      names without .patch; none: all of them
 
 A patch breaks one rule in one line. Its head says which rule, which ctest tests guard it, and which
-of their cases must notice (a piece of the failing case's name, or of the last words of a program
-that has no cases):
+case of each must notice: a piece of its name, or of the last words of a program that has no cases,
+with _ for a space, or - for whatever it says:
 
     breaks: a reply is matched by its ref
     red: phx_channel_test phx_storm_test
-    by: a_reply_ends_the_push_with_its_ref
+    by: a_reply_ends_the_push_with_its_ref -
 
-Each named test must turn red. `by` is asked of the first; without it any failure will do. Of a
-Python test only the cases that fit `by` are run. Before any patch all of them must pass.
+Each named test must turn red. Of a Python test only the cases that fit `by` are run. Before any
+patch all of them must pass.
 """
 
 import json
@@ -44,12 +44,14 @@ class Patch:
         if "breaks" not in found or "red" not in found:
             sys.exit(f"sabotage: {file.name}: needs a line 'breaks: RULE' and a line 'red: TEST...'")
         self.file, self.name = file, file.stem
-        self.breaks, self.red, self.by = found["breaks"], found["red"].split(), found.get("by")
+        self.breaks, self.red, self.by = found["breaks"], found["red"].split(), found.get("by", "").split()
+        if self.by and len(self.by) != len(self.red):
+            sys.exit(f"sabotage: {file.name}: needs as many words in 'by:' as in 'red:'")
         self.touches = re.findall(r"^\+\+\+ b/(\S+)", text, re.M)
 
     def runs(self):
         """What to run for it: (test, piece of a case's name or None)."""
-        return [(test, self.by if i == 0 else None) for i, test in enumerate(self.red)]
+        return [(test, None if by == "-" else by) for test, by in zip(self.red, self.by or ["-"] * len(self.red))]
 
 
 # -- The copy of the tree.
@@ -165,7 +167,7 @@ class Sabotage:
         good, words = True, []
         for test, by in patch.runs():
             passed, said = self.tests[test].run(by, LEAST_LIMIT_S + 5 * self.took[test, by])
-            noticed = not passed and (by is None or any(by in line for line in said))
+            noticed = not passed and (by is None or any(by in line.replace(" ", "_") for line in said))
             good = good and noticed
             state = "red" if noticed else "NOT NOTICED" if passed else f"RED, BUT NOT BY {by}"
             words.append(f"{state}: {test}" + ("" if passed else f" ({'; '.join(said[:4])})"))
