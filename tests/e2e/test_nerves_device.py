@@ -3,6 +3,7 @@ never sent, and what a server pushes ends where it should."""
 import http.server
 import os
 import queue
+import random
 import re
 import subprocess
 import sys
@@ -41,8 +42,9 @@ class Probe:
         self.lines.put(None)
 
     def tell(self, order):
-        self.process.stdin.write(order + "\n")
-        self.process.stdin.flush()
+        self.process.stdin.buffer.write(order if isinstance(order, bytes) else order.encode())
+        self.process.stdin.buffer.write(b"\n")
+        self.process.stdin.buffer.flush()
 
     def wait_for(self, start):
         """The next line that starts so."""
@@ -203,6 +205,41 @@ class Main(unittest.TestCase):
         self.eventually(lambda: self.events("health:report"), "health is reported")
         self.assertIsNone(self.device()["inflight"])
         self.assertFalse(self.events("status_update") + self.events("fwup_progress"))
+
+    # All that this device ever says, on each topic.
+    WORDS = {"device": {"phx_join", "status_update", "fwup_progress", "rebooting", "firmware_validated", "scripts/run"},
+             "console": {"phx_join", "up"},
+             "extensions": {"phx_join", "health:attached", "health:detached", "health:report", "logging:attached",
+                            "logging:detached", "logging:send", "logging:dropped"}}
+
+    def test_nothing_that_a_device_is_brought_to_do_crashes_a_channel(self):
+        seed = int(os.environ.get("MCU_SEED", random.randrange(1 << 32)))
+        dice = random.Random(seed)
+        self.server.post("/nerves/settings", {"logging": True})
+        probe = self.probe()
+        garbage = lambda: bytes(b for b in dice.randbytes(dice.randrange(300)) if b not in b"\n\0")
+        device = lambda event: ["push", {"device": "mcu-1", "topic": "device", "event": event, "payload": {"ref": "r"}}]
+        extensions = lambda event: ["push", {"device": "mcu-1", "topic": "extensions", "event": event,
+                                             "payload": {"extensions": "all"}}]
+        told = [lambda: b"print " + garbage(), lambda: b"log " + garbage(), lambda: "lines 5", lambda: "validated",
+                lambda: f"board {dice.choice([OLD_UUID, NEW_UUID, '', 'hello'])} 1.0.0", lambda: "rebooting",
+                lambda: f"downloading {dice.choice([NEW_UUID, ''])}"]
+        done = [["kick", {"device": "mcu-1"}], device("scripts/run"), device("archive"), device("nosuch"),
+                extensions("attach"), extensions("detach"), extensions("health:check")]
+        for i in range(150):
+            if dice.randrange(3):
+                probe.tell(dice.choice(told)())
+            elif dice.randrange(6):
+                order, payload = dice.choice(done)
+                self.server.post(f"/nerves/{order}", payload)
+            else:
+                self.server.post("/fault", {"crash": dice.choice(list(self.WORDS))})
+        probe.tell(f"board {OLD_UUID} 1.0.1")
+        self.topics("device", "console")
+        self.eventually(lambda: self.consoled(probe), f"it goes on, seed {seed}")
+        self.assertEqual(self.device()["crashes"], 0, f"seed {seed}")
+        for event in self.events():
+            self.assertIn(event["event"], self.WORDS[event["topic"]], f"seed {seed}")
 
     # ---- what else is pushed
 

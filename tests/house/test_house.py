@@ -109,21 +109,33 @@ class House(unittest.TestCase):
                     stem = include.split("/")[-1]
                     self.assertFalse(stem.startswith("phx") and stem != "phx.h", f"{name} includes {include}")
 
-    def test_every_line_of_libphx_s_comparison_is_held_by_tests_that_exist(self):
+    def names_of_tests(self):
         tests = set()
         for path in [*(ROOT / "tests" / "unit").glob("*.c"), *(ROOT / "tests").rglob("*.py")]:
-            tests |= set(re.findall(r"static void (\w+)\(void \*\*state\)|def (test_\w+)\(", path.read_text()))
-        tests = {name for pair in tests for name in pair if name}
-        rows = [line.strip("| \n").split("|") for line in (ROOT / "bridge/phx/README.md").read_text().splitlines()
-                if line.count("|") == 7]
-        lines = [row for row in rows if not row[0].startswith("**") and row[0].strip(" -") and "libphx" not in row[3:5]
-                 and row[-1].strip() != "tests" and set(row[0]) != {"-"}]
-        self.assertGreater(len(lines), 40)
-        for row in lines:
+            found = re.findall(r"static void\s(\w+)\(void \*\*state\)|def (test_\w+)\(", path.read_text())
+            tests |= {name for pair in found for name in pair if name}
+        return tests
+
+    def check_table(self, rows, least):
+        """The last cell of each row names tests that exist."""
+        tests = self.names_of_tests()
+        self.assertGreater(len(rows), least)
+        for row in rows:
             named = re.findall(r"`(\w+)`", row[-1])
             self.assertTrue(named, f"no test for: {row[0]}")
             for name in named:
                 self.assertIn(name, tests, row[0])
+
+    def test_every_line_of_libphx_s_comparison_is_held_by_tests_that_exist(self):
+        rows = [line.strip("| \n").split("|") for line in (ROOT / "bridge/phx/README.md").read_text().splitlines()
+                if line.count("|") == 7]
+        self.check_table([row for row in rows if not row[0].startswith("**") and row[0].strip(" -")
+                          and "libphx" not in row[3:5] and row[-1].strip() != "tests" and set(row[0]) != {"-"}], 40)
+
+    def test_every_rule_of_nerveshub_is_held_by_tests_that_exist(self):
+        rows = [line.strip("| \n").split("|") for line in (ROOT / "bridge/nerveshub/README.md").read_text().splitlines()
+                if line.count("|") == 4]
+        self.check_table([row for row in rows if row[-1].strip() != "tests" and set(row[0]) != {"-"}], 30)
 
     def test_every_fuzz_target_has_seeds(self):
         for target in sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.c")):

@@ -490,26 +490,25 @@ static void storms(enum nerves_like like, bool keeps_old)
     }
 }
 
-static void main_is_never_crashed_nor_left_with_a_phantom_by_a_board_with_slots(void **state)
+static void main_is_neither_crashed_nor_left_with_a_phantom_with_slots(void **state)
 {
     (void)state;
     storms(NERVES_MAIN, true);
 }
 
-static void
-main_is_never_crashed_nor_left_with_a_phantom_by_a_board_flashed_by_command(void **state)
+static void main_is_neither_crashed_nor_left_with_a_phantom_by_command(void **state)
 {
     (void)state;
     storms(NERVES_MAIN, false);
 }
 
-static void release_2_4_0_neither_with_slots(void **state)
+static void release_2_4_0_is_not_crashed_with_slots(void **state)
 {
     (void)state;
     storms(NERVES_240, true);
 }
 
-static void release_2_4_0_neither_by_command(void **state)
+static void release_2_4_0_is_not_crashed_by_command(void **state)
 {
     (void)state;
     storms(NERVES_240, false);
@@ -518,11 +517,10 @@ static void release_2_4_0_neither_by_command(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(main_is_never_crashed_nor_left_with_a_phantom_by_a_board_with_slots),
-        cmocka_unit_test(
-            main_is_never_crashed_nor_left_with_a_phantom_by_a_board_flashed_by_command),
-        cmocka_unit_test(release_2_4_0_neither_with_slots),
-        cmocka_unit_test(release_2_4_0_neither_by_command),
+        cmocka_unit_test(main_is_neither_crashed_nor_left_with_a_phantom_with_slots),
+        cmocka_unit_test(main_is_neither_crashed_nor_left_with_a_phantom_by_command),
+        cmocka_unit_test(release_2_4_0_is_not_crashed_with_slots),
+        cmocka_unit_test(release_2_4_0_is_not_crashed_by_command),
     };
     if (getenv("MCU_STORM_ONLY") != NULL)
         cmocka_set_test_filter(getenv("MCU_STORM_ONLY"));
