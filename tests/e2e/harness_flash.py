@@ -1,12 +1,15 @@
-"""flash_probe, which flashes one board by an external program, read event by event."""
+"""flash_probe, which flashes one board by an external program, read event by event; and the boot loader of an
+Arduino Mega, from Debian's arduino-core-avr."""
 
 import json
 import os
+import pathlib
 import signal
-import struct
 import subprocess
 
 from harness_mcu import BIN, PATIENCE
+
+STK500V2 = pathlib.Path("/usr/share/arduino/hardware/arduino/avr/bootloaders/stk500v2/stk500boot_v2_mega2560.hex")
 
 
 class Flasher:
@@ -48,17 +51,7 @@ class Flasher:
         self.process.stdout.close()
 
 
-def elf_of_hex(source, target):
-    """An Intel HEX file with a boot loader, as the ELF file that avr-run takes."""
-    memory, base = {}, 0
-    for line in source.read_text().split():
-        count, high, low, kind, *data = bytes.fromhex(line[1:])
-        if kind == 0:
-            memory.update((base + (high << 8 | low) + i, byte) for i, byte in enumerate(data[:count]))
-        elif kind in (2, 4):
-            base = (data[0] << 8 | data[1]) << (4 if kind == 2 else 16)
-    first, end = min(memory), max(memory) + 1
-    code = bytes(memory.get(address, 0xFF) for address in range(first, end))
-    head = b"\x7fELF\x01\x01\x01" + bytes(9)
-    head += struct.pack("<HHIIIIIHHHHHH", 2, 83, 1, first, 52, 0, 0, 52, 32, 1, 0, 0, 0)
-    target.write_bytes(head + struct.pack("<IIIIIIII", 1, 84, first, first, len(code), len(code), 5, 2) + code)
+def hex_data(path):
+    """What an Intel HEX file puts into the flash, in the order of its records."""
+    records = [bytes.fromhex(line[1:]) for line in path.read_text().split()]
+    return b"".join(record[4:-1] for record in records if record[3] == 0)

@@ -1,8 +1,10 @@
 """The Arduino library's examples as a host sees them, compiled for Uno and Mega, run by avr-run."""
 
+import subprocess
 import time
 import unittest
 
+from harness_flash import hex_data
 from harness_mcu import AVR_BIN, BIN, Mcu, Probe
 
 DEADMAN_S = 1.5  # of the library, unless a sketch says otherwise
@@ -13,11 +15,14 @@ class Sketches:
 
     board = mcu = None
 
-    def start(self, sketch):
+    def sketch_on_board(self, sketch):
         image = AVR_BIN / f"arduino-{sketch}-{self.board}.elf"
         self.assertTrue(image.is_file(), f"no {image}: cmake --preset avr && cmake --build --preset avr")
-        mcu = Mcu(self, command=[str(BIN / "avr-run"), "--mcu", self.mcu, "--image", str(image), "--fd", "{fd}",
-                                 "--stack", "32"])
+        return Mcu(self, command=[str(BIN / "avr-run"), "--mcu", self.mcu, "--image", str(image), "--fd", "{fd}",
+                                        "--stack", "32"])
+
+    def start(self, sketch):
+        mcu = self.sketch_on_board(sketch)
         return mcu, Probe(self, mcu.path)
 
     def command(self, probe, name, value):
@@ -35,6 +40,21 @@ class Sketches:
         self.assertEqual([(c["name"], c["min"], c["max"]) for c in ready["controls"]], [("fan", 0, 100)])
         self.assertEqual(self.command(probe, "fan", 60), "done")
         self.assertTrue(0 <= probe.wait("reading", kind="voltage")["value"] <= 5)
+
+    def test_a_build_is_known_by_what_stands_in_its_file(self):
+        ids = []
+        for sketch, version in (("Fan", "1.0.0"), ("NextFan", "1.1.0")):
+            _, probe = self.start(sketch)
+            ready = probe.wait("ready", version=version)
+            note = b"\4\0\0\0\10\0\0\0\3\0\0\0GNU\0" + bytes.fromhex(ready["image"])
+            self.assertEqual(hex_data(AVR_BIN / f"arduino-{sketch}-{self.board}.hex").count(note), 1)
+            ids.append(ready["image"])
+        self.assertNotEqual(*ids)
+
+    def test_what_is_typed_is_answered(self):
+        mcu = self.sketch_on_board("Fan")
+        done = subprocess.run([str(BIN / "mcu-tool"), "console", mcu.path], input="?\n", capture_output=True, text=True)
+        self.assertEqual(done.stdout, "fan 0 %\n", done.stderr)
 
     def test_the_valve_lets_moisture_in(self):
         _, probe = self.start("SampleDevice")

@@ -7,11 +7,10 @@ import pathlib
 import tempfile
 import unittest
 
-from harness_flash import Flasher, elf_of_hex
+from harness_flash import STK500V2, Flasher
 from harness_mcu import PATIENCE, Mcu, Probe
 from images import image, image_id
 
-LOADER = pathlib.Path("/usr/share/arduino/hardware/arduino/avr/bootloaders/stk500v2/stk500boot_v2_mega2560.hex")
 
 
 class ATmega2560(unittest.TestCase):
@@ -19,9 +18,7 @@ class ATmega2560(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        boot = self.folder / "boot.elf"
-        elf_of_hex(LOADER, boot)
-        self.board = Mcu(self, "atmega2560", boot=boot, state=self.folder / "state", baud=115200)
+        self.board = Mcu(self, "atmega2560", boot=STK500V2, state=self.folder / "state", baud=115200)
         self.file = self.folder / "new image.bin"
         self.file.write_bytes(image("atmega2560", 2))
 

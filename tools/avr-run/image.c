@@ -1,8 +1,12 @@
 /*
  * The ELF file by its program headers, because libsimavr's own reader knows a few sections by name
- * and leaves out every other, the build id among them. What the bytes mean is the chip's affair.
+ * and leaves out every other, the build id among them. Intel HEX is fw_image.h's. What the bytes
+ * mean is the chip's affair.
  */
 #include "image.h"
+
+#include "fw_image.h"
+#include "fw_meta.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -51,6 +55,27 @@ static int read_segments(struct image *image, FILE *file, const Elf32_Ehdr *head
     return image->bytes > 0 ? 0 : -1;
 }
 
+static int read_hex(struct image *image, const char *path, size_t most, char *why, size_t why_cap)
+{
+    struct fw_image hex;
+    char reason[FW_WHY_MAX];
+
+    if (fw_image_load(path, &hex, reason) != 0) {
+        snprintf(why, why_cap, "%s: %s", path, reason);
+        return -1;
+    }
+    bool fits = hex.base <= most && hex.length <= most - hex.base;
+    if (fits) {
+        memcpy(image->flash + hex.base, hex.bytes, hex.length);
+        image->first = hex.base;
+        image->bytes = hex.base + hex.length;
+    } else {
+        snprintf(why, why_cap, "%s: larger than this AVR's flash", path);
+    }
+    fw_image_free(&hex);
+    return fits ? 0 : -1;
+}
+
 int image_read(struct image *image, const char *path, size_t most, char *why, size_t why_cap)
 {
     FILE *file = fopen(path, "rb");
@@ -63,10 +88,12 @@ int image_read(struct image *image, const char *path, size_t most, char *why, si
         goto out;
     }
     memset(image->flash, 0xff, most);
-    if (read_at(file, 0, &head, sizeof head) != 0 || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
-        head.e_ident[EI_CLASS] != ELFCLASS32 || head.e_machine != EM_AVR ||
-        head.e_phentsize != sizeof(Elf32_Phdr))
-        snprintf(why, why_cap, "%s: not an AVR's ELF file", path);
+    if (fgetc(file) == ':')
+        result = read_hex(image, path, most, why, why_cap);
+    else if (read_at(file, 0, &head, sizeof head) != 0 ||
+             memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS32 ||
+             head.e_machine != EM_AVR || head.e_phentsize != sizeof(Elf32_Phdr))
+        snprintf(why, why_cap, "%s: neither an AVR's ELF file nor Intel HEX", path);
     else if (read_segments(image, file, &head, most) != 0)
         snprintf(why, why_cap, "%s: damaged, or larger than this AVR's flash", path);
     else

@@ -20,15 +20,15 @@
 #define MOST_BEHIND_US 1000000 /* after a longer pause the chip does not catch up */
 
 static const char usage[] =
-    "avr-run --mcu NAME --image ELF --fd N [options]\n"
+    "avr-run --mcu NAME --image FILE --fd N [options]\n"
     "\n"
     "Runs an AVR's image at 16 MHz in real time, with its UART0 on an open descriptor.\n"
     "\n"
     "  --mcu NAME      atmega328p, atmega2560\n"
-    "  --image ELF     what is in its flash\n"
+    "  --image FILE    what is in its flash: ELF or Intel HEX\n"
     "  --fd N          the descriptor: a socket\n"
     "  --id ID         the board's own identity, at most 16 bytes (default: none)\n"
-    "  --boot ELF      a boot loader, which begins the boot section: the chip starts there\n"
+    "  --boot FILE     a boot loader, which begins the boot section: the chip starts there\n"
     "  --state FILE    keeps its EEPROM without power; with --boot its flash too, in FILE.flash,\n"
     "                  and then --image and --boot count only the first time\n"
     "  --baud N        speed of the line to it (default 115200)\n"

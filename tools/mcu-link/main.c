@@ -15,16 +15,17 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "mcu-link --link PATH --qemu ELF | --avr ELF | --stub PROGRAM | -- COMMAND... [options]\n"
+    "mcu-link --link PATH --qemu ELF | --avr FILE | --stub PROGRAM | -- COMMAND... [options]\n"
     "\n"
     "Runs an emulated microcontroller and puts its serial line at PATH, a symbolic link to a\n"
     "pseudo-terminal. The MCU ends with mcu-link, whatever ends that.\n"
     "\n"
     "  --link PATH       where the serial port is to be\n"
     "  --qemu ELF        the MCU is QEMU's mps2-an385 (Cortex-M3) with this image\n"
-    "  --avr ELF         the MCU is an AVR at 16 MHz with this image, run by avr-run\n"
+    "  --avr FILE        the MCU is an AVR at 16 MHz with this image, ELF or Intel HEX, run by "
+    "avr-run\n"
     "  --mcu NAME        which: atmega328p (default) or atmega2560\n"
-    "  --boot ELF        its boot loader: it takes updates\n"
+    "  --boot FILE       its boot loader: it takes updates\n"
     "  --stub PROGRAM    the MCU is the sample firmware built as a program\n"
     "  -- COMMAND...     the MCU is any command; {fd} in it becomes the descriptor of its UART\n"
     "  --board N         identity stub-N (default 1); not with -- COMMAND\n"

@@ -25,7 +25,7 @@
 #endif
 
 McuDeviceBase::McuDeviceBase(uint8_t *tx, size_t txBytes, uint8_t *rx, size_t rxBytes)
-    : line_(0), apply_(0), outAt_(0), outLen_(0)
+    : line_(0), apply_(0), console_(0), outAt_(0), outLen_(0)
 {
     memset(&config_, 0, sizeof config_);
     config_.tx_mem = tx;
@@ -42,6 +42,25 @@ mp_status McuDeviceBase::apply(void *user, uint8_t control, mp_value value)
     return self->apply_ && self->apply_(control, value) ? MP_STATUS_DONE : MP_STATUS_FAILED;
 }
 
+void McuDeviceBase::typed(void *user, const uint8_t *bytes, size_t n)
+{
+    McuDeviceBase *self = static_cast<McuDeviceBase *>(user);
+
+    if (self->console_)
+        self->console_(bytes, n);
+}
+
+bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const McuFirmware &firmware,
+                          const mp_sensor *sensors, uint8_t sensorCount,
+                          const mp_control *controls, uint8_t controlCount)
+{
+    memcpy_P(image_, firmware.build->id, sizeof image_);
+    config_.image_id = image_;
+    config_.image_id_len = sizeof image_;
+    return begin(line, baud, id, firmware.product, firmware.version, sensors, sensorCount, controls,
+                 controlCount);
+}
+
 bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const char *product,
                           const char *version, const mp_sensor *sensors, uint8_t sensorCount,
                           const mp_control *controls, uint8_t controlCount)
@@ -51,6 +70,7 @@ bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const cha
     memset(&io, 0, sizeof io);
     io.user = this;
     io.apply = apply;
+    io.console = typed;
     line_ = &line;
     config_.firmware.product = product;
     config_.firmware.version = version;

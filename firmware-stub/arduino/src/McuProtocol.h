@@ -29,6 +29,42 @@ inline mp_value mcuFloat(float value)
     return v;
 }
 
+/* What a firmware is called, and which build of it this is: 64 bits of its names and the time at
+ * which the sketch was compiled, in the form of a GNU build id, so that hosts find them in the
+ * file, and the board says them once it runs it. */
+struct McuFirmware {
+    const char *product, *version;
+    const struct McuBuild {
+        uint32_t name, length, type;
+        char owner[4];
+        uint8_t id[8];
+    } * build; /* in PROGMEM */
+};
+
+constexpr uint64_t mcuHash(const char *text, uint64_t hash)
+{
+    return *text ? mcuHash(text + 1, (hash ^ static_cast<uint8_t>(*text)) * 0x100000001b3u) : hash;
+}
+#define MCU_BUILD_BYTE(text, i) \
+    static_cast<uint8_t>(mcuHash(text, 0xcbf29ce484222325u) >> (8 * (i)))
+#define MCU_BUILD(text)                                                                    \
+    {                                                                                      \
+        4, 8, 3, {'G', 'N', 'U', 0},                                                       \
+        {                                                                                  \
+            MCU_BUILD_BYTE(text, 0), MCU_BUILD_BYTE(text, 1), MCU_BUILD_BYTE(text, 2),     \
+                MCU_BUILD_BYTE(text, 3), MCU_BUILD_BYTE(text, 4), MCU_BUILD_BYTE(text, 5), \
+                MCU_BUILD_BYTE(text, 6), MCU_BUILD_BYTE(text, 7)                           \
+        }                                                                                  \
+    }
+
+/* Once in a sketch, outside of functions: MCU_FIRMWARE("fan", "1.0.0"); gives `mcuFirmware`. Count
+ * the version up for what is given out: a change in another file alone does not compile the sketch
+ * anew. */
+#define MCU_FIRMWARE(product, version)                              \
+    constexpr McuFirmware::McuBuild mcuBuild PROGMEM =              \
+        MCU_BUILD(product "\n" version "\n" __DATE__ " " __TIME__); \
+    const McuFirmware mcuFirmware = {product, version, &mcuBuild}
+
 /* `TX` bytes hold what is not yet safe with the host, at least MP_LINK_TX_MIN(64); `RX` what
  * arrives, at least MP_LINK_RX_MIN(64). When TX is full the newest readings are dropped and
  * counted. */
@@ -50,8 +86,25 @@ class McuDeviceBase
         config_.deadman_ms = ms;
     }
 
+    /* What was typed at the host: bytes as they come, not lines. */
+    typedef void (*ConsoleFunction)(const uint8_t *bytes, size_t n);
+    void onConsole(ConsoleFunction function)
+    {
+        console_ = function;
+    }
+    /* Text for the host's console. False: there was no room for it, and nothing of it leaves. */
+    bool console(const char *text)
+    {
+        return mp_device_console(&device_, reinterpret_cast<const uint8_t *>(text), strlen(text)) ==
+               MP_OK;
+    }
+
     /* `line` is open already, at `baud`. `id`: which board this is, at most 16 characters. False: a
      * table is wrong (mp_device.h says what is checked) or memory too small. */
+    bool begin(Stream &line, uint32_t baud, const char *id, const McuFirmware &firmware,
+               const mp_sensor *sensors, uint8_t sensorCount, const mp_control *controls,
+               uint8_t controlCount);
+    /* Without a build, and so never a device of NervesHub. */
     bool begin(Stream &line, uint32_t baud, const char *id, const char *product,
                const char *version, const mp_sensor *sensors, uint8_t sensorCount,
                const mp_control *controls, uint8_t controlCount);
@@ -94,11 +147,14 @@ class McuDeviceBase
 
   private:
     static mp_status apply(void *user, uint8_t control, mp_value value);
+    static void typed(void *user, const uint8_t *bytes, size_t n);
 
     mp_device device_;
     mp_device_config config_;
     Stream *line_;
     ControlFunction apply_;
+    ConsoleFunction console_;
+    uint8_t image_[sizeof McuFirmware::McuBuild().id];
     uint8_t out_[16]; /* given by the link, not yet taken by the line */
     uint8_t outAt_, outLen_;
 };

@@ -1,6 +1,7 @@
 /*
  * One sensor, one motor: the voltage at A0 goes up twice a second, and the host sets how fast a fan
- * on pin 9 turns. Pull the cable, and the fan stops.
+ * on pin 9 turns. Pull the cable, and the fan stops. Type a line at its console, and it says how fast
+ * the fan turns.
  */
 #include <McuProtocol.h>
 
@@ -12,12 +13,26 @@ const mp_control controls[] = {
     {"fan", MP_TYPE_I16, 0, {0}, {100}, {0}, {0}}, // percent: least, most, at start, fail-safe
 };
 
+MCU_FIRMWARE("fan", "1.0.0"); // product and version, as in the .fw file for NervesHub
+
 McuDevice<> device;
+int16_t speed;
 
 bool setFan(uint8_t, mp_value value)
 {
-    analogWrite(9, value.i * 255 / 100);
+    speed = value.i;
+    analogWrite(9, speed * 255L / 100);
     return true;
+}
+
+void onTyped(const uint8_t *bytes, size_t n)
+{
+    char text[24];
+
+    if (bytes[n - 1] != '\r' && bytes[n - 1] != '\n')
+        return;
+    snprintf(text, sizeof text, "fan %d %%\r\n", speed);
+    device.console(text);
 }
 
 void setup()
@@ -25,7 +40,8 @@ void setup()
     Serial.begin(115200);
     pinMode(9, OUTPUT);
     device.onControl(setFan);
-    device.begin(Serial, 115200, "fan-1", "fan", "1.0.0", sensors, 1, controls, 1);
+    device.onConsole(onTyped);
+    device.begin(Serial, 115200, "fan-1", mcuFirmware, sensors, 1, controls, 1);
 }
 
 void loop()
