@@ -89,7 +89,7 @@ enum uplink_failure {
 
 struct uplink_counts {
     uint64_t readings; /* taken */
-    uint64_t uploaded; /* replied ok */
+    uint64_t uploaded; /* replied ok, and all before them */
     uint64_t repeated; /* messages that came again */
     uint64_t dropped;  /* best effort, no room */
     uint64_t refused;  /* readings of a kind that the server does not know */
@@ -127,6 +127,7 @@ struct uplink_batch {
     size_t at, count;
     uint32_t failures;      /* in a row */
     uint32_t blamed;        /* of a single reading: failures that may be its own fault */
+    bool parked;            /* delivered to nobody */
     bool proven;            /* its neighbour was taken since */
     bool probe_next;        /* its neighbour goes before it is tried again */
     uint64_t not_before_ms; /* the next try of a batch that failed */
@@ -270,9 +271,10 @@ void uplink_on_pushed(struct uplink *uplink, int slot);
 /* Replied ok: in its turn, its readings are delivered and forgotten. */
 void uplink_on_ok(struct uplink *uplink, int slot);
 /* Refused, lost or late: the same batch is due again after a pause that doubles with each failure,
- * the first time at once if it was lost or the channel crashed. From the third on it is halved,
- * until a single reading is left; when that fails while its neighbour is taken, it is parked.
- * Returns the failures in a row. */
+ * the first time at once if it was lost or the channel crashed, and alone in its queue; with
+ * identity, what was taken meanwhile of readings behind it goes again after it. From the third on
+ * it is halved, until a single reading is left; when that fails while its neighbour is taken, it is
+ * parked. Returns the failures in a row. */
 uint32_t uplink_on_failure(struct uplink *uplink, int slot, enum uplink_failure why,
                            uint64_t now_ms);
 

@@ -6,32 +6,39 @@
  *                      ^                   |
  *                      '----- failed ------'    (halved from the third time on)
  *
- * A batch keeps its readings until its reply, so that a second try is the same. A batch of one
- * reading that fails and fails may be poison, or the server may be down: its neighbour, taken or
- * not, tells.
+ * A batch keeps its readings until its reply, so that a second try is the same. With several in
+ * flight, those behind it may have been taken before: they go again after it, so that the last time
+ * that each reading comes is in order. A batch of one reading that fails and fails may be poison,
+ * or the server may be down: its neighbour, taken or not, tells.
  */
 #include "uplink_private.h"
 
 #define NEVER       UINT64_MAX
-#define HALVE_AFTER 3 /* failures in a row */
-#define BLAME_AFTER 2 /* of a single reading, before its neighbour is asked */
-
-static int flying(const struct uplink *uplink)
-{
-    int n = 0;
-    for (int i = 0; i < UPLINK_FLIGHT_MAX; i++)
-        n += uplink->batches[i].state == UPLINK_FLYING ? 1 : 0;
-    return n;
-}
-
-bool uplink_is_in_flight(const struct uplink *uplink)
-{
-    return flying(uplink) > 0;
-}
+#define HALVE_AFTER 3  /* failures in a row */
+#define BLAME_AFTER 2  /* of a single reading, before its neighbour is asked */
+#define NEAR        64 /* rows behind it in which that is looked for */
 
 static bool is_of(const struct uplink_batch *batch, uint8_t which)
 {
     return batch->state != UPLINK_FREE && batch->queue == which;
+}
+
+static int flying(const struct uplink *uplink, uint8_t which)
+{
+    int n = 0;
+    for (int i = 0; i < UPLINK_FLIGHT_MAX; i++)
+        n += is_of(&uplink->batches[i], which) && uplink->batches[i].state == UPLINK_FLYING ? 1 : 0;
+    return n;
+}
+
+static int flying_all(const struct uplink *uplink)
+{
+    return flying(uplink, UPLINK_MAIN) + flying(uplink, UPLINK_LIVE);
+}
+
+bool uplink_is_in_flight(const struct uplink *uplink)
+{
+    return flying_all(uplink) > 0;
 }
 
 static int free_slot(const struct uplink *uplink)
@@ -114,26 +121,36 @@ static uint64_t new_batch_at(const struct uplink *uplink, uint8_t which)
     return queue->oldest_ms + uplink->config.batch_ms;
 }
 
+static int flights_max(const struct uplink *uplink)
+{
+    return uplink->config.identity ? UPLINK_FLIGHT_MAX : 1;
+}
+
+/* A second try is due or under way: it goes alone, so that nothing overtakes it again. */
+static bool is_in_trouble(const struct uplink *uplink, uint8_t which)
+{
+    for (int i = 0; i < UPLINK_FLIGHT_MAX; i++)
+        if (is_of(&uplink->batches[i], which) && uplink->batches[i].state != UPLINK_DELIVERED &&
+            uplink->batches[i].failures > 0)
+            return true;
+    return false;
+}
+
 static uint64_t queue_due_at(const struct uplink *uplink, uint8_t which)
 {
+    if (is_in_trouble(uplink, which) && flying(uplink, which) > 0)
+        return NEVER;
     int waiting = waiting_slot(uplink, which);
     if (waiting != UPLINK_NONE)
         return uplink->batches[waiting].not_before_ms;
     return new_batch_at(uplink, which);
 }
 
-static int flights_max(const struct uplink *uplink)
-{
-    bool trouble = waiting_slot(uplink, UPLINK_MAIN) != UPLINK_NONE ||
-                   waiting_slot(uplink, UPLINK_LIVE) != UPLINK_NONE;
-    return uplink->config.identity && !trouble ? UPLINK_FLIGHT_MAX : 1;
-}
-
 /* The queue whose turn it is among those that are due first. */
 static uint64_t next_due(const struct uplink *uplink, uint8_t *which)
 {
     *which = UPLINK_MAIN;
-    if (uplink->settling || flying(uplink) >= flights_max(uplink))
+    if (uplink->settling || flying_all(uplink) >= flights_max(uplink))
         return NEVER;
     uint64_t main = queue_due_at(uplink, UPLINK_MAIN), live = queue_due_at(uplink, UPLINK_LIVE);
     if (live < main || (live == main && uplink->turn == UPLINK_MAIN))
@@ -178,18 +195,46 @@ static uint32_t pause_ms(const struct uplink *uplink, uint32_t failures)
     return pause > uplink->config.retry_max_ms ? uplink->config.retry_max_ms : (uint32_t)pause;
 }
 
+static uint16_t group_at(const struct uplink *uplink, uint8_t which, size_t at)
+{
+    const struct uplink_queue *queue = &uplink->queues[which];
+    return uplink->sensors[queue->rows[queue->head + at].sensor].group;
+}
+
+/* The row that is tried before this batch of one: of another sensor if one is near, so that each
+ * sensor stays in order if the batch is taken after all; else the next. The count of rows: none. */
+static size_t neighbour_of(const struct uplink *uplink, const struct uplink_batch *batch)
+{
+    size_t count = uplink->queues[batch->queue].count, next = count;
+    size_t end = count - batch->at > NEAR ? batch->at + NEAR : count;
+    uint16_t group = group_at(uplink, batch->queue, batch->at);
+    for (size_t at = batch->at + 1; at < end; at++) {
+        const struct uplink_batch *taken = batch_at(uplink, batch->queue, at);
+        if (taken != NULL) {
+            at += taken->count - 1;
+            continue;
+        }
+        if (group_at(uplink, batch->queue, at) != group)
+            return at;
+        next = next == count ? at : next;
+    }
+    return next;
+}
+
 /* The batch itself, or its neighbour when that has to tell whether the batch is at fault. */
 static int try_again(struct uplink *uplink, int slot, uint64_t now_ms)
 {
     struct uplink_batch *batch = &uplink->batches[slot];
-    size_t at = batch->at + 1;
-    while (batch_at(uplink, batch->queue, at) != NULL)
-        at++;
-    if (!batch->probe_next || at >= uplink->queues[batch->queue].count)
+    if (!batch->probe_next)
+        return slot;
+    size_t at = neighbour_of(uplink, batch);
+    if (at == uplink->queues[batch->queue].count)
         return slot;
     int probe = begin_batch(uplink, batch->queue, at, 1);
-    if (probe == UPLINK_NONE)
+    if (probe == UPLINK_NONE) { /* as many neighbours were taken as can be kept in mind */
+        batch->proven = true;
         return slot;
+    }
     batch->probe_next = false;
     batch->not_before_ms = now_ms + pause_ms(uplink, batch->failures);
     return probe;
@@ -224,9 +269,20 @@ void uplink_trim(struct uplink *uplink, int slot, size_t count)
         uplink->batches[slot].count = count;
 }
 
+/* What was taken before this second try of an older one comes again behind it. */
+static void take_back_behind(struct uplink *uplink, const struct uplink_batch *batch)
+{
+    for (int i = 0; i < UPLINK_FLIGHT_MAX; i++)
+        if (is_of(&uplink->batches[i], batch->queue) && uplink->batches[i].at > batch->at)
+            uplink->batches[i].state = UPLINK_FREE;
+}
+
 void uplink_on_pushed(struct uplink *uplink, int slot)
 {
-    uplink->batches[slot].state = UPLINK_FLYING;
+    struct uplink_batch *batch = &uplink->batches[slot];
+    batch->state = UPLINK_FLYING;
+    if (uplink->config.identity && batch->failures > 0)
+        take_back_behind(uplink, batch);
 }
 
 /* Takes away what is delivered and has nothing undelivered before it. */
@@ -239,6 +295,7 @@ static void pop_delivered(struct uplink *uplink, uint8_t which)
             continue;
         }
         size_t count = batch->count;
+        uplink->counts.uploaded += batch->parked ? 0 : count;
         batch->state = UPLINK_FREE;
         for (int j = 0; j < UPLINK_FLIGHT_MAX; j++)
             if (is_of(&uplink->batches[j], which))
@@ -260,7 +317,6 @@ void uplink_on_ok(struct uplink *uplink, int slot)
         uplink->batches[suspect].not_before_ms = 0;
     }
     batch->state = UPLINK_DELIVERED;
-    uplink->counts.uploaded += batch->count;
     uplink->failures = 0;
     uplink->limit = uplink->limit < uplink->config.batch_readings / 2
                         ? uplink->limit * 2
@@ -277,6 +333,7 @@ static void park(struct uplink *uplink, struct uplink_batch *batch)
         uplink->config.io.parked(uplink->config.io.user, &uplink->sensors[reading->sensor],
                                  reading);
     batch->state = UPLINK_DELIVERED;
+    batch->parked = true;
     pop_delivered(uplink, batch->queue);
 }
 

@@ -9,21 +9,20 @@
 #include "crash_world.h"
 #include "fault_vfs.h"
 #include "log.h"
+#include "scripted.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define SHORT_RUNS 30 /* of each campaign */
 
 static struct world *world;
-static char folder[] = "/dev/shm/crash-XXXXXX";
-static char slower[] = "/tmp/crash-XXXXXX"; /* where there is no memory file system */
+static char folder[32];
 
 static void remove_file(const char *name)
 {
@@ -140,22 +139,6 @@ static unsigned run_campaign(const struct campaign *campaign, bool all)
     return failed;
 }
 
-static void make_folder(void)
-{
-    char key[256];
-    if (mkdtemp(folder) == NULL) {
-        if (mkdtemp(slower) == NULL)
-            exit(EXIT_FAILURE);
-        memcpy(folder, slower, sizeof slower);
-    }
-    snprintf(key, sizeof key, "%s/key", folder);
-    int fd = open(key, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    static const char text[] = "API_TOKEN_MC_0123456789ABCDEF\n";
-    if (fd < 0 || write(fd, text, sizeof text - 1) != (ssize_t)(sizeof text - 1))
-        exit(EXIT_FAILURE);
-    close(fd);
-}
-
 int main(int argc, char **argv)
 {
     const char *only = NULL, *set = getenv("MCU_LONG");
@@ -171,9 +154,8 @@ int main(int argc, char **argv)
             at = strtoll(argv[++i], NULL, 10);
     }
     world = mmap(NULL, sizeof *world, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (world == MAP_FAILED)
+    if (world == MAP_FAILED || scripted_make_folder(folder) != 0)
         return EXIT_FAILURE;
-    make_folder();
     for (size_t i = 0; i < sizeof campaigns / sizeof campaigns[0]; i++) {
         if (only != NULL && strcmp(only, campaigns[i].name) != 0)
             continue;

@@ -1,5 +1,5 @@
 /*
- * day_test: a board's day in seconds: a real lane, uplink and spool (crash_world.h has them with
+ * day_test: a board's day in seconds: a real lane, uplink and spool (crash_world.c has them with
  * deaths), one board with ten readings a second, and a server that is away for hours, under a
  * virtual clock. In the end every reading is there, once and in order; while the backlog went up,
  * new readings came within a second; and memory was what it was in the first hour of it.
@@ -7,12 +7,10 @@
  *     day_test [--long]    four hours, three of them without a server; --long: a day, twenty-one
  *                          (MCU_LONG=yes is the same as --long)
  */
-#include "lane.h"
-#include "lane_private.h"
 #include "log.h"
+#include "scripted.h"
 #include "spool.h"
 
-#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,44 +30,20 @@
 size_t __sanitizer_get_current_allocated_bytes(void);
 #endif
 
-#define TURN_MS       20
-#define SECOND        (1000 / TURN_MS) /* turns */
-#define MINUTE        (60 * SECOND)
-#define HOUR          (60 * MINUTE)
-#define SENSORS       10
-#define BATCH         100
-#define BUFFER_BYTES  (64u << 10)
-#define WINDOW        64
-#define EPOCH         4711u
-#define WIRE_MAX      8
-#define TAKEN_AFTER   (SECOND / 5)     /* on the way to the server ... */
-#define REPLIED_AFTER (SECOND * 2 / 5) /* ... and back again */
-#define JOIN_GRACE    (2 * SECOND)     /* after the join, before new readings have to be quick */
-#define LIVE_MOST     SECOND
-#define WARM          (50 * MINUTE) /* of the first outage: the caches of SQLite are full then */
-#define MEMORY_MORE   (32u << 10)   /* than by then, at any later time */
-
-struct phx_socket {
-    struct phx_socket_events events;
-    bool wanted, up;
-};
-
-struct phx_channel {
-    struct phx_channel_events events;
-    bool asked, joined;
-};
-
-struct port {
-    struct port_client client;
-    bool claimed;
-};
-
-struct upload {
-    char *payload;
-    void *token;
-    uint64_t pushed;
-    bool taken;
-};
+#define TURN_MS      20
+#define SECOND       (1000 / TURN_MS) /* turns */
+#define MINUTE       (60 * SECOND)
+#define HOUR         (60 * MINUTE)
+#define SENSORS      10
+#define BATCH        100
+#define BUFFER_BYTES (64u << 10)
+#define WINDOW       64
+#define TAKEN_US     200000       /* on the way to the server ... */
+#define REPLIED_US   400000       /* ... and back again */
+#define JOIN_GRACE   (2 * SECOND) /* after the join, before new readings have to be quick */
+#define LIVE_MOST    SECOND
+#define WARM         (50 * MINUTE) /* of the first outage: the caches of SQLite are full then */
+#define MEMORY_MORE  (32u << 10)   /* than by then, at any later time */
 
 struct outage {
     uint64_t from, until;
@@ -103,15 +77,8 @@ static struct {
 static const struct day *day = &short_day;
 static struct lane *lane;
 static struct spool *spool;
-static struct port the_port;
-static struct phx_socket sock;
-static struct phx_channel the_channel;
-static struct upload wire[WIRE_MAX];
-static size_t wire_count;
 static uint8_t *times; /* that each reading came */
-static char folder[] = "/dev/shm/day-XXXXXX";
-static char slower[] = "/tmp/day-XXXXXX"; /* where there is no memory file system */
-static char path[64], key_path[64];
+static char folder[32], path[64], key_path[64];
 
 static size_t allocated(void)
 {
@@ -122,55 +89,32 @@ static size_t allocated(void)
 #endif
 }
 
-/* -- The board: message n has the values 10 n to 10 n + 9, and was due at second n. */
+/* -- The board: message n was due at second n. */
 
-static void claim(void)
+static struct mp_host_sensor sensors[SENSORS];
+static const struct mp_description description = {.sensor_count = SENSORS, .sensors = sensors};
+
+static void describe(void)
 {
     static const char *const names[SENSORS] = {"s0", "s1", "s2", "s3", "s4",
                                                "s5", "s6", "s7", "s8", "s9"};
-    static struct mp_host_sensor sensors[SENSORS];
-    static const struct mp_description description = {.sensor_count = SENSORS, .sensors = sensors};
-    struct mp_peer peer = {.device_len = 2, .epoch = EPOCH};
-    memcpy(peer.device, "m1", 2);
     for (int i = 0; i < SENSORS; i++)
         sensors[i] = (struct mp_host_sensor){names[i], "temperature", "C", MP_TYPE_I32, 0};
-    the_port.claimed = lane_claim(lane, &the_port, &peer, &description, &the_port.client);
-}
-
-static void send_one(uint32_t number)
-{
-    for (uint16_t i = 0; i < SENSORS; i++) {
-        const struct mp_host_reading reading = {.slot = (uint8_t)i,
-                                                .reliable = true,
-                                                .value = number * SENSORS + i,
-                                                .number = number,
-                                                .index = i,
-                                                .device_us = seen.turn * TURN_MS * 1000};
-        the_port.client.reading(the_port.client.user, &reading);
-    }
-    the_port.client.received(the_port.client.user, number);
 }
 
 static void board_turn(void)
 {
-    if (!the_port.claimed)
-        claim();
-    while (the_port.claimed && (uint64_t)seen.sent * SECOND < seen.turn && seen.turn < day->turns &&
-           seen.sent - seen.safe < WINDOW)
-        send_one(seen.sent++);
+    if (!scripted.port.claimed)
+        scripted_claim(lane, 0);
+    while (scripted.port.claimed && (uint64_t)seen.sent * SECOND < seen.turn &&
+           seen.turn < day->turns && seen.sent - seen.safe < WINDOW)
+        scripted_send(seen.sent++);
 }
 
-void port_safe(struct port *port, uint32_t number)
+static void on_safe(uint32_t number)
 {
-    (void)port;
     if (number > seen.safe && number <= seen.sent)
         seen.safe = number;
-}
-
-void port_hold(struct port *port, uint32_t ms)
-{
-    (void)ms;
-    port->claimed = false;
 }
 
 /* -- The server. */
@@ -199,15 +143,15 @@ static void note_order(uint32_t value)
 static void note_speed(uint32_t value)
 {
     uint64_t due = (uint64_t)(value / SENSORS) * SECOND;
-    if (!the_channel.joined || due < seen.joined_at + JOIN_GRACE)
+    if (!scripted.channel.joined || due < seen.joined_at + JOIN_GRACE)
         return;
     seen.slowest = seen.turn - due > seen.slowest ? seen.turn - due : seen.slowest;
     seen.quick++;
 }
 
-static void take_reading(uint32_t value)
+static void take_reading(uint32_t value, bool foreign)
 {
-    if (value / SENSORS >= seen.sent) {
+    if (foreign || value / SENSORS >= seen.sent) {
         seen.foreign++;
         return;
     }
@@ -220,164 +164,32 @@ static void take_reading(uint32_t value)
     note_speed(value);
 }
 
-static void take_upload(struct upload *upload)
+static void on_reply_lost(void)
 {
-    static const char before[] = "\"value\":";
-    upload->taken = true;
-    for (const char *at = upload->payload; (at = strstr(at, before)) != NULL;) {
-        char *end;
-        uint32_t value = (uint32_t)strtoul(at + strlen(before), &end, 10);
-        char seq[48];
-        snprintf(seq, sizeof seq, "\"seq\":\"%08x-%u-%u\"", EPOCH, value / SENSORS,
-                 value % SENSORS);
-        const char *found = strstr(end, seq);
-        seen.foreign += found == NULL || found > strchr(end, '}') ? 1 : 0;
-        take_reading(value);
-        at = end;
-    }
-}
-
-static void end_upload(enum phx_push_end end)
-{
-    const struct upload upload = wire[0];
-    memmove(&wire[0], &wire[1], --wire_count * sizeof *wire);
-    free(upload.payload);
-    seen.replies_lost += end == PHX_PUSH_LOST && upload.taken ? 1 : 0;
-    const struct phx_push_result result = {
-        .end = end, .ok = end == PHX_PUSH_REPLY, .response = {"{}", 2}, .status = {"ok", 2}};
-    the_channel.events.push_end(the_channel.events.user, upload.token, &result);
-}
-
-static void hang_up(void)
-{
-    const struct phx_disconnect why = {.cause = PHX_CAUSE_CLOSED, .was_connected = true};
-    sock.up = the_channel.joined = false;
-    while (wire_count > 0)
-        end_upload(PHX_PUSH_LOST);
-    sock.events.disconnected(sock.events.user, &why);
-}
-
-static void greet(void)
-{
-    static const char payload[] = "{\"controller_id\":3}";
-    const struct phx_message metadata = {.topic = {"microcontroller:3", 17},
-                                         .event = {"metadata", 8},
-                                         .payload = {payload, sizeof payload - 1}};
-    sock.up = true;
-    sock.events.credentials(sock.events.user, NULL);
-    sock.events.connected(sock.events.user);
-    sock.events.message(sock.events.user, &metadata);
+    seen.replies_lost++;
 }
 
 static void server_turn(void)
 {
-    if (sock.up && !is_up())
-        hang_up();
-    else if (!sock.up && sock.wanted && is_up())
-        greet();
-    if (!sock.up)
+    if (scripted.socket.up && !is_up())
+        scripted_hang_up();
+    else if (!scripted.socket.up && scripted.socket.wanted && is_up())
+        scripted_greet();
+    if (!scripted.socket.up)
         return;
-    if (the_channel.asked) {
-        the_channel.asked = false;
-        the_channel.joined = true;
+    if (scripted.channel.asked) {
         seen.joined_at = seen.turn;
-        the_channel.events.joined(the_channel.events.user, (struct phx_text){"{}", 2});
+        scripted_join();
     }
-    for (size_t i = 0; i < wire_count; i++)
-        if (!wire[i].taken && seen.turn >= wire[i].pushed + TAKEN_AFTER)
-            take_upload(&wire[i]);
-    while (wire_count > 0 && seen.turn >= wire[0].pushed + REPLIED_AFTER)
-        end_upload(PHX_PUSH_REPLY);
-}
-
-struct phx_socket *phx_socket_new(struct phx_context *context,
-                                  const struct phx_socket_options *options,
-                                  const struct phx_socket_events *events)
-{
-    (void)context;
-    (void)options;
-    sock = (struct phx_socket){.events = *events};
-    return &sock;
-}
-
-int phx_socket_connect(struct phx_socket *socket)
-{
-    socket->wanted = true;
-    return PHX_OK;
-}
-
-void phx_socket_disconnect(struct phx_socket *socket, uint32_t linger_ms)
-{
-    (void)linger_ms;
-    socket->wanted = false;
-}
-
-void phx_socket_free(struct phx_socket *socket)
-{
-    socket->wanted = socket->up = false;
-}
-
-bool phx_socket_is_connected(const struct phx_socket *socket)
-{
-    return socket->up;
-}
-
-int phx_join(struct phx_socket *socket, const struct phx_channel_options *options,
-             const struct phx_channel_events *events, struct phx_channel **channel)
-{
-    (void)socket;
-    (void)options;
-    the_channel = (struct phx_channel){.events = *events, .asked = true};
-    *channel = &the_channel;
-    return PHX_OK;
-}
-
-void phx_leave(struct phx_channel *channel)
-{
-    while (wire_count > 0)
-        end_upload(PHX_PUSH_LOST);
-    channel->asked = channel->joined = false;
-}
-
-bool phx_channel_is_joined(const struct phx_channel *channel)
-{
-    return channel->joined;
-}
-
-int phx_push(struct phx_channel *channel, const char *event, struct phx_text payload,
-             uint32_t timeout_ms, void *token)
-{
-    (void)channel;
-    (void)event;
-    (void)timeout_ms;
-    if (wire_count == WIRE_MAX)
-        return PHX_ERR_FULL;
-    wire[wire_count++] = (struct upload){strndup(payload.at, payload.len), token, seen.turn, false};
-    return PHX_OK;
-}
-
-/* -- The loop. */
-
-uint64_t loop_now_us(const struct loop *loop)
-{
-    (void)loop;
-    return seen.turn * TURN_MS * 1000;
-}
-
-uint64_t loop_now_ms(const struct loop *loop)
-{
-    return loop_now_us(loop) / 1000;
-}
-
-static void on_freed(void *user)
-{
-    (void)user;
-}
-
-static void on_stopped(void *user, struct lane *stopped)
-{
-    (void)user;
-    (void)stopped;
+    for (size_t i = 0; i < scripted.wire_count; i++) {
+        struct scripted_upload *upload = &scripted.wire[i];
+        if (upload->stage != SCRIPTED_ON_THE_WAY || scripted.now_us < upload->pushed_us + TAKEN_US)
+            continue;
+        upload->stage = SCRIPTED_TAKEN;
+        scripted_each_reading(upload->payload, true, take_reading);
+    }
+    while (scripted.wire_count > 0 && scripted.now_us >= scripted.wire[0].pushed_us + REPLIED_US)
+        scripted_end_upload(0, PHX_PUSH_REPLY);
 }
 
 /* -- A day. */
@@ -386,8 +198,8 @@ static void measure(void)
 {
     struct stat file;
     size_t now = allocated();
-    for (size_t i = 0; i < wire_count; i++)
-        now -= strlen(wire[i].payload) + 1; /* the server's, not the bridge's */
+    for (size_t i = 0; i < scripted.wire_count; i++)
+        now -= strlen(scripted.wire[i].payload) + 1; /* the server's, not the bridge's */
     size_t *most = seen.turn < day->outages[0].from + WARM ? &seen.warm_bytes : &seen.later_bytes;
     *most = now > *most ? now : *most;
     if (stat(path, &file) == 0 && (size_t)file.st_size > seen.most_file)
@@ -397,17 +209,17 @@ static void measure(void)
 static bool is_finished(void)
 {
     return seen.turn >= day->turns && seen.safe == seen.sent && uplink_is_empty(&lane->uplink) &&
-           wire_count == 0;
+           scripted.wire_count == 0;
 }
 
 static void live(void)
 {
     uint64_t most = day->turns + HOUR;
     while (seen.turn < most && !is_finished()) {
-        seen.turn++;
+        scripted.now_us = ++seen.turn * TURN_MS * 1000;
         board_turn();
         server_turn();
-        lane_tick(lane, loop_now_us(NULL));
+        lane_tick(lane, scripted.now_us);
         spool_turn(spool);
         if (seen.turn % SECOND == 0)
             measure();
@@ -419,10 +231,8 @@ static void live(void)
 
 static void run(void)
 {
-    static struct loop loop;
-    static char name[] = "m", url[] = "ws://server/microcontrollers/websocket";
+    static char url[] = "ws://server/microcontrollers/websocket";
     char error[600];
-    struct config_mcu mcu = {.name = name, .any_device = true, .api_key_file = key_path};
     struct config config = {.url = url,
                             .reading_at = true,
                             .batch_readings = BATCH,
@@ -439,18 +249,10 @@ static void run(void)
         fprintf(stderr, "%s\n", error);
         exit(EXIT_FAILURE);
     }
-    const struct lane_shared shared = {.loop = &loop,
-                                       .seats = seats_new(NULL),
-                                       .config = &config,
-                                       .profile = &profile_microcontrollers,
-                                       .spool = spool,
-                                       .freed = on_freed,
-                                       .stopped = on_stopped};
-    lane = lane_new(&shared, &mcu);
+    lane = scripted_lane(&config, key_path, spool);
     live();
-    lane_free(lane);
+    scripted_free_lane(lane);
     spool_close(spool);
-    seats_free(shared.seats);
 }
 
 /* -- Judgement. */
@@ -500,7 +302,6 @@ static void clean_up(void)
 
 int main(int argc, char **argv)
 {
-    static const char text[] = "API_TOKEN_MC_0123456789ABCDEF\n";
     const char *set = getenv("MCU_LONG");
     if ((set != NULL && set[0] != '\0') || (argc > 1 && strcmp(argv[1], "--long") == 0))
         day = &long_day;
@@ -509,17 +310,13 @@ int main(int argc, char **argv)
                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (times == MAP_FAILED)
         return EXIT_FAILURE;
-    if (mkdtemp(folder) == NULL) {
-        if (mkdtemp(slower) == NULL)
-            return EXIT_FAILURE;
-        memcpy(folder, slower, sizeof slower);
-    }
+    if (scripted_make_folder(folder) != 0)
+        return EXIT_FAILURE;
     snprintf(path, sizeof path, "%s/spool.db", folder);
     snprintf(key_path, sizeof key_path, "%s/key", folder);
-    int fd = open(key_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, text, sizeof text - 1) != (ssize_t)(sizeof text - 1))
-        return EXIT_FAILURE;
-    close(fd);
+    scripted = (struct scripted){
+        .description = &description, .reply_lost = on_reply_lost, .safe = on_safe};
+    describe();
     log_open(LOG_ERROR, false);
     run();
     judge();

@@ -526,7 +526,7 @@ static void whatever_happens_each_reading_goes_up_once(void **state)
                 flying[slot] = false;
                 if (dice < 236) {
                     for (int32_t i = 0; i < count[slot]; i++)
-                        assert_int_equal(acked[values[slot][i]]++, 0);
+                        assert_true(acked[values[slot][i]]++ == 0 || identity);
                     assert_true(identity || first[slot] == expected);
                     expected += count[slot];
                     uplink_on_ok(&uplink, slot);

@@ -1,6 +1,6 @@
 /*
  * What a lane under a virtual clock finds in place of ports, sockets and the loop, as far as it
- * answers the same in every world. What has state is the world's own: crash_world.c, day_test.c.
+ * answers the same in every world. What has state is scripted.c's.
  */
 #include "lane.h"
 #include "lane_private.h"

@@ -1,0 +1,1 @@
+mcu_unit_test(uplink_order_test LIBS bridge_core)
