@@ -2,11 +2,11 @@
  * nh_store.h - what has to outlive the program: which firmware has which image id, and how far each
  * board's update is. One folder, private to this program; every file is replaced whole and synced.
  *
- *   UUID.fw         a checked firmware file
- *   UUID.json       what it says, and the id of its image
- *   board-ID.json   a board's record; ID is the board's identity in hex
+ *   UUID.json        what a checked firmware file says, and the ids of its images
+ *   board-UUID.json  a board's record, by a UUID made from its name at the server: a board whose
+ *                    flash is half written says no name of its own
  *
- * No name of a file comes from anything but a UUID and hex digits.
+ * No name of a file comes from anything but a UUID.
  */
 #ifndef NH_STORE_H
 #define NH_STORE_H
@@ -14,20 +14,24 @@
 #include "nh_update.h"
 
 #define NH_IMAGE_ID_MAX 20
-#define NH_DEVICE_MAX   16
 
-/* Makes the folder (0700) when it is missing. Returns 0, or -1: it cannot be used, errno says why.
- */
+/* Makes the folder (0700) when it is missing. Returns 0, or -1: it cannot be used, errno says why;
+ * EPERM: others may enter it. */
 int nh_store_open(const char *folder);
 
 /* A board's record. load: {0} when there is none, or none that can be read. keep: false: not
  * durable. */
-void nh_store_load(const char *folder, const uint8_t *device, size_t length,
-                   struct nh_record *record);
-bool nh_store_keep(const char *folder, const uint8_t *device, size_t length,
-                   const struct nh_record *record);
+void nh_store_load(const char *folder, const char *name, struct nh_record *record);
+bool nh_store_keep(const char *folder, const char *name, const struct nh_record *record);
 
-/* A checked firmware and the id of its image. False: not durable. */
+/* Every board's record; `id` is what nh_board_id makes of its name. */
+void nh_store_records(const char *folder,
+                      void (*each)(void *user, const char *id, const struct nh_record *record),
+                      void *user);
+void nh_board_id(const char *name, char id[static NH_UUID_TEXT]);
+
+/* A checked firmware and the id of an image in it, which is added to those known. False: not
+ * durable. */
 bool nh_store_firmware(const char *folder, const struct nh_firmware *firmware, const uint8_t *image,
                        size_t length);
 /* The firmware of that image, if a .fw with it was ever checked here. The same image may be in

@@ -12,7 +12,9 @@
 #define ROW_SURE_MS        (25u * 60 * 1000) /* so long it certainly remembers */
 #define FLASH_TRIES        3
 #define FLASH_AGAIN_MS     5000
-#define AWAIT_MS           120000 /* for a board to come back */
+#define FLASH_WAIT_MS      (60u * 60 * 1000) /* for a board that is not there to be flashed */
+#define AWAIT_MS           120000            /* for a board to come back */
+#define AWAIT_TRIAL_MS     240000 /* where a boot loader may have to give up a trial first */
 #define OLD_IMAGE_GRACE_MS 10000  /* it may say hello once more before it resets */
 #define HELLO_FIRST_MS                                                        \
     10000 /* after a start the board may say that there is nothing left to do \
@@ -95,15 +97,24 @@ static bool keep(struct nh_update *u, enum nh_stage stage)
     return true;
 }
 
+static struct nh_record idle_after(const struct nh_record *record)
+{
+    struct nh_record none = *record;
+    none.stage = NH_IDLE;
+    none.tries = 0;
+    none.uuid[0] = none.before[0] = '\0';
+    return none;
+}
+
 static void become_idle(struct nh_update *u)
 {
-    struct nh_record none = {0};
-    memcpy(none.running, u->record.running, sizeof(none.running));
+    struct nh_record none = idle_after(&u->record);
     if (!u->io.keep(u->io.user, &none))
         say(u, true,
             "the end of the update cannot be written down; it is looked at again after a restart");
     u->record = none;
-    u->flashing = false;
+    u->flashing = u->attempt = u->touched = false;
+    u->waiting_ms = 0;
 }
 
 static void remember_failure(struct nh_update *u, const char *why, bool for_good)
@@ -137,17 +148,20 @@ static void fail(struct nh_update *u, const char *why, bool for_good)
 }
 
 /* The board may hold half an image: bring back the firmware that ran, where its file is still here.
- */
+ * That the disk is full is no reason not to. */
 static void restore(struct nh_update *u, const char *why)
 {
     say_failed(u, why, false);
-    memcpy(u->record.uuid, u->record.before, sizeof(u->record.uuid));
-    u->flashing = false;
-    u->step_ms = u->now_ms;
-    u->record.tries = 0;
-    if (u->io.keeps_old || u->record.uuid[0] == '\0')
+    if (u->io.keeps_old || u->record.before[0] == '\0') {
         become_idle(u);
-    else if (!keep(u, NH_RESTORING)) /* a full disk is no reason to leave the board as it is */
+        return;
+    }
+    memcpy(u->record.uuid, u->record.before, sizeof(u->record.uuid));
+    u->record.tries = 0;
+    u->flashing = u->attempt = false;
+    u->waiting_ms = 0;
+    u->step_ms = u->now_ms;
+    if (!keep(u, NH_RESTORING))
         u->record.stage = NH_RESTORING;
 }
 
@@ -194,6 +208,7 @@ static void begin(struct nh_update *u)
     char why[NH_WHY_MAX];
     u->record.stage = NH_IDLE;
     u->record.tries = 0;
+    u->touched = false;
     memcpy(u->record.uuid, u->offer.firmware.uuid, sizeof(u->record.uuid));
     memcpy(u->record.before, u->running.uuid, sizeof(u->record.before));
     u->percent = u->said_percent = 0;
@@ -253,8 +268,10 @@ void nh_update_offer(struct nh_update *u, const struct nh_offer *offer, uint64_t
         return;
     case NH_FETCHING:
         u->io.stop_fetching(u->io.user);
-        u->record.stage = NH_IDLE; /* on disk it may stay: a start forgets what was being fetched */
+        u->record.stage = NH_IDLE;
         begin_or_refuse(u, offer);
+        if (u->record.stage == NH_IDLE)
+            become_idle(u);
         return;
     case NH_CHECKING:
     case NH_FLASHING:
@@ -296,19 +313,20 @@ void nh_update_fetched(struct nh_update *u, const char *why, bool for_good, uint
     u->io.check(u->io.user, u->record.uuid);
 }
 
-void nh_update_checked(struct nh_update *u, const char *why, const struct nh_firmware *meta,
-                       uint64_t now_ms)
+void nh_update_checked(struct nh_update *u, const char *why, bool for_good,
+                       const struct nh_firmware *meta, uint64_t now_ms)
 {
     char differs[NH_WHY_MAX];
     u->now_ms = now_ms;
     if (u->record.stage != NH_CHECKING)
         return;
+    for_good = for_good || why == NULL;
     if (why == NULL && strcmp(meta->uuid, u->record.uuid) != 0)
         why = "the file holds another firmware than the server named";
     if (why == NULL && !nh_firmware_fits(&u->running, meta, differs))
         why = differs;
     if (why != NULL) {
-        fail(u, why, true);
+        fail(u, why, for_good);
     } else if (!keep(u, NH_FLASHING)) {
         fail(u, "the bridge cannot write its state: is its disk full?", false);
     } else {
@@ -319,21 +337,41 @@ void nh_update_checked(struct nh_update *u, const char *why, const struct nh_fir
     }
 }
 
+static uint64_t await_ms(const struct nh_update *u)
+{
+    return u->io.keeps_old ? AWAIT_TRIAL_MS : AWAIT_MS;
+}
+
+/* It was not begun, and never can be. */
+static void flash_refused(struct nh_update *u, const char *why, bool for_good)
+{
+    char text[NH_WHY_MAX];
+    if (u->record.stage == NH_RESTORING) {
+        snprintf(text, sizeof(text),
+                 "the previous firmware cannot be brought back, flash the board by hand: %.150s",
+                 why);
+        say(u, true, text);
+        become_idle(u);
+    } else if (u->touched) {
+        restore(u, why);
+    } else {
+        fail(u, why, for_good);
+    }
+}
+
+/* The try is on disk before the board is touched: after a crash it counts as made. */
 static void flash(struct nh_update *u)
 {
-    bool restoring = u->record.stage == NH_RESTORING;
-    u->record.tries++;
-    u->flashing = true;
-    bool kept = keep(u, u->record.stage);
-    if ((kept || restoring) && u->io.flash(u->io.user, u->record.uuid))
-        return;
-    u->flashing = false;
-    if (restoring) {
-        say(u, true, "the previous firmware is not kept here and cannot be brought back");
-        become_idle(u);
-    } else {
-        restore(u, "the firmware file or the bridge's state can no longer be read or written");
+    if (!u->attempt) {
+        u->record.tries++;
+        u->attempt = true;
+        if (!keep(u, u->record.stage) && u->record.stage == NH_FLASHING) {
+            flash_refused(u, "the bridge cannot write its state: is its disk full?", false);
+            return;
+        }
     }
+    u->flashing = true;
+    u->io.flash(u->io.user, u->record.uuid);
 }
 
 static void flash_failed(struct nh_update *u, const char *why)
@@ -353,16 +391,27 @@ static void flash_failed(struct nh_update *u, const char *why)
     restore(u, text);
 }
 
-void nh_update_flashed(struct nh_update *u, const char *why, uint64_t now_ms)
+/* A board that may hold half an image is waited for without end: only this saves it. */
+static void flash_not_begun(struct nh_update *u, const char *why)
 {
-    u->now_ms = now_ms;
-    if (!u->flashing)
-        return;
-    u->flashing = false;
-    if (why != NULL) {
-        flash_failed(u, why);
-        return;
+    char text[NH_WHY_MAX];
+    if (u->waiting_ms == 0) {
+        u->waiting_ms = u->now_ms;
+        snprintf(text, sizeof(text), "waiting to flash the board: %.200s", why);
+        say(u, false, text);
     }
+    u->step_ms = u->now_ms + FLASH_AGAIN_MS;
+    if (u->record.stage == NH_RESTORING || u->now_ms - u->waiting_ms < FLASH_WAIT_MS)
+        return;
+    snprintf(text, sizeof(text), "the board could not be flashed for an hour: %.180s", why);
+    if (u->touched)
+        restore(u, text);
+    else
+        fail(u, text, false);
+}
+
+static void flash_succeeded(struct nh_update *u)
+{
     if (u->record.stage == NH_RESTORING) {
         say(u, true, "the previous firmware was brought back");
         become_idle(u);
@@ -371,12 +420,38 @@ void nh_update_flashed(struct nh_update *u, const char *why, uint64_t now_ms)
     if (!keep(u, NH_AWAITING))
         u->record.stage = NH_AWAITING;
     u->heard = false;
-    u->awaited_ms = now_ms;
-    u->step_ms = now_ms + AWAIT_MS;
+    u->awaited_ms = u->now_ms;
+    u->step_ms = u->now_ms + await_ms(u);
     u->percent = 100;
     if (may_speak(u)) {
         send_progress(u, 100);
         u->io.rebooting(u->io.user);
+    }
+}
+
+void nh_update_flashed(struct nh_update *u, enum nh_flashed how, const char *why, uint64_t now_ms)
+{
+    u->now_ms = now_ms;
+    if (!u->flashing)
+        return;
+    u->flashing = false;
+    if (how != NH_FLASH_NOT_BEGUN)
+        u->waiting_ms = 0;
+    switch (how) {
+    case NH_FLASHED:
+        flash_succeeded(u);
+        break;
+    case NH_FLASH_FAILED:
+        u->attempt = false;
+        u->touched = true;
+        flash_failed(u, why);
+        break;
+    case NH_FLASH_NOT_BEGUN:
+        flash_not_begun(u, why);
+        break;
+    case NH_FLASH_REFUSED:
+        flash_refused(u, why, true);
+        break;
     }
 }
 
@@ -389,14 +464,23 @@ const char *nh_update_prefers(const struct nh_update *u)
 
 static void came_back_old(struct nh_update *u)
 {
-    u->auto_reverted = true;
+    u->auto_reverted = strcmp(u->running.uuid, u->record.before) == 0;
     say_failed(
         u,
-        "the board came back with its previous firmware: the new one did not start or was not "
-        "confirmed",
+        u->auto_reverted
+            ? "the board came back with its previous firmware: the new one did not start or was "
+              "not confirmed"
+            : "the board came back with a firmware that is neither the new nor the previous one",
         true);
     become_idle(u);
     rejoin(u);
+}
+
+/* Half an image may run and say its name, unless a boot loader checks the whole of it. */
+static bool is_doubtful(const struct nh_update *u)
+{
+    bool being_written = u->record.stage == NH_FLASHING || u->record.stage == NH_RESTORING;
+    return being_written && u->touched && !u->io.keeps_old;
 }
 
 void nh_update_board(struct nh_update *u, const struct nh_firmware *running, uint64_t now_ms)
@@ -404,14 +488,15 @@ void nh_update_board(struct nh_update *u, const struct nh_firmware *running, uin
     bool another = strcmp(u->running.uuid, running->uuid) != 0;
     bool first = u->running.uuid[0] == '\0';
     u->now_ms = now_ms;
-    u->running = *running;
+    if (!is_doubtful(u))
+        u->running = *running;
     u->heard = true;
     bool target = strcmp(running->uuid, u->record.uuid) == 0;
     switch (u->record.stage) {
     case NH_FLASHING:
-        if (target && !u->flashing)
+        if (target && !u->flashing && u->io.keeps_old)
             succeed(u); /* it was written before a crash of this program */
-        else if (u->record.tries == 0 || first)
+        else if (!u->flashing && (first || u->waiting_ms != 0))
             u->step_ms = now_ms;
         return;
     case NH_AWAITING:
@@ -419,6 +504,8 @@ void nh_update_board(struct nh_update *u, const struct nh_firmware *running, uin
             succeed(u);
         return; /* the old one: nh_update_poll waits a moment before it believes that */
     case NH_RESTORING:
+        if (!u->flashing && u->waiting_ms != 0)
+            u->step_ms = now_ms;
         return;
     case NH_IDLE:
     case NH_FETCHING:
@@ -493,9 +580,10 @@ void nh_update_init(struct nh_update *u, const struct nh_update_io *io,
     if (record == NULL)
         return;
     if (record->stage == NH_FETCHING || record->stage == NH_CHECKING) {
-        memcpy(u->record.running, record->running, sizeof(u->record.running));
+        u->record = idle_after(record);
         return;
     }
     u->record = *record;
-    u->step_ms = now_ms + (record->stage == NH_AWAITING ? AWAIT_MS : HELLO_FIRST_MS);
+    u->touched = record->tries > 0 || record->stage == NH_RESTORING;
+    u->step_ms = now_ms + (record->stage == NH_AWAITING ? await_ms(u) : HELLO_FIRST_MS);
 }

@@ -20,16 +20,18 @@
 
 #include "nh_message.h"
 
-#define NH_WHY_MAX 256
+#define NH_WHY_MAX    256
+#define NH_DEVICE_MAX 16 /* bytes of a board's own identity */
 
 enum nh_stage { NH_IDLE, NH_FETCHING, NH_CHECKING, NH_FLASHING, NH_AWAITING, NH_RESTORING };
 
 /* What survives a restart of the program. {0} is "no update". */
 struct nh_record {
     enum nh_stage stage;
-    char uuid[NH_UUID_TEXT];    /* of the firmware to come */
-    char before[NH_UUID_TEXT];  /* of the one that ran */
-    unsigned tries;             /* of flashing it */
+    char uuid[NH_UUID_TEXT];            /* of the firmware to come */
+    char before[NH_UUID_TEXT];          /* of the one that ran */
+    unsigned tries;                     /* of flashing it */
+    char device[2 * NH_DEVICE_MAX + 1]; /* which board it is about, in hex; only carried along */
     char running[NH_UUID_TEXT]; /* what the latest update brought: the uuid of its image, where
                                    several files hold the same image */
 };
@@ -51,11 +53,11 @@ struct nh_update_io {
     void (*stop_fetching)(void *user);
     /* Judge the fetched file of that uuid; ends with nh_update_checked. */
     void (*check)(void *user, const char *uuid);
-    /* Bring the checked firmware of that uuid into the board; ends with nh_update_flashed. False:
-     * there is no such file (any more). */
-    bool (*flash)(void *user, const char *uuid);
-    /* A board whose boot loader keeps the running firmware until the new one has proved itself:
-     * nothing is to be restored by hand. */
+    /* Bring the firmware of that uuid into the board, after it was checked once more; ends with
+     * nh_update_flashed, not from within. */
+    void (*flash)(void *user, const char *uuid);
+    /* A board whose boot loader keeps the running firmware until the new one, checked as a whole,
+     * has proved itself: nothing is to be restored by hand. */
     bool keeps_old;
     /* A line for the log. */
     void (*say)(void *user, bool bad, const char *text);
@@ -73,6 +75,8 @@ struct nh_update {
     bool kept_row;  /* the join now under way names it */
     bool passed_by; /* an offer was not answered: the next join, without an update, takes it back */
     bool flashing;  /* io.flash is at work */
+    bool attempt;   /* the latest try is on disk and has not ended */
+    bool touched;   /* the board may hold half an image */
     bool heard;     /* the board has said what it runs since it was flashed, or since the start */
     enum nh_status said_stage;
     unsigned percent, said_percent;
@@ -81,6 +85,7 @@ struct nh_update {
     uint64_t changed_ms; /* of the latest word that a server stores */
     uint64_t step_ms;    /* when to flash (again), or how long to wait for the board */
     uint64_t awaited_ms; /* since when */
+    uint64_t waiting_ms; /* since when the board is not there to be flashed; 0: it is */
     char failed_uuid[NH_UUID_TEXT];
     char failed_why[NH_WHY_MAX];
     unsigned failed_count;
@@ -95,7 +100,8 @@ void nh_update_init(struct nh_update *update, const struct nh_update_io *io,
 /* The uuid to prefer where the board's image is in several files. */
 const char *nh_update_prefers(const struct nh_update *update);
 
-/* The board has (newly) said what it runs. */
+/* The board has (newly) said what it runs. While it may hold half an image that is not believed:
+ * update.running stays what it was. */
 void nh_update_board(struct nh_update *update, const struct nh_firmware *running, uint64_t now_ms);
 
 /* The uuid for the join payload's currently_downloading_uuid, or NULL; ask when the payload is
@@ -112,9 +118,18 @@ void nh_update_percent(struct nh_update *update, unsigned percent, uint64_t now_
 /* `why` NULL: it worked. `for_good`: trying again cannot help. */
 void nh_update_fetched(struct nh_update *update, const char *why, bool for_good, uint64_t now_ms);
 /* `meta` is what the file says of itself: it must be for this board. */
-void nh_update_checked(struct nh_update *update, const char *why, const struct nh_firmware *meta,
+void nh_update_checked(struct nh_update *update, const char *why, bool for_good,
+                       const struct nh_firmware *meta, uint64_t now_ms);
+
+/* How io.flash ended. */
+enum nh_flashed {
+    NH_FLASHED,         /* the image is in the board; its hello tells whether it runs */
+    NH_FLASH_NOT_BEGUN, /* the board was not touched: it is not there; again in a moment */
+    NH_FLASH_FAILED,    /* the board may hold half an image */
+    NH_FLASH_REFUSED,   /* the board was not touched, and trying again cannot help */
+};
+void nh_update_flashed(struct nh_update *update, enum nh_flashed how, const char *why,
                        uint64_t now_ms);
-void nh_update_flashed(struct nh_update *update, const char *why, uint64_t now_ms);
 
 /* Drives timers; call it at least once a second while the board is known, in every stage. */
 void nh_update_poll(struct nh_update *update, uint64_t now_ms);

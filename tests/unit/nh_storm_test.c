@@ -51,6 +51,8 @@ struct world {
     uint64_t task_ms; /* when it ends */
     unsigned percent;
     enum kind flashing, runs;
+    bool talks; /* half a firmware that says its name */
+    enum nh_flashed flash_ends;
     bool half;         /* what the board holds is no whole firmware */
     uint64_t hello_ms; /* when the board says what it runs; NEVER: not until something changes */
     bool by_hand;      /* it was said that a person has to flash the board */
@@ -207,23 +209,30 @@ static void on_check(void *user, const char *uuid)
     begin(user, TASK_CHECK, 5);
 }
 
-static bool on_flash(void *user, const char *uuid)
+static void on_flash(void *user, const char *uuid)
 {
     struct world *w = user;
-    if (trouble(w, 5))
-        return false;
-    w->flashing = kind_of(uuid);
-    MUST(w, w->flashing != STRANGE && w->flashing != BROKEN);
-    if (!w->keeps_old) {
+    enum kind kind = kind_of(uuid);
+    MUST(w, kind != STRANGE && kind != BROKEN);
+    w->flash_ends = !trouble(w, 10)   ? NH_FLASHED
+                    : pick(w, 3) == 0 ? NH_FLASH_REFUSED
+                                      : NH_FLASH_NOT_BEGUN;
+    if (w->flash_ends == NH_FLASHED)
+        w->flashing = kind;
+    if (w->flash_ends == NH_FLASHED && !w->keeps_old) {
         w->half = true;
+        w->talks = false;
         w->hello_ms = NEVER;
     }
     begin(w, TASK_FLASH, trouble(w, 10) ? 5000 : 90);
-    return true;
 }
 
 static void flash_ended(struct world *w)
 {
+    if (w->flash_ends != NH_FLASHED) {
+        nh_update_flashed(&w->update, w->flash_ends, "it cannot be flashed", now());
+        return;
+    }
     bool failed = trouble(w, TROUBLE_PCT);
     if (!failed) {
         bool taken_back = w->keeps_old && (w->flashing == HANGS || trouble(w, 10));
@@ -231,7 +240,12 @@ static void flash_ended(struct world *w)
         w->half = !w->keeps_old && w->flashing == HANGS;
         w->hello_ms = w->half ? NEVER : now() + 1000 * (1 + pick(w, w->storm ? 100 : 5));
     }
-    nh_update_flashed(&w->update, failed ? "the cable was pulled" : NULL, now());
+    if (failed && w->half && pick(w, 2) == 0) { /* what was written may run, and say its name */
+        w->talks = true;
+        w->hello_ms = now() + 1000 * pick(w, 100);
+    }
+    nh_update_flashed(&w->update, failed ? NH_FLASH_FAILED : NH_FLASHED,
+                      failed ? "the cable was pulled" : NULL, now());
 }
 
 static void task_ended(struct world *w)
@@ -246,7 +260,8 @@ static void task_ended(struct world *w)
         nh_update_fetched(&w->update, trouble(w, TROUBLE_PCT) ? "the server is away" : NULL,
                           pick(w, 2) == 0, now());
     else if (task == TASK_CHECK)
-        nh_update_checked(&w->update, kind == BROKEN ? "a part is damaged" : NULL, &meta, now());
+        nh_update_checked(&w->update, kind == BROKEN ? "a part is damaged" : NULL, pick(w, 2) == 0,
+                          &meta, now());
     else
         flash_ended(w);
 }
@@ -323,6 +338,8 @@ static void join(struct world *w)
     char *text = nh_encode_join(&with);
     if (text == NULL)
         return; /* the board has not said yet what it runs */
+    MUST(w, !w->talks || strcmp(with.firmware->uuid, UUIDS[w->flashing]) != 0 ||
+                w->update.record.stage == NH_IDLE);
     tell(w, "joins as %s, %s in flight", with.firmware->uuid,
          with.downloading_uuid != NULL ? with.downloading_uuid : "none");
     MUST(w, json_parse(&doc, text, strlen(text)) == 0);
@@ -383,7 +400,7 @@ static void start_program(struct world *w)
     w->task = TASK_NONE;
     w->rejoin = false;
     nh_update_init(&w->update, &io, &w->kept, now());
-    if (!w->half)
+    if (!w->half || w->talks)
         w->hello_ms = now() + 1000 * (1 + pick(w, 15));
 }
 
@@ -391,18 +408,18 @@ static void board_acts(struct world *w)
 {
     struct nh_firmware f = {
         .product = "p", .version = "1", .platform = "avr", .architecture = "avr8"};
-    if (now() < w->hello_ms || w->half)
+    if (now() < w->hello_ms || (w->half && !w->talks))
         return;
     w->hello_ms = w->storm && pick(w, 3) == 0 ? now() + 1000 * pick(w, 2000) : NEVER;
-    snprintf(f.uuid, sizeof(f.uuid), "%s", UUIDS[w->runs]);
-    tell(w, "board runs %s", f.uuid);
+    snprintf(f.uuid, sizeof(f.uuid), "%s", UUIDS[w->half ? w->flashing : w->runs]);
+    tell(w, "board says %s%s", f.uuid, w->half ? ", half of it" : "");
     nh_update_board(&w->update, &f, now());
 }
 
 static void flash_by_hand(struct world *w)
 {
     MUST(w, w->by_hand); /* nothing was lost without a word */
-    w->half = w->by_hand = false;
+    w->half = w->talks = w->by_hand = false;
     w->runs = OLD;
     w->hello_ms = now();
 }

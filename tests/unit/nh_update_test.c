@@ -22,7 +22,7 @@ struct rig {
     struct nh_record kept;
     char did[2048];
     uint64_t now_ms;
-    bool disk_full, file_gone;
+    bool disk_full, keeps_old;
 };
 
 static void did(struct rig *rig, const char *format, ...)
@@ -79,10 +79,9 @@ static void on_check(void *user, const char *uuid)
     did(user, "CHECK(%.8s) ", uuid);
 }
 
-static bool on_flash(void *user, const char *uuid)
+static void on_flash(void *user, const char *uuid)
 {
     did(user, "FLASH(%.8s) ", uuid);
-    return !((struct rig *)user)->file_gone;
 }
 
 static const struct nh_update_io io = {
@@ -115,6 +114,7 @@ static void start(struct rig *rig)
 {
     struct nh_update_io mine = io;
     mine.user = rig;
+    mine.keeps_old = rig->keeps_old;
     nh_update_init(&rig->update, &mine, &rig->kept, rig->now_ms);
 }
 
@@ -141,7 +141,7 @@ static void offer(struct rig *rig, const char *uuid)
 static void checked(struct rig *rig, const char *uuid)
 {
     struct nh_firmware f = firmware(uuid);
-    nh_update_checked(&rig->update, NULL, &f, rig->now_ms);
+    nh_update_checked(&rig->update, NULL, false, &f, rig->now_ms);
 }
 
 static void pass(struct rig *rig, uint64_t ms)
@@ -174,7 +174,7 @@ static void rig_to_flashing(struct rig *rig)
 static void rig_to_awaiting(struct rig *rig)
 {
     rig_to_flashing(rig);
-    nh_update_flashed(&rig->update, NULL, rig->now_ms);
+    nh_update_flashed(&rig->update, NH_FLASHED, NULL, rig->now_ms);
     expect(rig, "100u rebooting ");
 }
 
@@ -198,7 +198,7 @@ static void nothing_is_said_about_an_update_that_the_server_does_not_know(void *
     rig_to_joined(&rig);
     nh_update_percent(&rig.update, 50, rig.now_ms);
     nh_update_fetched(&rig.update, "x", true, rig.now_ms);
-    nh_update_flashed(&rig.update, "x", rig.now_ms);
+    nh_update_flashed(&rig.update, NH_FLASH_FAILED, "x", rig.now_ms);
     pass(&rig, 3600 * 1000);
     expect(&rig, "");
 }
@@ -281,7 +281,7 @@ static void a_board_that_does_not_come_back_gets_its_previous_firmware(void **st
     rig_to_awaiting(&rig);
     pass(&rig, 121000);
     expect(&rig, "failed:the board did not come back after it was flashed FLASH(206d2695) ");
-    nh_update_flashed(&rig.update, NULL, rig.now_ms);
+    nh_update_flashed(&rig.update, NH_FLASHED, NULL, rig.now_ms);
     assert_int_equal(rig.kept.stage, NH_IDLE);
     board(&rig, OLD);
     expect(&rig, "");
@@ -294,7 +294,7 @@ static void a_boot_loader_with_two_slots_needs_nothing_restored(void **state)
     rig_to_flashing(&rig);
     rig.update.io.keeps_old = true;
     for (int i = 0; i < 3; i++) {
-        nh_update_flashed(&rig.update, "the line was cut", rig.now_ms);
+        nh_update_flashed(&rig.update, NH_FLASH_FAILED, "the line was cut", rig.now_ms);
         pass(&rig, 6000);
     }
     expect(&rig,
@@ -308,7 +308,7 @@ static void flashing_is_tried_three_times_and_then_the_old_firmware_three_times(
     struct rig rig;
     rig_to_flashing(&rig);
     for (int i = 0; i < 8; i++) {
-        nh_update_flashed(&rig.update, "no sync", rig.now_ms);
+        nh_update_flashed(&rig.update, NH_FLASH_FAILED, "no sync", rig.now_ms);
         pass(&rig, 6000);
     }
     expect(
@@ -401,7 +401,7 @@ static void a_full_disk_is_no_reason_to_leave_a_board_without_firmware(void **st
     rig.disk_full = true;
     pass(&rig, 121000);
     expect(&rig, "failed:the board did not come back after it was flashed FLASH(206d2695) ");
-    nh_update_flashed(&rig.update, NULL, rig.now_ms);
+    nh_update_flashed(&rig.update, NH_FLASHED, NULL, rig.now_ms);
     assert_int_equal(rig.update.record.stage, NH_IDLE);
 }
 
@@ -415,7 +415,7 @@ static void an_offer_that_nobody_answered_is_taken_back_by_a_join(void **state)
     offer(&rig, OTHER);
     pass(&rig, 5000);
     expect(&rig, "");
-    nh_update_flashed(&rig.update, NULL, rig.now_ms);
+    nh_update_flashed(&rig.update, NH_FLASHED, NULL, rig.now_ms);
     pass(&rig, 1000);
     expect(&rig, "rejoin ");
     join(&rig);
@@ -448,7 +448,7 @@ static void a_crash_at_any_step_ends_in_the_new_firmware_and_never_in_a_false_wo
         if (cut > 1)
             checked(&rig, NEW);
         if (cut > 2)
-            nh_update_flashed(&rig.update, NULL, rig.now_ms);
+            nh_update_flashed(&rig.update, NH_FLASHED, NULL, rig.now_ms);
         rig.did[0] = '\0';
         start(&rig);
         board(&rig, cut == 4 ? NEW : OLD);
@@ -466,24 +466,149 @@ static void a_crash_at_any_step_ends_in_the_new_firmware_and_never_in_a_false_wo
         pass(&rig, 1000);
         expect(&rig, cut == 2 ? "FLASH(2cc211b5) " : "");
         if (cut == 2)
-            nh_update_flashed(&rig.update, NULL, rig.now_ms);
+            nh_update_flashed(&rig.update, NH_FLASHED, NULL, rig.now_ms);
         expect(&rig, "");
         board(&rig, NEW);
         expect(&rig, "rejoin ");
     }
 }
 
-static void a_restart_after_the_last_byte_was_written_does_not_flash_again(void **state)
+static void a_boot_loader_that_checks_the_whole_image_is_believed_after_a_restart(void **state)
 {
     (void)state;
     struct rig rig;
     rig_to_flashing(&rig);
+    rig.keeps_old = true;
     start(&rig);
     pass(&rig, 3000);
     expect(&rig, "");
     board(&rig, NEW);
     expect(&rig, "rejoin ");
     assert_int_equal(rig.kept.stage, NH_IDLE);
+}
+
+/* The build id stands in the first pages of many images. */
+static void half_an_image_that_says_its_name_is_written_again(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_flashing(&rig);
+    start(&rig);
+    board(&rig, NEW);
+    nh_update_poll(&rig.update, rig.now_ms);
+    expect(&rig, "FLASH(2cc211b5) ");
+    board(&rig, NEW);
+    expect(&rig, "");
+    nh_update_flashed(&rig.update, NH_FLASHED, NULL, rig.now_ms);
+    board(&rig, NEW);
+    expect(&rig, "rejoin ");
+}
+
+static void a_board_that_was_written_and_is_silent_is_written_again_after_a_restart(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_flashing(&rig);
+    start(&rig);
+    pass(&rig, 11000);
+    expect(&rig, "FLASH(2cc211b5) ");
+    assert_int_equal(rig.kept.tries, 2);
+}
+
+static void a_board_that_is_not_there_is_waited_for_and_no_try_is_used_up(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_flashing(&rig);
+    for (int i = 0; i < 10; i++) {
+        nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+        pass(&rig, 6000);
+        expect(&rig, "FLASH(2cc211b5) ");
+    }
+    assert_int_equal(rig.kept.tries, 1);
+    nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+    board(&rig, OLD);
+    nh_update_poll(&rig.update, rig.now_ms);
+    expect(&rig, "FLASH(2cc211b5) ");
+}
+
+static void after_an_hour_an_untouched_board_is_left_as_it_is(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_flashing(&rig);
+    for (int i = 0; i < 700 && rig.kept.stage == NH_FLASHING; i++) {
+        rig.did[0] = '\0';
+        nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+        pass(&rig, 5500);
+    }
+    assert_int_equal(rig.kept.stage, NH_IDLE);
+    expect(&rig, "failed:the board could not be flashed for an hour: pulled ");
+}
+
+static void a_board_pulled_while_it_was_written_is_saved_whenever_it_comes_back(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_flashing(&rig);
+    nh_update_flashed(&rig.update, NH_FLASH_FAILED, "pulled", rig.now_ms);
+    for (int day = 0; day < 2; day++)
+        for (int i = 0; i < 14400; i++) {
+            pass(&rig, 5500);
+            rig.did[0] = '\0';
+            nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+        }
+    assert_int_equal(rig.kept.stage, NH_RESTORING);
+    pass(&rig, 5500);
+    expect(&rig, "FLASH(206d2695) ");
+    nh_update_flashed(&rig.update, NH_FLASHED, NULL, rig.now_ms);
+    assert_int_equal(rig.kept.stage, NH_IDLE);
+}
+
+static void an_image_that_the_board_refuses_leaves_it_as_it_is(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_flashing(&rig);
+    nh_update_flashed(&rig.update, NH_FLASH_REFUSED, "too large", rig.now_ms);
+    expect(&rig, "failed:too large ");
+    assert_int_equal(rig.kept.stage, NH_IDLE);
+}
+
+static void a_full_disk_does_not_stop_the_rescue_of_a_board(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_awaiting(&rig);
+    rig.disk_full = true;
+    pass(&rig, 121000);
+    expect(&rig, "failed:the board did not come back after it was flashed FLASH(206d2695) ");
+}
+
+static void
+another_offer_while_one_is_fetched_that_cannot_be_taken_leaves_nothing_begun(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_joined(&rig);
+    offer(&rig, NEW);
+    rig.did[0] = '\0';
+    offer(&rig, OLD);
+    expect(&rig, "STOP rejoin ");
+    assert_int_equal(rig.kept.stage, NH_IDLE);
+    assert_null(join(&rig));
+}
+
+static void a_third_firmware_is_not_taken_for_the_previous_one(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_awaiting(&rig);
+    board(&rig, OTHER);
+    pass(&rig, 11000);
+    expect(&rig, "failed:the board came back with a firmware that is neither the new nor the "
+                 "previous one rejoin ");
+    assert_false(rig.update.auto_reverted);
 }
 
 int main(void)
@@ -509,7 +634,17 @@ int main(void)
         cmocka_unit_test(an_offer_that_nobody_answered_is_taken_back_by_a_join),
         cmocka_unit_test(an_offer_of_what_runs_ends_the_fetching_of_another),
         cmocka_unit_test(a_crash_at_any_step_ends_in_the_new_firmware_and_never_in_a_false_word),
-        cmocka_unit_test(a_restart_after_the_last_byte_was_written_does_not_flash_again),
+        cmocka_unit_test(a_boot_loader_that_checks_the_whole_image_is_believed_after_a_restart),
+        cmocka_unit_test(half_an_image_that_says_its_name_is_written_again),
+        cmocka_unit_test(a_board_that_was_written_and_is_silent_is_written_again_after_a_restart),
+        cmocka_unit_test(a_board_that_is_not_there_is_waited_for_and_no_try_is_used_up),
+        cmocka_unit_test(after_an_hour_an_untouched_board_is_left_as_it_is),
+        cmocka_unit_test(a_board_pulled_while_it_was_written_is_saved_whenever_it_comes_back),
+        cmocka_unit_test(an_image_that_the_board_refuses_leaves_it_as_it_is),
+        cmocka_unit_test(a_full_disk_does_not_stop_the_rescue_of_a_board),
+        cmocka_unit_test(
+            another_offer_while_one_is_fetched_that_cannot_be_taken_leaves_nothing_begun),
+        cmocka_unit_test(a_third_firmware_is_not_taken_for_the_previous_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
