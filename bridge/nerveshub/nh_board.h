@@ -54,9 +54,10 @@ struct nh_board_io {
     size_t (*type)(void *user, const char *bytes, size_t n);
     void (*reboot)(void *user);
     void (*identify)(void *user);
+    void (*window)(void *user, unsigned rows, unsigned columns); /* of the console's viewer */
     /* Brings the image at this absolute path into the board. True: begun, nh_board_flashed follows,
-     * not from within. False, with a reason: tried again later, as after nh_board_flashed. The file
-     * stays as it is until nh_board_flashed. */
+     * not from within. False, with a reason: the board was not touched, its line is not there;
+     * asked again every five seconds. The file stays as it is until nh_board_flashed. */
     bool (*flash)(void *user, const char *image, char *why, size_t cap);
     /* Ends the flashing under way, if any; nh_board_flashed follows. */
     void (*stop_flash)(void *user);
@@ -104,7 +105,9 @@ void nh_board_console(struct nh_board *board, const uint8_t *bytes, size_t n);
 void nh_board_log(struct nh_board *board, const char *level, const char *text);
 
 void nh_board_flash_percent(struct nh_board *board, unsigned percent);
-/* `why` NULL: the image is in the board's store or flash; its hello tells whether it runs. */
+/* `why` NULL: the image is in the board's store or flash; its hello tells whether it runs.
+ * `for_good`: the board was not touched, and trying again cannot help (too large, no such program);
+ * else it may hold half an image, and is written again. */
 void nh_board_flashed(struct nh_board *board, const char *why, bool for_good);
 
 /* Does what is due; returns when it wants to be called again at the latest. */

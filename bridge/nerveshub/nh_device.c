@@ -14,6 +14,7 @@
 
 #define CONSOLE_JOIN  "{\"console_version\":\"2.0.0\",\"device_api_version\":\"2.3.0\"}"
 #define LINE_MAX      400
+#define LINGER_MS     1000
 #define CLOCK_WAIT_MS 100 /* before the attempt that signs by the server's clock */
 
 struct nh_device {
@@ -126,7 +127,8 @@ static void lost(struct nh_device *d)
 static void on_disconnected(void *user, const struct phx_disconnect *why)
 {
     struct nh_device *d = user;
-    say(d, false, why->text);
+    if (why->was_connected || why->cause != PHX_CAUSE_ASKED)
+        say(d, false, why->text);
     if (why->was_connected && d->device != NULL)
         lost(d);
 }
@@ -315,6 +317,8 @@ struct nh_device *nh_device_new(struct phx_context *context,
         nh_device_free(d);
         return NULL;
     }
+    if (options->at_rest) /* nothing has gone out yet: this was to have the options judged */
+        phx_socket_disconnect(d->socket, 0);
     return d;
 }
 
@@ -370,7 +374,8 @@ void nh_device_board(struct nh_device *d, const struct nh_firmware *firmware, bo
 {
     if (!nh_firmware_is_known(firmware))
         return;
-    bool same = strcmp(d->firmware.uuid, firmware->uuid) == 0 && d->auto_reverted == auto_reverted;
+    bool same = strcmp(d->firmware.uuid, firmware->uuid) == 0 &&
+                (d->auto_reverted || !auto_reverted); /* once is enough */
     d->firmware = *firmware;
     d->validated = validated;
     d->auto_reverted = auto_reverted;
@@ -378,6 +383,16 @@ void nh_device_board(struct nh_device *d, const struct nh_firmware *firmware, bo
         set_payload(d);
     else
         nh_device_rejoin(d);
+}
+
+void nh_device_rest(struct nh_device *d)
+{
+    phx_socket_disconnect(d->socket, LINGER_MS);
+}
+
+void nh_device_wake(struct nh_device *d)
+{
+    phx_socket_connect(d->socket);
 }
 
 bool nh_device_is_joined(const struct nh_device *d)
@@ -416,6 +431,16 @@ bool nh_device_log(struct nh_device *d, const char *level, const char *message, 
         return false;
     return push_made(d->extensions, "logging:send",
                      nh_encode_log(level, message, d->io.unix_us(d->io.user)));
+}
+
+uint64_t nh_device_log_dropped(const struct nh_device *d)
+{
+    return d->limit.dropped;
+}
+
+bool nh_device_is_printing(const struct nh_device *d)
+{
+    return d->typed_back.length > 0 && d->console != NULL && phx_channel_is_joined(d->console);
 }
 
 size_t nh_device_print(struct nh_device *d, const char *bytes, size_t n, uint64_t now_ms)

@@ -26,6 +26,7 @@ struct nh_device_options {
     const char *cert_file, *key_file;                       /* PEM; both or none */
     const char *ca_file;                                    /* NULL: the system's */
     uint32_t backoff_min_ms, backoff_max_ms, rejoin_min_ms; /* 0: libphx's own */
+    bool at_rest;                                           /* connects only with nh_device_wake */
 };
 
 /* Any may be NULL but unix_us. */
@@ -60,6 +61,10 @@ void nh_device_free(struct nh_device *device); /* without callbacks; NULL is fin
 void nh_device_board(struct nh_device *device, const struct nh_firmware *firmware, bool validated,
                      bool auto_reverted);
 void nh_device_rejoin(struct nh_device *device);
+
+/* Closes the connection, after what waits has left, and stays away until nh_device_wake. */
+void nh_device_rest(struct nh_device *device);
+void nh_device_wake(struct nh_device *device);
 bool nh_device_is_joined(const struct nh_device *device);
 
 /* To the server. True: on its way. False: not joined, or no room; nothing was said. */
@@ -72,10 +77,13 @@ bool nh_device_validated(struct nh_device *device);
 /* A line of the board's log; beyond the server's limit it is counted and dropped. */
 bool nh_device_log(struct nh_device *device, const char *level, const char *message,
                    uint64_t now_ms);
+uint64_t nh_device_log_dropped(const struct nh_device *device);
 /* Bytes of the board's console: gathered. Returns how many were taken; the rest has no room now,
  * keep it. Without a console on the server's side all are taken and dropped. */
 size_t nh_device_print(struct nh_device *device, const char *bytes, size_t n, uint64_t now_ms);
 /* Sends what was gathered; call it every NH_CONSOLE_MS while there may be something. */
 void nh_device_poll(struct nh_device *device, uint64_t now_ms);
+/* Whether something gathered can be sent. */
+bool nh_device_is_printing(const struct nh_device *device);
 
 #endif

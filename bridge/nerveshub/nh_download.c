@@ -19,6 +19,9 @@ struct nh_download {
     char *folder, *ca_file;
     uv_async_t news;
     struct nh_transfer *transfer; /* NULL: none under way */
+    struct nh_offer *next;        /* to be begun when the one that was stopped has ended */
+    bool stopped;                 /* nobody waits for the transfer */
+    bool freed;
     pthread_t thread;
     unsigned said_percent;
 };
@@ -29,22 +32,60 @@ static void *run(void *arg)
     return NULL;
 }
 
+static void begin(struct nh_download *d, const struct nh_offer *offer);
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct nh_download *d = handle->data;
+    free(d->folder);
+    free(d->ca_file);
+    free(d->next);
+    free(d);
+}
+
+/* The thread has nothing left to do but to return. */
+static void reap(struct nh_download *d)
+{
+    pthread_join(d->thread, NULL);
+    nh_transfer_free(d->transfer);
+    d->transfer = NULL;
+}
+
+static void go_on(struct nh_download *d)
+{
+    struct nh_offer *next = d->next;
+    d->next = NULL;
+    d->stopped = false;
+    if (d->freed)
+        uv_close((uv_handle_t *)&d->news, on_closed);
+    else if (next != NULL)
+        begin(d, next);
+    free(next);
+}
+
+static void say_percent(struct nh_download *d)
+{
+    unsigned percent = nh_transfer_percent(d->transfer);
+    if (d->stopped || percent == d->said_percent || d->events.percent == NULL)
+        return;
+    d->said_percent = percent;
+    d->events.percent(d->events.user, percent);
+}
+
 static void on_news(uv_async_t *async)
 {
     struct nh_download *d = async->data;
     char why[NH_TRANSFER_WHY_MAX];
     bool for_good = false;
-    if (d->transfer == NULL)
-        return;
-    unsigned percent = nh_transfer_percent(d->transfer);
-    if (percent != d->said_percent && d->events.percent != NULL) {
-        d->said_percent = percent;
-        d->events.percent(d->events.user, percent);
-    }
+    if (d->transfer != NULL)
+        say_percent(d);
     if (d->transfer == NULL || !nh_transfer_ended(d->transfer, why, &for_good))
         return;
-    nh_download_stop(d);
-    d->events.done(d->events.user, why[0] != '\0' ? why : NULL, for_good);
+    reap(d);
+    if (d->stopped)
+        go_on(d);
+    else
+        d->events.done(d->events.user, why[0] != '\0' ? why : NULL, for_good);
 }
 
 static void wake(void *user)
@@ -79,9 +120,8 @@ struct nh_download *nh_download_new(uv_loop_t *loop, const struct nh_download_op
     return d;
 }
 
-void nh_download_start(struct nh_download *d, const struct nh_offer *offer)
+static void begin(struct nh_download *d, const struct nh_offer *offer)
 {
-    nh_download_stop(d);
     d->said_percent = 0;
     d->transfer = nh_transfer_new(&d->options, offer, wake, d);
     if (d->transfer != NULL && pthread_create(&d->thread, NULL, run, d->transfer) == 0)
@@ -91,22 +131,33 @@ void nh_download_start(struct nh_download *d, const struct nh_offer *offer)
     d->events.done(d->events.user, "out of memory for a download", false);
 }
 
+void nh_download_start(struct nh_download *d, const struct nh_offer *offer)
+{
+    nh_download_stop(d);
+    if (d->transfer == NULL) {
+        begin(d, offer);
+        return;
+    }
+    d->next = malloc(sizeof(*d->next));
+    if (d->next != NULL)
+        *d->next = *offer;
+    else
+        d->events.done(d->events.user, "out of memory for a download", false);
+}
+
 void nh_download_stop(struct nh_download *d)
 {
+    free(d->next);
+    d->next = NULL;
     if (d->transfer == NULL)
         return;
     nh_transfer_cancel(d->transfer);
-    pthread_join(d->thread, NULL);
-    nh_transfer_free(d->transfer);
-    d->transfer = NULL;
+    d->stopped = true;
 }
 
-static void on_closed(uv_handle_t *handle)
+bool nh_download_is_busy(const struct nh_download *d)
 {
-    struct nh_download *d = handle->data;
-    free(d->folder);
-    free(d->ca_file);
-    free(d);
+    return d->transfer != NULL;
 }
 
 void nh_download_free(struct nh_download *d)
@@ -114,5 +165,9 @@ void nh_download_free(struct nh_download *d)
     if (d == NULL)
         return;
     nh_download_stop(d);
-    uv_close((uv_handle_t *)&d->news, on_closed);
+    d->freed = true;
+    if (d->transfer != NULL)
+        uv_ref((uv_handle_t *)&d->news); /* the loop waits for the thread */
+    else
+        uv_close((uv_handle_t *)&d->news, on_closed);
 }

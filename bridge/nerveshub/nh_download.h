@@ -42,12 +42,14 @@ struct nh_download;
 /* Options and events are copied. NULL: out of memory. */
 struct nh_download *nh_download_new(uv_loop_t *loop, const struct nh_download_options *options,
                                     const struct nh_download_events *events);
-/* Begins; one under way is stopped first. `offer` is copied. */
+/* Begins; one under way is stopped first. `offer` is copied. Nothing here waits for a thread. */
 void nh_download_start(struct nh_download *download, const struct nh_offer *offer);
 /* Stops; what came stays for the next time. Harmless when nothing is under way. */
 void nh_download_stop(struct nh_download *download);
-/* Stops and frees; waits for the thread, about a second at most. The rest of the memory is freed
- * from the loop, which must run on. NULL is allowed. */
+/* Whether a thread still works on a file, stopped or not. */
+bool nh_download_is_busy(const struct nh_download *download);
+/* Stops and frees: from the loop, which must run on until the thread has ended, about a second.
+ * NULL is allowed. */
 void nh_download_free(struct nh_download *download);
 
 /* FOLDER/UUID.fw or .part into `out`. False: `uuid` is none, or it does not fit. */

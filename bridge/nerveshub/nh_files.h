@@ -48,6 +48,9 @@ struct nh_files *nh_files_open(const struct nh_files_options *options, char *why
 void nh_files_close(struct nh_files *files);
 /* An absolute path. */
 const char *nh_files_folder(const struct nh_files *files);
+/* As nh_store_find, but looks on the disk only for what it was not asked lately. */
+bool nh_files_find(struct nh_files *files, const uint8_t *image, size_t length, const char *prefer,
+                   struct nh_firmware *firmware);
 
 struct nh_claim_events {
     void *user;

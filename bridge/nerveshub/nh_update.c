@@ -135,6 +135,7 @@ static void say_failed(struct nh_update *u, const char *why, bool for_good)
     snprintf(line, sizeof(line), "update to %s failed: %s", u->record.uuid, why);
     say(u, true, line);
     say_status(u, NH_FAILED, why);
+    u->failed++;
     u->in_flight = false;
     remember_failure(u, why, for_good);
 }
@@ -172,11 +173,12 @@ static void succeed(struct nh_update *u)
              u->running.version);
     say(u, false, line);
     say_status(u, NH_COMPLETED, NULL);
+    u->updated++;
     memcpy(u->record.running, u->running.uuid, sizeof(u->record.running));
     become_idle(u);
     u->auto_reverted = false;
     u->failed_count = 0;
-    u->failed_uuid[0] = '\0';
+    u->failed_uuid[0] = u->failed_why[0] = '\0';
     rejoin(u);
 }
 

@@ -91,6 +91,7 @@ struct nh_update {
     unsigned failed_count;
     uint64_t failed_until_ms;
     uint64_t rejoined_ms;
+    uint64_t updated, failed; /* updates that ended so, since the start */
 };
 
 /* `record` is what was kept last, NULL or {0} at the first start. */

@@ -1,0 +1,102 @@
+/*
+ * Throwing files away. Only names that this program makes are ever removed; a name is a UUID and an
+ * ending.
+ */
+#include "nh_keep.h"
+
+#include "nh_message.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define UUID_LENGTH (NH_UUID_TEXT - 1)
+
+enum kind { KIND_OTHER, KIND_FILE, KIND_PART, KIND_KNOWN };
+
+static bool ends_in(const char *name, const char *ending)
+{
+    size_t length = strlen(name), n = strlen(ending);
+    return length >= n && strcmp(name + length - n, ending) == 0;
+}
+
+static enum kind kind_of(const char *name)
+{
+    if (strspn(name, "0123456789abcdef-") < UUID_LENGTH)
+        return KIND_OTHER;
+    if (strcmp(name + UUID_LENGTH, ".fw") == 0 || ends_in(name, ".image"))
+        return KIND_FILE;
+    if (strcmp(name + UUID_LENGTH, ".part") == 0 || strcmp(name + UUID_LENGTH, ".etag") == 0)
+        return KIND_PART;
+    return strcmp(name + UUID_LENGTH, ".json") == 0 ? KIND_KNOWN : KIND_OTHER;
+}
+
+/* Seconds since 1970; 0: it is not there. */
+static time_t changed_at(int folder, const char *name)
+{
+    struct stat info;
+    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? info.st_mtime : 0;
+}
+
+struct oldest {
+    unsigned count;
+    time_t at;
+    char name[UUID_LENGTH + sizeof(".json")];
+};
+
+static void look_at(int folder, const char *name, bool held, struct oldest *known)
+{
+    switch (held ? KIND_OTHER : kind_of(name)) {
+    case KIND_OTHER:
+        break;
+    case KIND_FILE:
+        unlinkat(folder, name, 0);
+        break;
+    case KIND_PART:
+        if (time(NULL) - changed_at(folder, name) > NH_PART_KEPT_S)
+            unlinkat(folder, name, 0);
+        break;
+    case KIND_KNOWN:
+        known->count++;
+        if (known->name[0] == '\0' || changed_at(folder, name) < known->at) {
+            known->at = changed_at(folder, name);
+            snprintf(known->name, sizeof(known->name), "%s", name);
+        }
+        break;
+    }
+}
+
+/* One look at all names; at most one too many is removed, since they come one at a time. */
+void nh_keep_prune(const char *folder, bool (*held)(void *user, const char *uuid, bool image),
+                   void *user)
+{
+    struct oldest known = {0};
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        char uuid[NH_UUID_TEXT];
+        snprintf(uuid, sizeof(uuid), "%s", entry->d_name);
+        look_at(dirfd(dir), entry->d_name, held(user, uuid, ends_in(entry->d_name, ".image")),
+                &known);
+    }
+    if (known.count > NH_KNOWN_MAX)
+        unlinkat(dirfd(dir), known.name, 0);
+    if (dir != NULL)
+        closedir(dir);
+}
+
+void nh_keep_clean(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        bool ours = strspn(entry->d_name, "0123456789abcdef-") >= UUID_LENGTH ||
+                    strncmp(entry->d_name, "board-", 6) == 0;
+        if (ours && ends_in(entry->d_name, ".new"))
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir != NULL)
+        closedir(dir);
+}

@@ -1,0 +1,19 @@
+/*
+ * nh_keep.h - which files of the folder are still of use. Internal to nh_files.c.
+ */
+#ifndef NH_KEEP_H
+#define NH_KEEP_H
+
+#include <stdbool.h>
+
+#define NH_KNOWN_MAX   256            /* UUID.json files that no board needs */
+#define NH_PART_KEPT_S (24 * 60 * 60) /* of a file whose download failed: the next try goes on */
+
+/* Removes what is of no use any more; `held` says which firmware boards or downloads need. */
+void nh_keep_prune(const char *folder, bool (*held)(void *user, const char *uuid, bool image),
+                   void *user);
+
+/* At the start, when nobody writes: removes what a program that was killed left half written. */
+void nh_keep_clean(const char *folder);
+
+#endif
