@@ -78,7 +78,7 @@ void nh_keep_prune(const char *folder, bool (*held)(void *user, const char *uuid
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         char uuid[NH_UUID_TEXT];
-        snprintf(uuid, sizeof(uuid), "%s", entry->d_name);
+        snprintf(uuid, sizeof(uuid), "%.36s", entry->d_name);
         look_at(dirfd(dir), entry->d_name, held(user, uuid, ends_in(entry->d_name, ".image")),
                 &known);
     }
