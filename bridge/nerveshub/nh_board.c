@@ -122,6 +122,12 @@ static int64_t on_unix_us(void *user)
     return b->io.unix_us(b->io.user);
 }
 
+static bool on_secret(void *user, char out[NH_SECRET_MAX])
+{
+    struct nh_board *b = user;
+    return b->io.secret(b->io.user, out);
+}
+
 static void on_device_say(void *user, bool bad, const char *text)
 {
     struct nh_board *b = user;
@@ -466,6 +472,7 @@ static struct nh_device *new_device(struct nh_board *b, const struct nh_board_sh
     const struct nh_device_io io = {
         .user = b,
         .unix_us = on_unix_us,
+        .secret = b->io.secret != NULL ? on_secret : NULL,
         .downloading = on_downloading,
         .joined = on_joined,
         .left = on_left,
