@@ -237,13 +237,11 @@ static const struct {
 #undef X
 };
 
-const char *commands_help(void)
+void commands_print_help(FILE *out)
 {
-    return
-#define X(name, call, arguments, help) "  " name " " arguments "\n        " help "\n"
-        COMMANDS(X)
+#define X(name, call, arguments, help) fprintf(out, "  %-21s %s\n", name " " arguments, help);
+    COMMANDS(X)
 #undef X
-            ;
 }
 
 static struct words split(char *text)

@@ -6,6 +6,8 @@
 
 #include "line.h"
 
+#include <stdio.h>
+
 #define COMMANDS_ANSWER_MAX 1024
 
 /* Runs one line (changed in place, no line end) and writes the answer, one line with its end: "ok",
@@ -13,6 +15,6 @@
 void commands_run(struct line *line, char *text, char *answer, size_t cap);
 
 /* All commands with a line of explanation each, for --help. */
-const char *commands_help(void);
+void commands_print_help(FILE *out);
 
 #endif

@@ -121,7 +121,8 @@ static void take_option(struct options *options, int option, const char *text)
         options->reset_on_open = true;
         break;
     case 'h':
-        printf("%s%s", usage, commands_help());
+        fputs(usage, stdout);
+        commands_print_help(stdout);
         exit(0);
     case 'v':
         puts("mcu-link " MCU_VERSION);
