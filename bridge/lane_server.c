@@ -168,6 +168,7 @@ static void on_heartbeat(void *user)
     struct lane *lane = user;
     if (commands_fresh_on_heartbeat(&lane->fresh))
         lane_log_say(&lane->log, LOG_INFO, "the server answers again: controls are taken again");
+    turn_wake(&lane->turn); /* when to ask again is known now */
 }
 
 /* -- The channel. */

@@ -54,6 +54,19 @@ static void on_prepare(uv_prepare_t *prepare)
     loop_gaps(loop);
 }
 
+static void on_timer(uv_timer_t *timer);
+
+static void sleep_until(struct loop *loop, uint64_t next_us)
+{
+    uv_update_time(&loop->uv);
+    uint64_t now_us = loop_now_us(loop);
+    uint64_t delay_ms = next_us <= now_us ? 0 : (next_us - now_us + 999) / 1000;
+    if (delay_ms > LONGEST_SLEEP_MS)
+        delay_ms = LONGEST_SLEEP_MS;
+    uv_timer_start(&loop->timer, on_timer, delay_ms, 0);
+    loop->due_us = now_us + (delay_ms + 1) * 1000; /* its resolution is a millisecond */
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct loop *loop = timer->data;
@@ -61,15 +74,10 @@ static void on_timer(uv_timer_t *timer)
     uint64_t now_us = loop_now_us(loop);
     if (loop->due_us != 0)
         watch_lag_add(&loop->lag, now_us > loop->due_us ? now_us - loop->due_us : 0);
+    loop->due_us = 0;
     uint64_t next_us = loop->events.tick(loop->events.user, now_us);
-    if (uv_is_closing((uv_handle_t *)timer))
-        return;
-    uint64_t delay_ms = next_us <= now_us ? 0 : (next_us - now_us + 999) / 1000;
-    if (delay_ms > LONGEST_SLEEP_MS)
-        delay_ms = LONGEST_SLEEP_MS;
-    uv_update_time(&loop->uv);
-    uv_timer_start(timer, on_timer, delay_ms, 0);
-    loop->due_us = loop_now_us(loop) + (delay_ms + 1) * 1000; /* its resolution is a millisecond */
+    if (!uv_is_closing((uv_handle_t *)timer))
+        sleep_until(loop, next_us);
 }
 
 void loop_wake(struct loop *loop)
@@ -78,6 +86,12 @@ void loop_wake(struct loop *loop)
         return;
     loop->due_us = 0;
     uv_timer_start(&loop->timer, on_timer, 0, 0);
+}
+
+void loop_wake_at(struct loop *loop, uint64_t due_us)
+{
+    if (due_us < loop->due_us && !uv_is_closing((uv_handle_t *)&loop->timer))
+        sleep_until(loop, due_us);
 }
 
 static void stop(struct loop *loop, const char *why)

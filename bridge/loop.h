@@ -52,6 +52,8 @@ uint64_t loop_now_ms(const struct loop *loop);
 
 /* Wants a tick as soon as the callback at hand has returned. */
 void loop_wake(struct loop *loop);
+/* Wants a tick at `due_us` at the latest. */
+void loop_wake_at(struct loop *loop, uint64_t due_us);
 
 /* How often the process has stood still, by suspend or stall, longer than any wait of the loop.
  * What was received since the last look may be as old as the gap. To be asked before acting on

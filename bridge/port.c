@@ -400,6 +400,15 @@ static int read_in(struct port *port)
     return 0;
 }
 
+static uint64_t turn_due_us(const struct port *port)
+{
+    uint64_t due_us = port->due_us;
+    if (port->read_on_us != 0 && port->read_on_us < due_us)
+        due_us = port->read_on_us;
+    bool may_be_silent = port->state == PORT_ASKING && port->silent_us != 0;
+    return may_be_silent && port->silent_us < due_us ? port->silent_us : due_us;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct port *port = poll->data;
@@ -411,7 +420,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         return;
     }
     port_settle(port);
-    turn_wake(&port->turn);
+    turn_at(&port->turn, turn_due_us(port));
 }
 
 /* -- For the bridge and the client. */
@@ -419,11 +428,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 static uint64_t take_turn(void *user, uint64_t now_us)
 {
     struct port *port = user;
-    uint64_t due_us = port_tick(port, now_us);
-    if (port->read_on_us != 0 && port->read_on_us < due_us)
-        due_us = port->read_on_us;
-    bool may_be_silent = port->state == PORT_ASKING && port->silent_us != 0;
-    return may_be_silent && port->silent_us < due_us ? port->silent_us : due_us;
+    port_tick(port, now_us);
+    return turn_due_us(port);
 }
 
 struct port *port_new(struct turns *turns, struct hotplug *hotplug,

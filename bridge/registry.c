@@ -146,7 +146,7 @@ static void on_lane_stopped(void *user, struct lane *lane)
     struct registry *registry = user;
     for (size_t i = 0; i < registry->lane_count; i++)
         if (registry->lanes[i]->lane == lane)
-            registry->lanes[i]->stopped = true;
+            registry->lanes[i]->stopped = registry->some_stopped = true;
     loop_wake(registry->shared.loop);
 }
 
@@ -276,9 +276,12 @@ static void end_lane(struct registry *registry, struct registry_lane *entry)
 
 static void reap(struct registry *registry)
 {
+    if (!registry->some_stopped || registry->stopping)
+        return;
+    registry->some_stopped = false;
     for (size_t i = 0; i < registry->lane_count;) {
         struct registry_lane *entry = registry->lanes[i];
-        if (!entry->stopped || registry->stopping) {
+        if (!entry->stopped) {
             i++;
             continue;
         }

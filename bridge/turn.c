@@ -18,34 +18,41 @@ void turns_deinit(struct turns *turns)
     *turns = (struct turns){.loop = NULL};
 }
 
-static void put(struct turns *turns, size_t place, struct turn *turn)
+static void put(struct turns *turns, size_t place, struct turn_time it)
 {
-    turns->heap[place] = turn;
-    turn->place = place;
+    turns->heap[place] = it;
+    it.turn->place = place;
 }
 
-static void rise(struct turns *turns, struct turn *turn)
+static void rise(struct turns *turns, size_t place, struct turn_time it)
 {
-    size_t place = turn->place;
-    while (place > 0 && turns->heap[(place - 1) / 2]->due_us > turn->due_us) {
+    while (place > 0 && turns->heap[(place - 1) / 2].due_us > it.due_us) {
         put(turns, place, turns->heap[(place - 1) / 2]);
         place = (place - 1) / 2;
     }
-    put(turns, place, turn);
+    put(turns, place, it);
 }
 
-static void sink(struct turns *turns, struct turn *turn)
+static void sink(struct turns *turns, size_t place, struct turn_time it)
 {
-    size_t place = turn->place;
     for (size_t child = 2 * place + 1; child < turns->count; child = 2 * place + 1) {
-        if (child + 1 < turns->count && turns->heap[child + 1]->due_us < turns->heap[child]->due_us)
+        if (child + 1 < turns->count && turns->heap[child + 1].due_us < turns->heap[child].due_us)
             child++;
-        if (turns->heap[child]->due_us >= turn->due_us)
+        if (turns->heap[child].due_us >= it.due_us)
             break;
         put(turns, place, turns->heap[child]);
         place = child;
     }
-    put(turns, place, turn);
+    put(turns, place, it);
+}
+
+/* `it` takes the place of what stands there. */
+static void move(struct turns *turns, size_t place, struct turn_time it)
+{
+    if (it.due_us < turns->heap[place].due_us)
+        rise(turns, place, it);
+    else
+        sink(turns, place, it);
 }
 
 int turn_begin(struct turn *turn, struct turns *turns,
@@ -56,15 +63,15 @@ int turn_begin(struct turn *turn, struct turns *turns,
         return 0;
     if (turns->count == turns->room) {
         size_t room = turns->room > 0 ? 2 * turns->room : 16;
-        struct turn **heap = realloc(turns->heap, room * sizeof(struct turn *));
+        struct turn_time *heap = realloc(turns->heap, room * sizeof *heap);
         if (heap == NULL)
             return -1;
         turns->heap = heap;
         turns->room = room;
     }
     *turn = (struct turn){.turns = turns, .take = take, .user = user};
-    put(turns, turns->count++, turn);
-    rise(turns, turn);
+    turns->count++;
+    rise(turns, turns->count - 1, (struct turn_time){0, turn});
     loop_wake(turns->loop);
     return 0;
 }
@@ -74,12 +81,9 @@ void turn_end(struct turn *turn)
     struct turns *turns = turn->turns;
     if (turns == NULL)
         return;
-    struct turn *last = turns->heap[--turns->count];
-    if (last != turn) {
-        put(turns, turn->place, last);
-        rise(turns, last);
-        sink(turns, last);
-    }
+    struct turn_time last = turns->heap[--turns->count];
+    if (last.turn != turn)
+        move(turns, turn->place, last);
     turn->turns = NULL;
 }
 
@@ -87,30 +91,40 @@ void turn_wake(struct turn *turn)
 {
     if (turn->turns == NULL)
         return;
-    turn->due_us = 0;
-    rise(turn->turns, turn);
+    turn->woken = true;
+    move(turn->turns, turn->place, (struct turn_time){0, turn});
     loop_wake(turn->turns->loop);
+}
+
+void turn_at(struct turn *turn, uint64_t due_us)
+{
+    struct turns *turns = turn->turns;
+    if (turns == NULL || turns->heap[turn->place].due_us == due_us)
+        return;
+    move(turns, turn->place, (struct turn_time){due_us, turn});
+    if (turn->place == 0)
+        loop_wake_at(turns->loop, due_us);
 }
 
 void turns_wake_all(struct turns *turns)
 {
     for (size_t i = 0; i < turns->count; i++)
-        turns->heap[i]->due_us = 0;
+        turns->heap[i].due_us = 0;
     loop_wake(turns->loop);
 }
 
-/* Its new time is put in before it is called, so that a wake from within counts. */
+/* It stays where it is while it is called, so that most have a single move to make. */
 uint64_t turns_take(struct turns *turns, uint64_t now_us)
 {
-    while (turns->count > 0 && turns->heap[0]->due_us <= now_us) {
-        struct turn *turn = turns->heap[0];
-        turn->due_us = UINT64_MAX;
-        sink(turns, turn);
+    while (turns->count > 0 && turns->heap[0].due_us <= now_us) {
+        struct turn *turn = turns->heap[0].turn;
+        turn->woken = false;
         uint64_t due_us = turn->take(turn->user, now_us);
-        if (turn->turns == NULL || due_us >= turn->due_us)
+        if (turn->turns == NULL)
             continue;
-        turn->due_us = due_us > now_us ? due_us : now_us + 1;
-        rise(turns, turn);
+        if (due_us <= now_us)
+            due_us = now_us + 1;
+        move(turns, turn->place, (struct turn_time){turn->woken ? 0 : due_us, turn});
     }
-    return turns->count > 0 ? turns->heap[0]->due_us : UINT64_MAX;
+    return turns->count > 0 ? turns->heap[0].due_us : UINT64_MAX;
 }

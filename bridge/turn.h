@@ -6,6 +6,7 @@
 #ifndef TURN_H
 #define TURN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,13 +20,19 @@ struct turn {
      * UINT64_MAX: only when it is woken. */
     uint64_t (*take)(void *user, uint64_t now_us);
     void *user;
-    uint64_t due_us;
     size_t place; /* in the heap */
+    bool woken;   /* since it was called last */
+};
+
+/* The times stand in the heap itself: to compare two of them nobody's memory is touched. */
+struct turn_time {
+    uint64_t due_us;
+    struct turn *turn;
 };
 
 struct turns {
     struct loop *loop;
-    struct turn **heap; /* the one that is due first is the first */
+    struct turn_time *heap; /* the one that is due first is the first */
     size_t count, room;
 };
 
@@ -40,6 +47,9 @@ void turn_end(struct turn *turn); /* harmless when never begun */
 
 /* Something happened: it is called soon, and the loop with it. Harmless when never begun. */
 void turn_wake(struct turn *turn);
+/* It is called at `due_us` and not before, whatever it wanted until now; what `take` returns comes
+ * after this. Harmless when never begun. */
+void turn_at(struct turn *turn, uint64_t due_us);
 void turns_wake_all(struct turns *turns);
 
 /* Calls each that is due, at most once unless it is woken by another. Returns when to do so again.

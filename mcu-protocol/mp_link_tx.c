@@ -347,10 +347,14 @@ void mp_tx_on_ack(struct mp_link *link, uint8_t next, const uint8_t *ack, size_t
 /* -- Time. */
 
 /* Nothing is in flight: messages may wait for the peer's memory or for its safe mark, and the ack
- * that told may have been lost. */
+ * that told may have been lost. Best effort waits for neither: an idle line has one exchange for
+ * each time question, not two. */
 static void poll_ask(struct mp_link *link)
 {
-    if (*link->tx_queue == 0 || link->timer[MP_TIMER_ASK] != 0)
+    const uint8_t *r = link->tx_queue;
+    while (*r != 0 && (r[TX_FLAGS] & ONCE))
+        r += *r;
+    if (*r == 0 || link->timer[MP_TIMER_ASK] != 0)
         return;
     link->timer[MP_TIMER_ASK] = ASK;
     link->ack_flags |= MP_ACK_ASK;

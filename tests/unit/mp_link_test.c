@@ -395,6 +395,22 @@ static void an_ack_lost_with_new_credit_or_safe_is_asked_for(void **state)
     assert_int_equal(pair->delivered, 2);
 }
 
+/* A device often looks at its timers between a question and its answer. */
+static void best_effort_that_waits_to_leave_asks_for_no_ack(void **state)
+{
+    uint8_t body[1] = {0};
+    (void)state;
+    come_up();
+    sim_run(&pair->sim, 1000000);
+    struct mp_link *device = &pair->link[PAIR_DEVICE];
+    uint32_t acks = pair->stats[PAIR_HOST].frames_out;
+    assert_int_equal(mp_link_send_once(device, MP_MSG_TIME, body, 1), MP_OK);
+    mp_link_poll(device, (uint32_t)sim_now_us(&pair->sim));
+    sim_touch(&pair->sim, PAIR_DEVICE);
+    sim_run(&pair->sim, 100000);
+    assert_int_equal(pair->stats[PAIR_HOST].frames_out, acks);
+}
+
 static void sending_says_what_it_cannot_do(void **state)
 {
     uint8_t body[MP_BODY_MAX + 1] = {0};
@@ -527,6 +543,7 @@ int main(void)
         TEST(safe_of_what_has_not_come_is_not_believed),
         TEST(credit_is_kept_and_zero_stops_everything),
         TEST(an_ack_lost_with_new_credit_or_safe_is_asked_for),
+        TEST(best_effort_that_waits_to_leave_asks_for_no_ack),
         TEST(sending_says_what_it_cannot_do),
         TEST(memory_that_is_too_small_is_refused),
         TEST(a_commands_frame_of_an_ended_session_is_not_taken),

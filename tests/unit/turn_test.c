@@ -19,6 +19,15 @@ void loop_wake(struct loop *loop)
     woken++;
 }
 
+static uint64_t woken_at_us;
+
+void loop_wake_at(struct loop *loop, uint64_t due_us);
+void loop_wake_at(struct loop *loop, uint64_t due_us)
+{
+    (void)loop;
+    woken_at_us = due_us;
+}
+
 struct one {
     struct turn turn;
     uint64_t next_us, taken_us;
@@ -111,6 +120,33 @@ static void a_wake_from_within_is_obeyed_in_the_same_round(void **state)
     turns_deinit(&turns);
 }
 
+static void one_whose_time_is_moved_is_called_then_and_only_then(void **state)
+{
+    (void)state;
+    struct turns turns;
+    struct one a, b;
+    turns_init(&turns, NULL);
+    begin(&a, &turns, 500);
+    begin(&b, &turns, 300);
+    turns_take(&turns, 1);
+    woken = 0;
+    turn_at(&b.turn, 900); /* later: the loop may come for nothing once, and is not told */
+    assert_int_equal(woken + woken_at_us, 0);
+    turn_at(&b.turn, 200);
+    assert_int_equal(woken_at_us, 200);
+    turn_at(&a.turn, 700);
+    assert_int_equal(turns_take(&turns, 200), 300);
+    assert_int_equal(b.taken, 2);
+    turns_take(&turns, 699);
+    assert_int_equal(a.taken, 1);
+    turns_take(&turns, 700);
+    assert_int_equal(a.taken, 2);
+    turn_end(&a.turn);
+    turn_at(&a.turn, 1); /* harmless */
+    turn_end(&b.turn);
+    turns_deinit(&turns);
+}
+
 static void one_may_end_while_another_is_called(void **state)
 {
     (void)state;
@@ -164,6 +200,7 @@ int main(void)
         cmocka_unit_test(each_is_called_when_it_is_due_and_not_before),
         cmocka_unit_test(one_that_is_always_due_does_not_keep_the_others_waiting),
         cmocka_unit_test(a_wake_from_within_is_obeyed_in_the_same_round),
+        cmocka_unit_test(one_whose_time_is_moved_is_called_then_and_only_then),
         cmocka_unit_test(one_may_end_while_another_is_called),
         cmocka_unit_test(a_thousand_keep_their_order),
     };
