@@ -51,6 +51,11 @@ void phx_socket_leave(struct phx_socket *socket)
 {
     struct phx_context *context = socket->context;
 
+    if (socket->depth == 1 && socket->wants) {
+        socket->wants = false;
+        if (socket->conn)
+            socket->conn->ops->want_write(socket->conn);
+    }
     context->busy--;
     if (--socket->depth == 0 && socket->dead)
         phx_socket_destroy(socket);

@@ -24,12 +24,12 @@ static bool io_open(void *user, struct phx_end *end)
     return phx_attempt_open(user, end);
 }
 
+/* What is queued may leave at once, and so not before the machine is done with its input. */
 static void io_want_write(void *user)
 {
     struct phx_socket *socket = user;
 
-    if (socket->conn)
-        socket->conn->ops->want_write(socket->conn);
+    socket->wants = true;
 }
 
 static void io_close(void *user, int code)

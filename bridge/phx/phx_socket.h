@@ -53,6 +53,7 @@ struct phx_socket {
     unsigned attempts;
     unsigned depth; /* inputs under way, one inside the other */
     bool dead;      /* freed inside one of them */
+    bool wants;     /* something was queued inside one of them */
     char error[160];
 };
 

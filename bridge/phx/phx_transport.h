@@ -63,7 +63,7 @@ struct phx_transport_ops {
     struct phx_conn *(*connect)(struct phx_transport *transport, const struct phx_request *request,
                                 const struct phx_conn_events *events, void *user,
                                 struct phx_end *end);
-    /* events->next has something. */
+    /* events->next has something, and may be called from inside this. */
     void (*want_write)(struct phx_conn *conn);
     /* Closes with this code when all is written; closed follows. */
     void (*shut)(struct phx_conn *conn, int code);

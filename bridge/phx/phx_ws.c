@@ -102,6 +102,7 @@ static struct phx_conn *ws_connect(struct phx_transport *transport,
     conn->base = (struct phx_conn){&ops, events, user};
     conn->ws = ws;
     conn->max_message = request->max_message;
+    conn->deflate = request->deflate;
     conn->next = ws->conns;
     if (ws->conns)
         ws->conns->prev = conn;
@@ -116,12 +117,25 @@ static struct phx_conn *ws_connect(struct phx_transport *transport,
 
 /* ---- orders ---- */
 
+/* Nearly always the connection takes it at once: to be called back for that would cost six system
+ * calls and a turn of the loop. Not where libwebsockets may have something of its own under way:
+ * compressed pieces, or the end. */
+static bool may_write_at_once(const struct phx_ws_conn *conn)
+{
+    return !conn->waits && !conn->deflate && !conn->closing && conn->shut_code == 0 &&
+           conn->close_code == 0;
+}
+
 static void ws_want_write(struct phx_conn *base)
 {
     struct phx_ws_conn *conn = (struct phx_ws_conn *)base;
 
-    if (conn->wsi)
-        lws_callback_on_writable(conn->wsi);
+    if (!conn->wsi)
+        return;
+    if (!may_write_at_once(conn))
+        phx_ws_wait(conn);
+    else if (phx_ws_write(conn) < 0)
+        phx_dial_kill(conn->wsi);
 }
 
 static void ws_shut(struct phx_conn *base, int code)
@@ -129,7 +143,8 @@ static void ws_shut(struct phx_conn *base, int code)
     struct phx_ws_conn *conn = (struct phx_ws_conn *)base;
 
     conn->shut_code = code;
-    ws_want_write(base);
+    if (conn->wsi)
+        phx_ws_wait(conn);
 }
 
 static void ws_drop(struct phx_conn *base)

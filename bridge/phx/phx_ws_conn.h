@@ -25,11 +25,18 @@ struct phx_ws_conn {
     char close_reason[48];
     int shut_code; /* what we shall say; 0: not yet */
     bool closing;
+    bool deflate;
+    bool waits; /* libwebsockets was asked to say when it can be written to */
 };
 
 /* phx_ws_lws.c */
 int phx_ws_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                   size_t len);
+
+/* Writes what there is as far as it is taken, and asks to be called for the rest. Returns -1 when
+ * the connection is broken. */
+int phx_ws_write(struct phx_ws_conn *conn);
+void phx_ws_wait(struct phx_ws_conn *conn);
 
 /* phx_ws.c */
 /* Tells the end once; the connection itself goes with libwebsockets' last word on it. */

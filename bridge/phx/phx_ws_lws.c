@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WRITES_AT_ONCE 8
+
 _Static_assert(PHX_SEND_ROOM >= LWS_PRE, "libwebsockets writes its header before the message");
 
 /* ---- how it ended ---- */
@@ -102,22 +104,45 @@ static int on_receive(struct phx_ws_conn *conn, struct lws *wsi, char *in, size_
     return conn->base.user ? 0 : -1;
 }
 
+void phx_ws_wait(struct phx_ws_conn *conn)
+{
+    if (!conn->waits)
+        lws_callback_on_writable(conn->wsi);
+    conn->waits = true;
+}
+
+static int write_one(struct phx_ws_conn *conn, struct phx_send *send)
+{
+    int len = (int)send->len;
+    int written = lws_write(conn->wsi, send->bytes + PHX_SEND_ROOM, send->len,
+                            send->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
+
+    free(send);
+    return written < len ? -1 : 0;
+}
+
+/* Each write only when the one before has left libwebsockets, and not for ever: the others on the
+ * loop wait. */
+int phx_ws_write(struct phx_ws_conn *conn)
+{
+    for (int i = 0; i < WRITES_AT_ONCE && !lws_send_pipe_choked(conn->wsi); i++) {
+        struct phx_send *send = conn->base.user ? conn->base.events->next(conn->base.user) : NULL;
+
+        if (!send)
+            return 0;
+        if (write_one(conn, send) < 0)
+            return -1;
+    }
+    phx_ws_wait(conn);
+    return 0;
+}
+
 static int on_writeable(struct phx_ws_conn *conn, struct lws *wsi)
 {
-    struct phx_send *send = conn->base.user ? conn->base.events->next(conn->base.user) : NULL;
-    int written = 0, len;
-
-    if (send) {
-        len = (int)send->len;
-        written = lws_write(wsi, send->bytes + PHX_SEND_ROOM, send->len,
-                            send->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
-        free(send);
-        if (written < len)
-            return -1;
-        lws_callback_on_writable(wsi);
-        return 0;
-    }
-    if (conn->closing)
+    conn->waits = false;
+    if (phx_ws_write(conn) < 0)
+        return -1;
+    if (conn->closing || conn->waits)
         return 0;
     if (!conn->base.user)
         return -1;
@@ -138,6 +163,7 @@ static void on_peer_close(struct phx_ws_conn *conn, const unsigned char *in, siz
 static void on_established(struct phx_ws_conn *conn, struct lws *wsi)
 {
     conn->wsi = wsi;
+    phx_ws_wait(conn); /* libwebsockets is not done with the handshake */
     phx_dial_free(conn->way.dial);
     conn->way.dial = NULL;
     if (conn->base.user)

@@ -86,6 +86,12 @@ void loop_wake(struct loop *loop)
     (void)loop;
 }
 
+void loop_wake_at(struct loop *loop, uint64_t due_us)
+{
+    (void)loop;
+    (void)due_us;
+}
+
 uint32_t loop_gaps(struct loop *loop)
 {
     (void)loop;
