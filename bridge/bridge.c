@@ -8,6 +8,7 @@
 #include "bridge.h"
 
 #include "application.h"
+#include "hub.h"
 
 #include "log.h"
 #include "notify.h"
@@ -33,6 +34,7 @@ struct bridge {
     struct phx_context *phx;
     struct seats *seats; /* connections to the server, in that context */
     struct spool *spool; /* NULL: readings stay in memory */
+    struct hub hub;      /* of NervesHub; without files when there is no such section */
     struct registry registry;
     struct watch_server *server; /* NULL: nothing is shown */
     struct notify notify;
@@ -114,6 +116,7 @@ static void on_context_closed(void *user)
 static void close_all(struct bridge *bridge)
 {
     registry_deinit(&bridge->registry);
+    hub_close(&bridge->hub);
     if (bridge->spool != NULL)
         spool_close(bridge->spool);
     bridge->spool = NULL;
@@ -158,7 +161,10 @@ static void apply(struct bridge *bridge, struct config *next)
     bridge->config->log_level = next->log_level;
     bridge->config->log_json = next->log_json;
     log_open(next->log_level, next->log_json);
-    if (registry_apply(&bridge->registry, next, &changes) != 0)
+    bool devices_anew = config_take_nerveshub(bridge->config, next);
+    if (devices_anew)
+        log_info(WHO, "nerveshub has changed: its boards begin anew");
+    if (registry_apply(&bridge->registry, next, devices_anew, &changes) != 0)
         log_error(WHO, "out of memory: some entries are missing until the next SIGHUP");
     log_info(WHO,
              "the configuration was read again; MCUs: %zu new, %zu changed, %zu gone; ports: %zu "
@@ -261,9 +267,11 @@ static int start(struct bridge *bridge)
     }
     if (open_spool(bridge) != 0)
         return -1;
+    bool has_hub = config->nerveshub.url != NULL;
     bridge->most_mcus = 2 * config->mcu_count + SPARE_SOCKETS;
     const struct phx_context_options options = {
-        .max_sockets = (unsigned)bridge->most_mcus + SPARE_SOCKETS,
+        .max_sockets =
+            (unsigned)(has_hub ? 2 * bridge->most_mcus : bridge->most_mcus) + SPARE_SOCKETS,
         .attempts_per_s = ATTEMPTS_PER_S,
         .log = on_phx_log,
     };
@@ -273,12 +281,15 @@ static int start(struct bridge *bridge)
         log_error(WHO, "cannot start libwebsockets on libuv");
         return -1;
     }
+    if (has_hub && hub_open(&bridge->hub, &bridge->loop, bridge->phx, &config->nerveshub) != 0)
+        return -1;
     const struct lane_shared shared = {
         .loop = &bridge->loop,
         .seats = bridge->seats,
         .config = config,
         .profile = profile,
         .spool = bridge->spool,
+        .hub = has_hub ? &bridge->hub : NULL,
     };
     registry_init(&bridge->registry, &shared, config->keepalive_ms);
     if (config->metrics_listen != NULL) {
@@ -286,7 +297,7 @@ static int start(struct bridge *bridge)
         if (bridge->server == NULL)
             return -1;
     }
-    if (registry_apply(&bridge->registry, config, &changes) == 0)
+    if (registry_apply(&bridge->registry, config, false, &changes) == 0)
         return 0;
     log_error(WHO, "out of memory");
     return -1;

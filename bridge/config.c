@@ -192,39 +192,60 @@ bool config_mcu_same(const struct config_mcu *a, const struct config_mcu *b)
     return same_entry(&config_sections[CONFIG_MCUS], a, b, sizeof *a);
 }
 
-/* The rows of a section know their members by the place in a whole configuration. */
-void config_nerveshub_free(struct config_nerveshub *nerveshub)
+/* What belongs to the files of firmware, which all boards share, holds from the start on. */
+static bool is_of_files(int row)
 {
-    struct config holder = {.nerveshub = *nerveshub};
-    free_texts(&config_sections[CONFIG_NERVESHUB], &holder, sizeof holder);
-    memset(nerveshub, 0, sizeof *nerveshub);
+    static const int rows[] = {
+        CONFIG_HUB_CA_FILE,   CONFIG_HUB_FIRMWARE_KEYS, CONFIG_HUB_FIRMWARE_KEYS_FILE,
+        CONFIG_HUB_FOLDER,    CONFIG_HUB_FILE_MAX,      CONFIG_HUB_IMAGE_MAX,
+        CONFIG_HUB_KEEP_FREE, CONFIG_HUB_ALLOW_HTTP,
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i] == row)
+            return true;
+    return false;
 }
 
-void config_nerveshub_move(struct config_nerveshub *to, struct config_nerveshub *from)
+static bool is_live(const struct config *a, const struct config *b, size_t section, size_t row)
 {
-    config_nerveshub_free(to);
-    *to = *from;
-    memset(from, 0, sizeof *from);
+    return section == CONFIG_LOG || (section == CONFIG_NERVESHUB && a->nerveshub.url &&
+                                     b->nerveshub.url && !is_of_files((int)row));
 }
 
-bool config_nerveshub_same(const struct config_nerveshub *a, const struct config_nerveshub *b)
+static void swap(void *a, void *b, size_t n)
 {
-    const struct config left = {.nerveshub = *a}, right = {.nerveshub = *b};
-    return same_entry(&config_sections[CONFIG_NERVESHUB], &left, &right, sizeof left);
+    for (unsigned char *left = a, *right = b; n > 0; n--, left++, right++) {
+        unsigned char byte = *left;
+        *left = *right;
+        *right = byte;
+    }
+}
+
+bool config_take_nerveshub(struct config *to, struct config *from)
+{
+    const struct config_section *section = &config_sections[CONFIG_NERVESHUB];
+    bool differs = false;
+    for (size_t i = 0; i < section->count; i++) {
+        const struct config_setting *row = &section->settings[i];
+        if (!is_live(to, from, CONFIG_NERVESHUB, i) || same_setting(row, to, from))
+            continue;
+        swap((char *)to + row->at, (char *)from + row->at, row->size);
+        differs = true;
+    }
+    return differs;
 }
 
 void config_differences(const struct config *a, const struct config *b,
                         void (*changed)(void *user, const char *setting, bool live), void *user)
 {
     char name[64];
-    bool is_kept = a->nerveshub.url && b->nerveshub.url;
     for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
         const struct config_section *section = &config_sections[i];
         for (size_t j = 0; !section->is_list && j < section->count; j++) {
             if (same_setting(&section->settings[j], a, b))
                 continue;
             snprintf(name, sizeof name, "%s.%s", section->key, section->settings[j].key);
-            changed(user, name, i == CONFIG_LOG || (i == CONFIG_NERVESHUB && is_kept));
+            changed(user, name, is_live(a, b, i, j));
         }
     }
 }

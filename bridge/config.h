@@ -181,8 +181,8 @@ void config_mcu_free(struct config_mcu *mcu);
 bool config_port_same(const struct config_port *a, const struct config_port *b);
 bool config_mcu_same(const struct config_mcu *a, const struct config_mcu *b);
 /* Calls `changed` with "section.key" for each setting outside of ports and mcus that differs, and
- * whether it can be taken over by a running bridge: those of `log`, and of `nerveshub` where both
- * files have that section. */
+ * whether it can be taken over by a running bridge: those of `log`; and of `nerveshub`, where both
+ * have that section, what is not about the files of firmware. */
 void config_differences(const struct config *a, const struct config *b,
                         void (*changed)(void *user, const char *setting, bool live), void *user);
 
@@ -196,10 +196,9 @@ struct config_device {
 bool config_device(const struct config_nerveshub *nerveshub, const struct config_mcu *mcu,
                    struct config_device *device);
 
-/* Takes the section out of `from`, in place of the one that `to` has, which is freed. */
-void config_nerveshub_move(struct config_nerveshub *to, struct config_nerveshub *from);
-void config_nerveshub_free(struct config_nerveshub *nerveshub);
-bool config_nerveshub_same(const struct config_nerveshub *a, const struct config_nerveshub *b);
+/* Takes over what a running bridge can of the section, where both have it; `from` gets what was
+ * there before. Returns whether anything differed. */
+bool config_take_nerveshub(struct config *to, struct config *from);
 
 /* The table as text, line by line, for --help-config: name, what it takes, default, help. */
 void config_help(void (*line)(void *user, const char *text), void *user);

@@ -24,6 +24,7 @@
 #define RETRY_MAX_MS      60000
 #define COMMIT_MS         250 /* a reading waits at most so long for its commit to begin */
 #define FULL_PAUSE_MS     1000
+#define HUB_LOOK_MS       50 /* stopping: whether a flasher has ended */
 /* Still no metadata after it was said: connect anew. */
 #define GREETING_AGAIN_MS 20000
 
@@ -73,6 +74,7 @@ static void on_reading(void *user, const struct mp_host_reading *reading)
     struct lane *lane = user;
     if (lane->state == LANE_STOPPING)
         return;
+    lane_hub_reading(lane->hub, reading);
     if (!lane_has_server(lane)) {
         lane->counts.unsent++;
         return;
@@ -105,6 +107,7 @@ static void board_gone(struct lane *lane)
     lane->message_count = 0;
     lane->gone_ms = lane_now_ms(lane);
     commands_on_mcu_gone(&lane->commands, lane_now_ms(lane));
+    lane_hub_gone(lane->hub);
     lane->description = NULL;
     lane->shared->freed(lane->shared->user);
 }
@@ -132,6 +135,7 @@ static void on_result(void *user, uint16_t request, enum mp_status status)
 {
     struct lane *lane = user;
     commands_on_result(&lane->commands, request, status, lane_now_ms(lane));
+    lane_hub_result(lane->hub, request, status);
     lane->commands_ms = 0; /* a refused fail-safe value has its next try soon */
     turn_wake(&lane->turn);
 }
@@ -148,11 +152,20 @@ static void on_board_log(void *user, enum mp_level level, const char *text, size
 {
     struct lane *lane = user;
     lane_log_board(&lane->log, level, text, n, lane_now_ms(lane));
+    lane_hub_log(lane->hub, level, text, n);
 }
 
+static void on_console(void *user, const uint8_t *bytes, size_t n)
+{
+    const struct lane *lane = user;
+    lane_hub_console(lane->hub, bytes, n);
+}
+
+/* One that is being flashed is expected to go. */
 void lane_board_lost(struct lane *lane, const char *why)
 {
-    lane_log_say(&lane->log, LOG_WARNING, "the board is gone: %s", why);
+    lane_log_say(&lane->log, lane_hub_is_flashing(lane->hub) ? LOG_INFO : LOG_WARNING,
+                 "the board is gone: %s", why);
     board_gone(lane);
     turn_wake(&lane->turn);
 }
@@ -224,6 +237,7 @@ static const struct port_client client_of_board = {
     .result = on_result,
     .control_state = on_control_state,
     .log = on_board_log,
+    .console = on_console,
     .lost = on_board_lost,
 };
 
@@ -298,6 +312,7 @@ bool lane_claim(struct lane *lane, struct port *port, const struct mp_peer *peer
     lane_tell_safe(lane);
     if (lane_has_server(lane))
         take_to_server(lane);
+    lane_hub_board(lane->hub, peer, description);
     turn_wake(&lane->turn);
     return true;
 }
@@ -311,21 +326,26 @@ static void finish_stop(struct lane *lane)
     lane->shared->stopped(lane->shared->user, lane);
 }
 
-static void close_when_done(struct lane *lane, uint64_t now)
+static void begin_close(struct lane *lane, uint64_t now)
 {
-    if (lane->closing) {
-        if (lane->closed || now >= lane->stop_ms)
-            finish_stop(lane);
-        return;
-    }
-    if (uplink_is_in_flight(&lane->uplink) && now < lane->stop_ms)
-        return;
     lane->closing = true;
     lane->stop_ms = now + (uint64_t)2 * CLOSE_MS;
     lane_leave(lane);
     lane->closed = lane->seat == NULL || !seat_disconnect(lane->seat, CLOSE_MS);
-    if (lane->closed)
-        lane->stop_ms = now;
+}
+
+static void close_when_done(struct lane *lane, uint64_t now)
+{
+    if (!lane->closing && uplink_is_in_flight(&lane->uplink) && now < lane->stop_ms)
+        return;
+    if (!lane->closing)
+        begin_close(lane, now);
+    if (!lane->closed && now < lane->stop_ms)
+        return;
+    if (lane_hub_is_stopped(lane->hub, now))
+        finish_stop(lane);
+    else
+        lane->stop_ms = now + HUB_LOOK_MS;
 }
 
 /* A server that could not look the key up just then may greet the next connection. */
@@ -378,11 +398,12 @@ uint64_t lane_tick(struct lane *lane, uint64_t now_us)
         on_no_greeting(lane, now);
     lane_probe(lane, now);
     lane_up_tick(lane, now);
+    uint64_t hub_ms = lane_hub_tick(lane->hub, now);
     if (lane->state == LANE_STOPPING)
         close_when_done(lane, now);
     else if (may_disconnect(lane, now))
         drop_socket(lane);
-    uint64_t next = next_ms(lane);
+    uint64_t next = earlier(next_ms(lane), hub_ms);
     return next == NEVER ? NEVER : next * 1000;
 }
 
@@ -455,12 +476,14 @@ struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu 
         return NULL;
     }
     lane_read_key(lane);
+    lane->hub = lane_hub_new(lane);
     return lane;
 }
 
 void lane_free(struct lane *lane)
 {
     turn_end(&lane->turn);
+    lane_hub_free(lane->hub);
     lane_stand_up(lane);
     lane_up_close(lane);
     uplink_deinit(&lane->uplink);
@@ -469,7 +492,8 @@ void lane_free(struct lane *lane)
 
 void lane_stop(struct lane *lane)
 {
-    if (lane->state == LANE_IDLE) {
+    lane_hub_stop(lane->hub);
+    if (lane->state == LANE_IDLE && lane_hub_is_stopped(lane->hub, lane_now_ms(lane))) {
         lane->shared->stopped(lane->shared->user, lane);
         return;
     }

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct hub;
 struct lane;
 
 /* What the lanes of a bridge share; holds until the last lane is freed. */
@@ -28,7 +29,10 @@ struct lane_shared {
     const struct config *config;
     const struct profile *profile;
     struct spool *spool; /* NULL: readings stay in memory */
+    struct hub *hub;     /* NULL: no section nerveshub */
     void *user;
+    /* The port of that name, where no lane has its board there; NULL: none. */
+    struct port *(*free_port)(void *user, const char *name);
     void (*freed)(void *user); /* the board of a lane is gone: another may be it now */
     /* A lane has finished after lane_stop; it may be freed after the callback. */
     void (*stopped)(void *user, struct lane *lane);
@@ -57,13 +61,14 @@ void lane_refresh_key(struct lane *lane);
  * see turn.h. */
 uint64_t lane_tick(struct lane *lane, uint64_t now_us);
 
-/* Its board is there and its channel joined. */
+/* Its board is there, and joined with whom it is for. */
 bool lane_is_up(const struct lane *lane);
 /* Fills in everything; what it points at holds until the lane is next called. */
 void lane_watch(const struct lane *lane, struct watch_lane *out);
 
-/* Takes no more readings, waits for the reply to the upload in flight (at most LANE_STOP_MS),
- * leaves, closes with 1000, and calls shared->stopped once, perhaps from within. */
+/* Takes no more readings, waits for the reply to the upload in flight (at most LANE_STOP_MS) and
+ * for a flasher to end (LANE_HUB_STOP_MS), leaves, closes with 1000, and calls shared->stopped
+ * once, perhaps from within. */
 void lane_stop(struct lane *lane);
 #define LANE_STOP_MS 3000
 

@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "commands_fresh.h"
 #include "lane.h"
+#include "lane_hub.h"
 #include "lane_log.h"
 #include "mp_sha256.h"
 #include "spool.h"
@@ -66,6 +67,7 @@ struct lane {
     uint64_t pushed_ms[UPLINK_FLIGHT_MAX]; /* when the uploads in flight were; NEVER: none */
     uint32_t gaps;                         /* of the loop, as far as they were dealt with */
     struct commands_fresh fresh;
+    struct lane_hub *hub;              /* NULL: it is no device of NervesHub */
     bool closing;                      /* stopping: the socket was asked to close */
     bool closed;                       /* and has done so */
     uint8_t key_hash[MP_SHA256_BYTES]; /* of the API key of the last attempt */

@@ -31,6 +31,10 @@ static void hash_key(const struct lane *lane, const char *key, uint8_t hash[MP_S
 static bool read_key(struct lane *lane, char key[SECRET_BYTES], uint8_t hash[MP_SHA256_BYTES])
 {
     char error[256];
+    if (lane->config->api_key_file == NULL) {
+        lane_log_say(&lane->log, LOG_ERROR, "its entry has no api_key_file");
+        return false;
+    }
     if (config_secret(lane->config->api_key_file, key, SECRET_BYTES, error, sizeof error) != 0) {
         lane_log_say(&lane->log, LOG_ERROR, "%s", error);
         return false;

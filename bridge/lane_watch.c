@@ -68,13 +68,15 @@ static void watch_spooled(const struct lane *lane, struct watch_lane *out)
 
 bool lane_is_up(const struct lane *lane)
 {
-    return lane->port != NULL && lane->state == LANE_JOINED;
+    return lane->port != NULL && (lane->state == LANE_JOINED || !lane_has_server(lane)) &&
+           lane_hub_is_joined(lane->hub);
 }
 
 void lane_watch(const struct lane *lane, struct watch_lane *out)
 {
     *out = (struct watch_lane){
         .name = lane->config->name,
+        .has_server = lane_has_server(lane),
         .server = server_state(lane),
         .error = lane->log.error,
         .error_age_ms = lane_now_ms(lane) - lane->log.error_ms,
@@ -90,4 +92,5 @@ void lane_watch(const struct lane *lane, struct watch_lane *out)
     watch_board(lane, out);
     watch_readings(lane, out);
     watch_spooled(lane, out);
+    lane_hub_watch(lane->hub, out);
 }

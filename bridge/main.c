@@ -4,6 +4,7 @@
 #include "application.h"
 #include "bridge.h"
 #include "config.h"
+#include "hub.h"
 #include "log.h"
 #include "status.h"
 
@@ -287,6 +288,17 @@ static int check_command_event(const struct config *config, const struct profile
     return 1;
 }
 
+static int check_firmware_keys(const struct config *config,
+                               void (*report)(void *user, const char *error), void *user)
+{
+    struct fw_keys keys;
+    char why[512];
+    if (hub_keys(&config->nerveshub, &keys, why, sizeof why) == 0)
+        return 0;
+    report(user, why);
+    return 1;
+}
+
 /* Everything that can be wrong is reported. */
 static int read_config(void *user, struct config *config,
                        void (*report)(void *user, const char *error), void *report_user)
@@ -306,7 +318,8 @@ static int read_config(void *user, struct config *config,
         report(report_user, why);
     else
         wrong = check_keys(config, profile, report, report_user) +
-                check_command_event(config, profile, report, report_user);
+                check_command_event(config, profile, report, report_user) +
+                check_firmware_keys(config, report, report_user);
     if (wrong == 0)
         return 0;
     config_free(config);

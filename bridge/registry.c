@@ -150,6 +150,25 @@ static void on_lane_stopped(void *user, struct lane *lane)
     loop_wake(registry->shared.loop);
 }
 
+static struct lane *lane_on(const struct registry *registry, const struct port *port)
+{
+    for (size_t i = 0; i < registry->lane_count; i++)
+        if (registry->lanes[i]->lane != NULL && lane_port(registry->lanes[i]->lane) == port)
+            return registry->lanes[i]->lane;
+    return NULL;
+}
+
+static struct port *free_port(void *user, const char *name)
+{
+    const struct registry *registry = user;
+    for (size_t i = 0; i < registry->port_count; i++) {
+        struct port *port = registry->ports[i]->port;
+        if (strcmp(registry->ports[i]->config.name, name) == 0)
+            return lane_on(registry, port) == NULL ? port : NULL;
+    }
+    return NULL;
+}
+
 static void on_lines_changed(void *user)
 {
     struct registry *registry = user;
@@ -165,6 +184,7 @@ void registry_init(struct registry *registry, const struct lane_shared *shared,
     turns_init(&registry->turns, shared->loop);
     registry->shared.turns = &registry->turns;
     registry->shared.user = registry;
+    registry->shared.free_port = free_port;
     registry->shared.freed = on_lane_freed;
     registry->shared.stopped = on_lane_stopped;
     registry->hotplug = hotplug_open(shared->loop, on_lines_changed, registry);
@@ -232,14 +252,6 @@ static int add_lane(struct registry *registry, struct config_mcu *config)
     }
     registry->lanes[registry->lane_count++] = entry;
     return 0;
-}
-
-static struct lane *lane_on(const struct registry *registry, const struct port *port)
-{
-    for (size_t i = 0; i < registry->lane_count; i++)
-        if (registry->lanes[i]->lane != NULL && lane_port(registry->lanes[i]->lane) == port)
-            return registry->lanes[i]->lane;
-    return NULL;
 }
 
 static void remove_port(struct registry *registry, size_t i)
@@ -365,13 +377,14 @@ static void keep_ports(struct registry *registry, struct config *config,
     }
 }
 
-static void keep_lanes(struct registry *registry, struct config *config,
+static void keep_lanes(struct registry *registry, struct config *config, bool devices_anew,
                        struct registry_changes *changes)
 {
     for (size_t i = 0; i < registry->lane_count; i++) {
         struct registry_lane *entry = registry->lanes[i];
         struct config_mcu *next = mcu_named(config, entry->config.name);
-        if (next != NULL && !entry->stopping && config_mcu_same(&entry->config, next)) {
+        bool anew = devices_anew && entry->config.nerveshub.use;
+        if (next != NULL && !entry->stopping && !anew && config_mcu_same(&entry->config, next)) {
             config_mcu_free(next);
             lane_refresh_key(entry->lane);
             continue;
@@ -391,13 +404,13 @@ static void keep_lanes(struct registry *registry, struct config *config,
     }
 }
 
-int registry_apply(struct registry *registry, struct config *config,
+int registry_apply(struct registry *registry, struct config *config, bool devices_anew,
                    struct registry_changes *changes)
 {
     int result = 0;
     *changes = (struct registry_changes){.ports_added = 0};
     keep_ports(registry, config, changes);
-    keep_lanes(registry, config, changes);
+    keep_lanes(registry, config, devices_anew, changes);
     for (size_t i = 0; i < config->mcu_count; i++)
         if (config->mcus[i].name != NULL) {
             changes->mcus_added++;

@@ -156,7 +156,7 @@ static void put_mcu(struct table *table, size_t row, const cJSON *mcu)
     put(table, row, 1, text_of(mcu, "device", "-"));
     put(table, row, 2, text_of(mcu, "path", "-"));
     put(table, row, 3, text_of(mcu, "link", "?"));
-    put(table, row, 4, text_of(mcu, "server", "?"));
+    put(table, row, 4, text_of(mcu, "server", "-"));
     put_amount(table, row, 5, number_of(mcu, "readings_in"), "");
     put_amount(table, row, 6, number_of(mcu, "readings_out"), "");
     put_amount(table, row, 7, number_of(mcu, "waiting"), "");
@@ -189,6 +189,47 @@ static void print_table(const cJSON *mcus)
     for (size_t i = 0; i < table.rows; i++)
         print_row(&table, i);
     free(table.cells);
+}
+
+static const char *quoted(char out[CELL_MAX], const cJSON *object, const char *key)
+{
+    const char *text = text_of(object, key, "-");
+    return log_quote(out, CELL_MAX, text, strlen(text));
+}
+
+static void print_trouble(const cJSON *hub)
+{
+    char trouble[2 * ERROR_SHOWN];
+    const char *text = text_of(hub, "trouble", NULL);
+    if (text != NULL)
+        printf("    %s\n", log_quote(trouble, sizeof trouble, text, strlen(text)));
+}
+
+/* Those that are devices of NervesHub. */
+static void print_hub(const cJSON *mcus)
+{
+    const cJSON *mcu;
+    bool first = true;
+    char name[CELL_MAX], state[CELL_MAX], version[CELL_MAX], uuid[CELL_MAX], stage[CELL_MAX];
+    cJSON_ArrayForEach(mcu, mcus)
+    {
+        const cJSON *hub = cJSON_GetObjectItemCaseSensitive(mcu, "nerveshub");
+        if (!cJSON_IsObject(hub))
+            continue;
+        if (first)
+            puts("\nNervesHub:");
+        first = false;
+        printf("  %s: %s; firmware %s, %s; updates %.0f, failed %.0f", quoted(name, mcu, "name"),
+               quoted(state, hub, "state"), quoted(version, hub, "version"),
+               quoted(uuid, hub, "uuid"), number_of(hub, "updates"),
+               number_of(hub, "updates_failed"));
+        if (strcmp(text_of(hub, "update", "idle"), "idle") != 0)
+            printf("; now %s", quoted(stage, hub, "update"));
+        if (number_of(hub, "update_percent") >= 0)
+            printf(" %.0f %%", number_of(hub, "update_percent"));
+        puts("");
+        print_trouble(hub);
+    }
 }
 
 static void print_errors(const cJSON *mcus)
@@ -234,6 +275,7 @@ static int show(const cJSON *status)
     printf("mcu-bridge %s, up for %.0f s\n\n",
            log_quote(version, sizeof version, text, strlen(text)), number_of(status, "uptime_s"));
     print_table(mcus);
+    print_hub(mcus);
     print_errors(mcus);
     return print_down(cJSON_GetObjectItemCaseSensitive(status, "down"));
 }

@@ -101,6 +101,17 @@ const char *watch_link_text(enum watch_link state);
     X(failsafe_failed, "failsafe_commands_failed_total", COUNTER, 1,                               \
       "Tries of that which failed and were told.")
 
+/* The same of those that are devices of NervesHub; WATCH_NONE: it is none. */
+#define WATCH_HUB_FIGURES(X)                                                                  \
+    X(hub_percent, "nerveshub_update_percent", GAUGE, 1,                                      \
+      "How far the download, or the flashing, of an update is.")                              \
+    X(hub_updated, "nerveshub_updates_total", COUNTER, 1, "Updates that the board then ran.") \
+    X(hub_failed, "nerveshub_updates_failed_total", COUNTER, 1, "Updates that failed.")       \
+    X(hub_console_lost, "nerveshub_console_lost_bytes_total", COUNTER, 1,                     \
+      "Bytes of the console, both ways, for which there was no room.")                        \
+    X(hub_log_lost, "nerveshub_log_lines_dropped_total", COUNTER, 1,                          \
+      "Lines of the board's log beyond what the server takes.")
+
 /* Readings that went nowhere: X(member, reason). */
 #define WATCH_DROPPED(X)            \
     X(dropped_no_room, "no_room")   \
@@ -126,12 +137,20 @@ struct watch_lane {
     const char *port, *path; /* where its board is, or NULL */
     const char *device;      /* who the board is: NULL as port. These three come from the board: */
     const char *product, *version;
+    bool has_server; /* false: it is a device of NervesHub alone */
     enum watch_channel server;
-    const char *error; /* the last one; NULL or "": none */
+    bool has_hub; /* a device of NervesHub; else what is called hub_ means nothing */
+    bool hub_joined;
+    const char *hub_stage;              /* of an update: "idle", "fetching"... */
+    const char *hub_uuid, *hub_version; /* of the firmware that runs, "": not known */
+    const char *hub_coming;             /* the uuid of an update under way, "": none */
+    const char *hub_trouble;            /* why it is not joined or an update failed, "": none */
+    const char *error;                  /* the last one; NULL or "": none */
     uint64_t error_age_ms;
     uint64_t outcomes[COMMANDS_OUTCOME_COUNT];
 #define X(member, name, type, scale, help) uint64_t member;
     WATCH_LANE_FIGURES(X)
+    WATCH_HUB_FIGURES(X)
 #undef X
 #define X(member, reason) uint64_t member;
     WATCH_DROPPED(X)

@@ -33,6 +33,13 @@ static const struct figure lane_figures[] = {
 #undef X
 };
 
+static const struct figure hub_figures[] = {
+#define X(member, name, type, scale, help) \
+    {PREFIX name, help, offsetof(struct watch_lane, member), scale, type},
+    WATCH_HUB_FIGURES(X)
+#undef X
+};
+
 static void family(struct watch_text *text, const char *name, const char *type, const char *help)
 {
     const char *const parts[] = {"# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n"};
@@ -158,6 +165,56 @@ static void board_info(struct watch_text *text, const struct watch *watch)
         put_label_value(text, lane->version);
         watch_put(text, "\"} 1\n");
     }
+}
+
+static void hub_states(struct watch_text *text, const struct watch *watch)
+{
+    family(text, PREFIX "nerveshub_up", "gauge", "Whether the MCU is joined at NervesHub.");
+    for (size_t i = 0; i < watch->lane_count; i++) {
+        if (!watch->lanes[i].has_hub)
+            continue;
+        sample(text, PREFIX "nerveshub_up", "mcu", watch->lanes[i].name, NULL, NULL);
+        put_value(text, watch->lanes[i].hub_joined, 1);
+    }
+    family(text, PREFIX "nerveshub_update_stage", "gauge", "What is done about an update now.");
+    for (size_t i = 0; i < watch->lane_count; i++) {
+        if (!watch->lanes[i].has_hub)
+            continue;
+        sample(text, PREFIX "nerveshub_update_stage", "mcu", watch->lanes[i].name, "stage",
+               watch->lanes[i].hub_stage);
+        put_value(text, 1, 1);
+    }
+    family(text, PREFIX "nerveshub_firmware_info", "gauge", "What the board runs.");
+    for (size_t i = 0; i < watch->lane_count; i++) {
+        const struct watch_lane *lane = &watch->lanes[i];
+        if (!lane->has_hub || lane->hub_uuid[0] == '\0')
+            continue;
+        watch_put(text, PREFIX "nerveshub_firmware_info{mcu=\"");
+        put_label_value(text, lane->name);
+        watch_put(text, "\",uuid=\"");
+        put_label_value(text, lane->hub_uuid);
+        watch_put(text, "\",version=\"");
+        put_label_value(text, lane->hub_version);
+        watch_put(text, "\"} 1\n");
+    }
+}
+
+static bool has_hub(const struct watch *watch)
+{
+    for (size_t i = 0; i < watch->lane_count; i++)
+        if (watch->lanes[i].has_hub)
+            return true;
+    return false;
+}
+
+static void hub(struct watch_text *text, const struct watch *watch)
+{
+    if (!has_hub(watch))
+        return;
+    hub_states(text, watch);
+    for (size_t i = 0; i < sizeof hub_figures / sizeof hub_figures[0]; i++)
+        figures(text, &hub_figures[i], "mcu", watch->lanes, watch->lane_count,
+                sizeof *watch->lanes);
 }
 
 static void dropped(struct watch_text *text, const struct watch *watch)
@@ -286,4 +343,5 @@ void watch_metrics(struct watch_text *text, const struct watch *watch)
                 sizeof *watch->lanes);
     dropped(text, watch);
     commands(text, watch);
+    hub(text, watch);
 }

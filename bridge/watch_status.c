@@ -47,9 +47,18 @@ static const char *lane_trouble(const struct watch_lane *lane)
 {
     if (lane->port == NULL)
         return "its board is not there";
-    if (lane->server != WATCH_CHANNEL_JOINED)
+    if (lane->has_server && lane->server != WATCH_CHANNEL_JOINED)
         return "its channel is not joined";
+    if (lane->has_hub && !lane->hub_joined)
+        return "it is not joined at NervesHub";
     return NULL;
+}
+
+static const char *lane_why(const struct watch_lane *lane)
+{
+    bool is_hub = lane->port != NULL && lane->has_hub && !lane->hub_joined &&
+                  (!lane->has_server || lane->server == WATCH_CHANNEL_JOINED);
+    return is_hub && is_text(lane->hub_trouble) ? lane->hub_trouble : lane->error;
 }
 
 /* A port is as good as the MCUs: one that is not there may be the reason why a board is missing,
@@ -106,7 +115,7 @@ static void each_down(const struct watch *watch, void (*down)(void *user, const 
     for (size_t i = 0; i < watch->lane_count; i++) {
         const char *what = lane_trouble(&watch->lanes[i]);
         if (what != NULL)
-            tell(down, user, "MCU", watch->lanes[i].name, what, watch->lanes[i].error);
+            tell(down, user, "MCU", watch->lanes[i].name, what, lane_why(&watch->lanes[i]));
     }
 }
 
@@ -164,6 +173,24 @@ static void put_commands(struct watch_text *text, const struct watch_lane *lane)
     end(text, "},");
 }
 
+static void put_hub(struct watch_text *text, const struct watch_lane *lane)
+{
+    if (!lane->has_hub)
+        return;
+    watch_put(text, "\"nerveshub\":{");
+    member(text, "state", lane->hub_joined ? "joined" : "not joined");
+    member(text, "uuid", is_text(lane->hub_uuid) ? lane->hub_uuid : NULL);
+    member(text, "version", is_text(lane->hub_version) ? lane->hub_version : NULL);
+    member(text, "update", lane->hub_stage);
+    member(text, "update_uuid", is_text(lane->hub_coming) ? lane->hub_coming : NULL);
+    if (lane->hub_percent != WATCH_NONE)
+        number(text, "update_percent", lane->hub_percent);
+    number(text, "updates", lane->hub_updated);
+    number(text, "updates_failed", lane->hub_failed);
+    member(text, "trouble", is_text(lane->hub_trouble) ? lane->hub_trouble : NULL);
+    end(text, "},");
+}
+
 static void put_lane(struct watch_text *text, const struct watch_lane *lane)
 {
     watch_put(text, "{");
@@ -172,7 +199,7 @@ static void put_lane(struct watch_text *text, const struct watch_lane *lane)
     member(text, "port", lane->port);
     member(text, "path", lane->path);
     member(text, "link", lane->port != NULL ? "up" : "down");
-    member(text, "server", watch_channel_text(lane->server));
+    member(text, "server", lane->has_server ? watch_channel_text(lane->server) : NULL);
     number(text, "readings_in", lane->received);
     number(text, "readings_out", lane->replied);
     number(text, "waiting", lane->waiting);
@@ -184,6 +211,7 @@ static void put_lane(struct watch_text *text, const struct watch_lane *lane)
         watch_put_micro(text, lane->oldest_us);
     watch_put(text, ",");
     put_commands(text, lane);
+    put_hub(text, lane);
     member(text, "error", is_text(lane->error) ? lane->error : NULL);
     if (is_text(lane->error))
         number(text, "error_age_s", lane->error_age_ms / 1000);

@@ -59,7 +59,11 @@ static const char *on_downloading(void *user)
 static void on_joined(void *user)
 {
     struct nh_board *b = user;
+    char line[NH_WHY_MAX + NH_UUID_TEXT];
     b->trouble[0] = '\0';
+    snprintf(line, sizeof(line), "joined with firmware %s (%s)", b->update.running.version,
+             b->update.running.uuid);
+    nh_board_say(b, false, line);
     nh_update_joined(&b->update, now_of(b));
 }
 

@@ -324,16 +324,39 @@ static void a_changed_list_or_text_is_noticed(void **state)
                      "flash_command: [all, '{file}']}\n" ONE_MCU);
     assert_taken(&b, "nerveshub: {url: '" URL "', key: nhp_2, secret_file: s, "
                      "flash_command: [all, '{file}', x]}\n" ONE_MCU);
-    assert_true(config_nerveshub_same(&a.nerveshub, &a.nerveshub));
-    assert_false(config_nerveshub_same(&a.nerveshub, &b.nerveshub));
     config_differences(&a, &b, note, &change);
     assert_string_equal(change.text, "nerveshub.key nerveshub.flash_command ");
     assert_true(change.live);
-    config_nerveshub_move(&a.nerveshub, &b.nerveshub);
+    assert_true(config_take_nerveshub(&a, &b));
     assert_string_equal(a.nerveshub.key, "nhp_2");
-    assert_null(b.nerveshub.url);
+    assert_string_equal(a.nerveshub.flash_command[2], "x");
+    assert_string_equal(b.nerveshub.key, "nhp_1");
+    assert_true(config_take_nerveshub(&a, &b));
+    assert_false(config_take_nerveshub(&a, &a));
     config_free(&a);
     config_free(&b);
+}
+
+static void what_the_files_go_by_holds_until_the_next_start(void **state)
+{
+    (void)state;
+    struct config a, b, none;
+    struct change change = {.live = false};
+    assert_taken(&a, HUB ONE_MCU);
+    assert_taken(&b, "nerveshub: {url: '" URL "', key: nhp_1, secret_file: s, folder: other}\n"
+                     ONE_MCU);
+    config_differences(&a, &b, note, &change);
+    assert_string_equal(change.text, "nerveshub.folder ");
+    assert_false(change.live);
+    assert_false(config_take_nerveshub(&a, &b));
+    assert_null(a.nerveshub.folder);
+    assert_taken(&none, "server: {url: 'ws://h/websocket'}\n"
+                        "mcus: [{name: a, path: /dev/a, api_key_file: k}]\n");
+    assert_false(config_take_nerveshub(&a, &none));
+    assert_non_null(a.nerveshub.url);
+    config_free(&a);
+    config_free(&b);
+    config_free(&none);
 }
 
 int main(void)
@@ -351,6 +374,7 @@ int main(void)
         cmocka_unit_test(keys_words_and_sockets_that_cannot_work_are_refused),
         cmocka_unit_test(secrets_and_files_are_looked_at),
         cmocka_unit_test(a_changed_list_or_text_is_noticed),
+        cmocka_unit_test(what_the_files_go_by_holds_until_the_next_start),
     };
     return cmocka_run_group_tests_name("config_nerveshub", tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "watch.h"
+#include "watch_text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static int begin(void **state)
                                .device = "stub-1",
                                .product = "stub",
                                .version = "1",
+                               .has_server = true,
                                .server = WATCH_CHANNEL_JOINED,
                                .oldest_us = 250000};
     watch = (struct watch){.process = {.version = "0.1"},
@@ -251,6 +253,75 @@ static void health_is_good_only_when_everything_is_up(void **state)
     assert_false(watch_health(&page, &watch));
 }
 
+/* -- NervesHub. */
+
+static void make_device(void)
+{
+    lane.has_server = false;
+    lane.server = WATCH_CHANNEL_OFF;
+    lane.has_hub = lane.hub_joined = true;
+    lane.hub_stage = "flashing";
+    lane.hub_uuid = "U1";
+    lane.hub_version = "1.0.0";
+    lane.hub_coming = "U2";
+    lane.hub_trouble = "";
+    lane.hub_percent = 40;
+    lane.hub_updated = 3;
+    lane.hub_failed = 1;
+}
+
+static void a_device_of_nerveshub_needs_no_other_server(void **state)
+{
+    (void)state;
+    make_device();
+    assert_true(watch_health(&page, &watch));
+    lane.hub_joined = false;
+    lane.hub_trouble = "the server refuses the key";
+    lane.error = "something older";
+    assert_false(watch_health(&page, &watch));
+    watch_put(&page, "\n");
+    page.at[page.n - 1] = '\0';
+    assert_string_equal(
+        page.at, "MCU bench-1: it is not joined at NervesHub (the server refuses the key)\n");
+}
+
+static const char *status(void)
+{
+    watch_status(&page, &watch);
+    watch_put_bytes(&page, "", 1);
+    return page.at;
+}
+
+static void firmware_and_updates_of_a_device_are_shown(void **state)
+{
+    (void)state;
+    static const char *const samples[] = {
+        "mcu_bridge_nerveshub_up{mcu=\"bench-1\"} 1\n",
+        "mcu_bridge_nerveshub_update_stage{mcu=\"bench-1\",stage=\"flashing\"} 1\n",
+        "mcu_bridge_nerveshub_firmware_info{mcu=\"bench-1\",uuid=\"U1\",version=\"1.0.0\"} 1\n",
+        "mcu_bridge_nerveshub_update_percent{mcu=\"bench-1\"} 40\n",
+        "mcu_bridge_nerveshub_updates_total{mcu=\"bench-1\"} 3\n",
+        "mcu_bridge_nerveshub_updates_failed_total{mcu=\"bench-1\"} 1\n",
+    };
+    make_device();
+    const char *text = metrics();
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
+        if (strstr(text, samples[i]) == NULL)
+            fail_msg("no %s", samples[i]);
+    begin(NULL);
+    assert_null(strstr(status(), "nerveshub"));
+    assert_null(strstr(metrics(), "nerveshub"));
+    begin(NULL);
+    make_device();
+    lane.hub_percent = WATCH_NONE;
+    text = status();
+    assert_non_null(strstr(text, "\"server\":null"));
+    assert_non_null(
+        strstr(text, "\"nerveshub\":{\"state\":\"joined\",\"uuid\":\"U1\",\"version\":\"1.0.0\","
+                     "\"update\":\"flashing\",\"update_uuid\":\"U2\",\"updates\":3,"
+                     "\"updates_failed\":1,\"trouble\":null}"));
+}
+
 static void a_thousand_boards_are_one_growing_buffer(void **state)
 {
     (void)state;
@@ -276,6 +347,8 @@ int main(void)
         cmocka_unit_test_setup(the_lag_is_a_histogram_that_adds_up, begin),
         cmocka_unit_test_setup(each_outcome_of_a_command_has_its_counter, begin),
         cmocka_unit_test_setup(health_is_good_only_when_everything_is_up, begin),
+        cmocka_unit_test_setup(a_device_of_nerveshub_needs_no_other_server, begin),
+        cmocka_unit_test_setup(firmware_and_updates_of_a_device_are_shown, begin),
         cmocka_unit_test_setup(a_thousand_boards_are_one_growing_buffer, begin),
     };
     return cmocka_run_group_tests(tests, NULL, end);
