@@ -196,6 +196,22 @@ static void console_join(struct channel *ch, const struct json *payload, struct 
     nerves_event(c->nerves, c->device, "console", slice_of("phx_join"), payload);
 }
 
+/* To whoever looks at this device's console. */
+static void show_users(const struct nerves_client *c, const struct json *event,
+                       const struct json *payload)
+{
+    struct buf topic = {0}, name = {0}, text = {0};
+    buf_printf(&topic, NERVES_USER_TOPIC "%s", c->device->identifier);
+    buf_slice(&name, event->text);
+    buf_str(&name, "");
+    json_write(&text, payload);
+    struct broadcast what = {buf_all(&topic), name.data, buf_all(&text), false};
+    c->nerves->deliver(c->nerves->deliver_ctx, NULL, &what);
+    buf_deinit(&topic);
+    buf_deinit(&name);
+    buf_deinit(&text);
+}
+
 static void console_in(struct channel *ch, const struct json *event, const struct json *payload)
 {
     static const char *const FILES[] = {"file-data/start", "file-data", "file-data/stop"};
@@ -207,7 +223,9 @@ static void console_in(struct channel *ch, const struct json *event, const struc
     nerves_event(c->nerves, c->device, "console", event->text, payload);
     if (!known) {
         crash(ch, "console");
+        return;
     }
+    show_users(c, event, payload);
 }
 
 /* -- extensions */

@@ -57,6 +57,12 @@ static const struct mount NERVES_MOUNTS[] = {
      .v2_only = true,
      .compress = true,
      .max_frame = MOUNT_MAX_FRAME},
+    {.path = "/user/websocket",
+     .connect = CONNECT_NERVES_USER,
+     .apps = nerves_user_apps,
+     .v2_only = true,
+     .origin = "no.page.is.let.in",
+     .max_frame = MOUNT_MAX_FRAME},
     {.path = "/socket/websocket",
      .connect = CONNECT_NERVES,
      .apps = nerves_channel_apps,
@@ -98,7 +104,7 @@ const struct mount *mount_find_nerves(struct slice path, bool tls)
 {
     struct slice parts[MAX_PARTS];
     size_t count = http_path_parts(path, parts, MAX_PARTS);
-    for (size_t i = 0; i < (tls ? 2 : 1); i++) {
+    for (size_t i = 0; i < (tls ? 3 : 2); i++) {
         if (count == 2 && path_matches(NERVES_MOUNTS[i].path, parts, count)) {
             return &NERVES_MOUNTS[i];
         }
@@ -310,6 +316,7 @@ static void connect_app(const struct connect_request *request, struct connect_re
 {
     switch (request->mount->connect) {
     case CONNECT_ANY:
+    case CONNECT_NERVES_USER:
         break;
     case CONNECT_USER:
         connect_user(request, result);

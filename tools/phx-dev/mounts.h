@@ -16,6 +16,7 @@ enum mount_connect {
                      */
     CONNECT_MC,     /* an API key */
     CONNECT_NERVES, /* a client certificate, or NervesHub's headers */
+    CONNECT_NERVES_USER, /* everybody but web pages: who looks at NervesHub's consoles */
 };
 
 struct mount {
@@ -38,8 +39,8 @@ struct mount {
 
 enum { MOUNT_MAX_FRAME = 10000000 };
 
-/* NervesHub's sockets: one for secrets, and one more for certificates where there is TLS. NULL:
- * none at this path. */
+/* NervesHub's sockets: one for secrets, one for people, and one more for certificates where there
+ * is TLS. NULL: none at this path. */
 const struct mount *mount_find_nerves(struct slice path, bool tls);
 /* NULL: no socket at this path. */
 const struct mount *mount_find(struct slice path, bool lab);

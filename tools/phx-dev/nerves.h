@@ -108,8 +108,13 @@ struct nerves_faults {
     char *redirect;
 };
 
+struct broadcast;
+
 struct nerves {
     enum nerves_like like;
+    /* To the channels joined to a topic: of this device, or of everybody (NULL). */
+    void (*deliver)(void *ctx, const struct nerves_device *device, const struct broadcast *what);
+    void *deliver_ctx;
     bool tls;
     bool logging; /* the server has analytics, and so offers that extension */
     struct nerves_key keys[NERVES_MAX_KEYS];

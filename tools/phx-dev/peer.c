@@ -48,6 +48,8 @@ void peer_open(struct peer *p, const struct conn *conn, const struct http_reques
     buf_str(&p->id, "");
     p->mc = (struct mc_client){.app = &p->server->mc, .identity = connect->identity};
     p->nerves = (struct nerves_client){.nerves = &p->server->nerves, .device = connect->device};
+    bool is_nerves =
+        p->mount->connect == CONNECT_NERVES || p->mount->connect == CONNECT_NERVES_USER;
     if (connect->device != NULL) {
         server_kick(p->server, p->id.data); /* one identity, one socket */
     }
@@ -58,7 +60,7 @@ void peer_open(struct peer *p, const struct conn *conn, const struct http_reques
         .like = p->server->options.like,
         .apps = p->mount->apps,
         .faults = &p->server->faults.socket,
-        .app_ctx = connect->device != NULL ? (void *)&p->nerves : (void *)&p->mc,
+        .app_ctx = is_nerves ? (void *)&p->nerves : (void *)&p->mc,
         .info = {p->info.data, p->info.len},
     };
     p->socket = p->nerves.socket = socket_open(&config);

@@ -56,12 +56,25 @@ static int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void deliver(void *ctx, const struct nerves_device *device, const struct broadcast *what)
+{
+    struct server *server = ctx;
+    for (struct peer *p = server->peers, *next; p != NULL; p = next) {
+        next = p->next;
+        if (device == NULL || p->nerves.device == device) {
+            peer_deliver(p, what, NULL);
+        }
+    }
+}
+
 int server_start(struct server *server, char *error, size_t error_size)
 {
     server->mc = (struct mc_app){&server->readings, &server->faults, &server->presence,
                                  &server->options.log};
     server->nerves.log = &server->options.log;
     server->nerves.clock_ms = clock_ms;
+    server->nerves.deliver = deliver;
+    server->nerves.deliver_ctx = server;
     server->nerves.tls = server->options.tls;
     if (server->options.tls) {
         server->tls = tls_open(&server->options.tls_options, error, error_size);
