@@ -34,12 +34,12 @@ class McuError(Exception):
     """mcu-link did not start, or refused a command."""
 
 
-def firmware_arguments(port, boot=None):
+def firmware_arguments(port, boot=None, image=None):
     if port == "posix":
         return ["--stub", str(BIN / "mcu-stub")]
     if port in AVRS:
         boot = boot or AVR_BIN / f"mcu-boot-{port}.elf"
-        return avr_arguments(port, AVR_BIN / f"mcu-stub-{port}.elf") + (["--boot", str(boot)] if boot.is_file() else [])
+        return avr_arguments(port, image or AVR_BIN / f"mcu-stub-{port}.elf") + (["--boot", str(boot)] if boot.is_file() else [])
     if not STUB_M3.is_file():
         raise McuError(f"no Cortex-M3 image at {STUB_M3}: cmake --preset cortex-m3 && "
                        "cmake --build --preset cortex-m3")
@@ -54,11 +54,11 @@ def avr_arguments(mcu, image):
 
 class Mcu:
     """One board. `port`: "cortex-m3", "atmega328p", "atmega2560" or "posix"; or `command`: any program, "{fd}" is its UART.
-    `boot`: an ELF file in place of an AVR's own boot loader. `reset_on_open`: the board is reset whenever its port is
+    `boot`, `image`: files in place of an AVR's own boot loader and firmware. `reset_on_open`: the board is reset whenever its port is
     opened, as by an Arduino's DTR."""
 
     def __init__(self, test, port="cortex-m3", command=None, board=1, identity=None, baud=0, seed=1,
-                 state=None, path=None, boot=None, reset_on_open=False):
+                 state=None, path=None, boot=None, image=None, reset_on_open=False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mcu-"))
         test.addCleanup(self.close)
         self.path = str(path or self.folder / "ttyMCU0")
@@ -70,7 +70,7 @@ class Mcu:
             arguments.append("--reset-on-open")
         if state:
             arguments += ["--state", str(state)]
-        arguments += ["--", *command] if command else firmware_arguments(port, boot)
+        arguments += ["--", *command] if command else firmware_arguments(port, boot, image)
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.log, text=True)
