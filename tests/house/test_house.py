@@ -4,6 +4,7 @@ behind, and that every fuzz target has seeds."""
 import os
 import pathlib
 import re
+import subprocess
 import unittest
 
 ROOT = pathlib.Path(os.environ.get("MCU_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
@@ -151,6 +152,13 @@ class House(unittest.TestCase):
             self.assertRegex(text, r"(?m)^red: \S", patch.name)
             changed = [l for l in text.splitlines() if re.match(r"[-+](?![-+])", l)]
             self.assertLessEqual(len(changed), 2, f"{patch.name} changes more than one line")
+
+    def test_every_sabotage_patch_still_applies(self):
+        outside = dict(os.environ, GIT_CEILING_DIRECTORIES=str(ROOT.parent))
+        for patch in sorted((ROOT / "tests" / "sabotage").glob("*.patch")):
+            done = subprocess.run(["git", "apply", "--check", str(patch)], cwd=ROOT, env=outside, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.assertEqual(done.returncode, 0, f"{patch.name}: make it anew: {done.stdout}")
 
 
 if __name__ == "__main__":

@@ -314,6 +314,21 @@ static void a_trailing_zero_dropped_or_added_is_seen(void **state)
     assert_true(dropped[0] > 0 && dropped[1] > 0);
 }
 
+static void a_crc_that_is_not_complemented_is_no_frame(void **state)
+{
+    uint8_t content[5] = {0x20, 0x55, 7};
+    uint16_t crc = MP_CRC16_START;
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        crc = mp_crc16_update(crc, content[i]);
+    content[3] = (uint8_t)~crc;
+    content[4] = (uint8_t)(~crc >> 8);
+    assert_int_equal(decoded(content, sizeof content), MP_DEFRAMED_FRAME);
+    content[3] = (uint8_t)crc;
+    content[4] = (uint8_t)(crc >> 8);
+    assert_int_equal(decoded(content, sizeof content), MP_DEFRAMED_BAD);
+}
+
 static void a_frame_longer_than_the_memory_is_bad_and_touches_nothing_behind(void **state)
 {
     uint8_t body[MP_BODY_MAX] = {1}, mem[MP_FRAME_AROUND + MP_BODY_MIN + 1];
@@ -433,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_lost_delimiter_costs_nothing_on_a_host),
         cmocka_unit_test(more_than_two_frames_without_delimiter_are_bad_and_forgotten),
         cmocka_unit_test(a_trailing_zero_dropped_or_added_is_seen),
+        cmocka_unit_test(a_crc_that_is_not_complemented_is_no_frame),
         cmocka_unit_test(a_frame_longer_than_the_memory_is_bad_and_touches_nothing_behind),
         cmocka_unit_test(delimiters_alone_are_no_bad_frames),
     };

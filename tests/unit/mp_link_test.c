@@ -486,6 +486,28 @@ static void the_time_out_stays_bounded_on_a_dead_line(void **state)
     assert_in_range(resent, 40, 500); /* at least every 250 ms, and no storm */
 }
 
+/* Nor when its number is due again. */
+static void a_message_that_came_before_is_acknowledged_and_not_delivered_again(void **state)
+{
+    uint8_t first[32] = {0};
+    (void)state;
+    come_up();
+    mp_put_u32(first + 12, ~0u);
+    send_up();
+    sim_run(&pair->sim, 100000);
+    assert_int_equal(pair->delivered, 1);
+    const struct mp_link *host = &pair->link[PAIR_HOST];
+    inject(PAIR_HOST, 0x20 | MP_FRAME_RELIABLE, host->tag, (uint8_t)(host->rx_next - 1), first,
+           sizeof first);
+    for (int i = 0; i < 300; i++) {
+        send_up();
+        sim_run(&pair->sim, 100000);
+    }
+    assert_int_equal(pair->delivered, 301);
+    assert_int_equal(mp_link_stats(host)->duplicates, 1);
+    assert_string_equal(pair->broken, "");
+}
+
 /* The time-out has not been measured yet and is above 100 ms. */
 static void a_damaged_frame_is_asked_for_at_once(void **state)
 {
@@ -547,6 +569,7 @@ int main(void)
         TEST(sending_says_what_it_cannot_do),
         TEST(memory_that_is_too_small_is_refused),
         TEST(a_commands_frame_of_an_ended_session_is_not_taken),
+        TEST(a_message_that_came_before_is_acknowledged_and_not_delivered_again),
         TEST(a_damaged_frame_is_asked_for_at_once),
         TEST(a_frame_that_vanished_goes_again_when_its_successor_has_come),
         TEST(the_time_out_stays_bounded_on_a_dead_line),

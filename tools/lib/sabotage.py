@@ -111,7 +111,8 @@ def complaints(out):
     cases = re.findall(r"^\[  FAILED  \] (?!\d)(\w+)|^(?:FAIL|ERROR): (\w+)", out, re.M)
     names = list(dict.fromkeys(a or b for a, b in cases))
     sanitizer = re.findall(r"^SUMMARY: .+$|\S+: runtime error: .+$|\S+ Assertion .+ failed", out, re.M)
-    return names + sanitizer or [line for line in out.splitlines() if line.strip()][-3:]
+    wrong = re.findall(r"^.*(?:BROKEN|broken|WRONG|lost|FAILED|[1-9]\d* failed).*$", out, re.M)
+    return names + sanitizer or wrong or [line for line in out.splitlines() if line.strip()][-3:]
 
 
 def known_tests():
