@@ -149,7 +149,11 @@ static void on_flashed(void *user, const char *why, bool for_good)
 
 bool lane_hub_is_flashing(const struct lane_hub *hub)
 {
-    return hub != NULL && flasher_is_running(hub->flasher);
+    struct nh_board_picture picture;
+    if (hub == NULL)
+        return false;
+    nh_board_watch(hub->board, &picture);
+    return flasher_is_running(hub->flasher) || picture.stage == NH_AWAITING;
 }
 
 /* -- Small things. */

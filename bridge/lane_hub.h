@@ -25,7 +25,8 @@ void lane_hub_free(struct lane_hub *hub);
 void lane_hub_board(struct lane_hub *hub, const struct mp_peer *peer,
                     const struct mp_description *description);
 void lane_hub_gone(struct lane_hub *hub);
-/* Its line is in a flasher's hands, or the board stores a new image. */
+/* Its line is in a flasher's hands, or the board is to come back with a new image: that it goes is
+ * expected. */
 bool lane_hub_is_flashing(const struct lane_hub *hub);
 
 void lane_hub_reading(struct lane_hub *hub, const struct mp_host_reading *reading);

@@ -26,7 +26,7 @@ struct phx_context;
 struct nh_board;
 
 #define NH_BOARD_LINGER_MS 30000
-#define NH_BOARD_BUFFER    (32u * 1024) /* bytes of the console, each way, that wait at most */
+#define NH_BOARD_BUFFER    (256u * 1024) /* bytes of the console, each way, that wait at most */
 
 /* What boards have in common; must outlive them. */
 struct nh_board_shared {

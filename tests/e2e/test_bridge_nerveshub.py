@@ -1,17 +1,25 @@
 """A board on a serial line as a device of NervesHub, beside an application or without one."""
 
 import json
+import re
+import signal
+import subprocess
 import sys
+import threading
+import time
 import unittest
+import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness_bridge import BIN, Bridge, PhxDev, folder, free_port, secret_file, wait_until, yaml_value  # noqa: E402
 from harness_mcu import Mcu  # noqa: E402
+from images import image, image_id  # noqa: E402
 import test_bridge_watch as watch  # noqa: E402
 
 KEY, SECRET = "nhp_lab", "s3cret/with+signs"
 VERSION = "0.1.0"  # of the sample firmware
+IMAGE = "00112233445566778899aabbccddeeff00112233"
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
@@ -94,6 +102,17 @@ class Nerveshub(unittest.TestCase):
         return {mcu["name"]: mcu for mcu in json.loads(text)["mcus"]}
 
 
+def pack(test, data, version, device, **names):
+    """A .fw file of an image for a device that has joined."""
+    home = folder(test)
+    (home / "image.bin").write_bytes(data)
+    told = {"product": device["product"], "platform": device["platform"], "architecture": device["architecture"],
+            "version": version, **names}
+    words = [word for name, value in told.items() for word in (f"--{name}", value)]
+    subprocess.run([str(BIN / "mkfw"), "pack", *words, str(home / "image.bin"), str(home / "new.fw")], check=True)
+    return home / "new.fw"
+
+
 class OneBoard(Nerveshub):
     def setUp(self):
         self.mcu = Mcu(self, "posix")
@@ -122,6 +141,263 @@ class OneBoard(Nerveshub):
         self.wait_metric("readings_received_total", lambda n: n >= 50)
         self.assertEqual(self.wait_metric("readings_waiting", lambda n: True), 0)
         self.assertEqual(self.bridge.said("refused|spool|cannot"), [])
+
+class Person:
+    """phx-cat at a device's console."""
+
+    def __init__(self, test, hub, device="a"):
+        self.device = device
+        self.messages = []
+        self.process = subprocess.Popen([str(BIN / "phx-cat"), hub.url.replace("/microcontrollers/", "/user/"),
+                                         f"user:console:{device}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        test.addCleanup(self.close)
+
+    def read(self):
+        for line in self.process.stdout:
+            message = json.loads(line)
+            if message.get("event") == "up":
+                self.messages.append(message["payload"]["data"])
+
+    def say(self, event, **payload):
+        self.process.stdin.write(f"{event} {json.dumps(payload)}\n")
+        self.process.stdin.flush()
+
+    def type(self, text):
+        self.say("dn", data=text)
+
+    def seen(self):
+        return "".join(self.messages)
+
+    def wait_seen(self, pattern):
+        return wait_until(lambda: re.search(pattern, self.seen()), lambda: f"{pattern!r} in {self.seen()[-300:]!r}")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class OneBoardOf240(OneBoard):
+    release = "2.4.0"
+
+
+class Talk(Nerveshub):
+    """A board that echoes, counts and chatters on demand."""
+
+    def setUp(self):
+        self.mcu = Mcu(self, command=[str(BIN / "talk-board"), "{fd}", IMAGE])
+
+    def start(self, *arguments, **more):
+        super().start([{"name": "a", "path": self.mcu.path}], *arguments, **more)
+        self.hub.wait_joined("a", "device", "console", "extensions")
+        self.person = Person(self, self.hub)
+        self.answer("sum", r"sum \d+ ")
+
+    def answer(self, line, pattern):
+        """Types the line until the answer is there: the person's end may not have joined yet."""
+        def found():
+            self.person.type(line + "\n")
+            time.sleep(0.2)
+            return re.search(pattern, self.person.seen())
+        return wait_until(found, lambda: f"{pattern!r}; {self.person.seen()[-300:]!r}")
+
+    def test_what_is_typed_is_answered_and_what_is_said_after_it_too(self):
+        self.start()
+        self.person.say("window_size", height=24, width=80)
+        self.person.say("file-data/start", filename="../../etc/passwd")
+        self.person.type("é\nlines 3\n")
+        self.person.wait_seen("line 0\nline 1\nline 2\n")
+        self.bridge.wait_line("a file was sent to the console")
+        self.assertEqual(self.hub.device("a")["crashes"], 0)
+
+    def test_ten_thousand_lines_come_once_and_in_order_in_few_messages(self):
+        self.start()
+        before = len(self.person.messages)
+        self.person.type("lines 10000\n")
+        self.person.wait_seen("line 9999\n")
+        lines = [line for line in self.person.seen().split("\n") if line.startswith("line ")]
+        self.assertEqual(lines, [f"line {i}" for i in range(10000)])
+        self.assertLess(len(self.person.messages) - before, 500)
+        self.assertEqual(self.wait_metric("nerveshub_console_lost_bytes_total", lambda n: True), 0)
+
+    def test_sixty_four_kib_typed_at_once_arrive_whole(self):
+        self.start()
+        self.person.type("sum\n")
+        seen = len(self.person.seen())
+        text = "".join(f"{i:07d}\n" for i in range(8191)) + "1234567\n"
+        self.person.type(text)
+        self.person.type("sum\n")
+        wanted = f"sum {len(text)} {zlib.crc32(text.encode()):08x}\n"
+        wait_until(lambda: wanted in self.person.seen()[seen:], lambda: (wanted, self.person.seen()[-300:]))
+
+    def test_keys_are_not_a_message_each_and_readings_go_on_meanwhile(self):
+        self.start()
+        for key in "lines 1\n":
+            self.person.type(key)
+        self.person.wait_seen("line 0\n")
+
+    def test_reboot_and_identify_reach_the_board(self):
+        self.start()
+        self.hub.push("device", "identify")
+        self.person.wait_seen(r"identify [1-9]\d*\n")
+        self.hub.push("device", "reboot")
+        self.hub.wait_event("rebooting")
+        self.person.wait_seen("reset\n")
+
+    def test_no_script_is_run_and_no_archive_taken(self):
+        self.start()
+        self.hub.push("device", "scripts/run", {"ref": "AB+/cd", "text": "touch /x"})
+        answer = self.hub.wait_event("scripts/run")[0]["payload"]
+        self.assertEqual((answer["result"], answer["output"]), ("error", "not supported"))
+        self.hub.push("device", "archive", {"uuid": "x", "url": "http://127.0.0.1:1/x"})
+        self.bridge.wait_line("an archive was offered")
+        self.assertEqual(self.hub.device("a")["crashes"], 0)
+
+    def test_its_log_goes_there_within_the_limit(self):
+        hub = Hub(self, self.release)
+        hub.request("POST", "/nerves/settings", {"logging": True})
+        self.start(hub)
+        self.hub.wait_event("logging:attached")
+        self.person.type("logs 40\n")
+        sent = self.hub.wait_event("logging:send", 10)
+        self.assertEqual([e["payload"]["message"] for e in sent[:10]], [f"log {i}" for i in range(10)])
+        self.assertEqual({e["payload"]["level"] for e in sent}, {"warning"})
+        self.wait_metric("nerveshub_log_lines_dropped_total", lambda n: n >= 20)
+        self.assertEqual(self.hub.events("logging:dropped"), [])
+
+    def test_health_has_the_line_and_the_sensors_as_numbers(self):
+        self.start()
+        self.wait_metric("readings_received_total", lambda n: n >= 3)
+        self.hub.wait_event("health:report")
+
+        def report():
+            count = len(self.hub.events("health:report"))
+            self.hub.push("extensions", "health:check")
+            value = self.hub.wait_event("health:report", count + 1)[-1]["payload"]["value"]
+            self.person.type("\n")  # a round trip is known once something went to the board and back
+            return value if "link_round_trip_ms" in value["metrics"] else None
+        value = wait_until(report, "a report with a round trip")
+        metrics = value["metrics"]
+        self.assertTrue(all(type(number) in (int, float) for number in metrics.values()), metrics)
+        self.assertGreaterEqual(metrics["sensor_counter_temperature"], 2)
+        self.assertGreater(metrics["link_frames_received"], 5)
+        self.assertEqual((metrics["link_crc_failures"], metrics["reset_cause"]), (0, 0))
+        self.assertTrue(0 < metrics["link_round_trip_ms"] < 60000, metrics)
+        self.assertTrue(0 <= metrics["uptime_s"] < 600, metrics)
+        self.assertRegex(value["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        for part in ("metadata", "alarms", "checks", "connectivity"):
+            self.assertEqual(value[part], {})
+
+
+class WhoIsWho(Nerveshub):
+    def test_a_board_that_does_not_say_what_it_runs_is_not_joined(self):
+        mcu = Mcu(self, command=[str(BIN / "talk-board"), "{fd}"])
+        self.start([{"name": "a", "path": mcu.path}])
+        self.bridge.wait_line("does not say a build id")
+        self.assertEqual(self.hub.events(), [])
+        status, text = watch.get(self.listen, "/healthz")
+        self.assertEqual(status, 503)
+        self.assertIn("it is not joined at NervesHub (the board's firmware does not say a build id", text)
+
+    def test_a_secret_that_is_changed_in_its_file_is_used_at_the_next_attempt(self):
+        mcu = Mcu(self, "posix")
+        secret = secret_file(self, "not-this-one")
+        self.start([{"name": "a", "path": mcu.path}], secret_file=str(secret))
+        self.bridge.wait_line("the server refuses the key, its secret or the identifier")
+        secret.write_text(SECRET + "\n")
+        self.hub.wait_joined("a")
+
+    def test_another_section_begins_the_boards_anew(self):
+        mcu = Mcu(self, "posix")
+        self.start([{"name": "a", "path": mcu.path}])
+        self.hub.wait_joined("a")
+        self.rewrite([{"name": "a", "path": mcu.path}], reconnect_max="400ms")
+        self.bridge.wait_line("nerveshub has changed: its boards begin anew")
+        wait_until(lambda: len([e for e in self.hub.events("phx_join") if e["topic"] == "device"]) == 2, "joined anew")
+        self.assertEqual(self.bridge.said("MCUs is|cannot"), [])
+
+    def test_where_the_files_are_waits_for_a_new_start(self):
+        mcu = Mcu(self, "posix")
+        self.start([{"name": "a", "path": mcu.path}])
+        self.hub.wait_joined("a")
+        self.rewrite([{"name": "a", "path": mcu.path}], folder=str(folder(self)))
+        self.bridge.wait_line("nerveshub.folder has changed: that takes effect when mcu-bridge is started anew")
+        self.bridge.wait_line("the configuration was read again")
+        self.assertEqual(len([e for e in self.hub.events("phx_join") if e["topic"] == "device"]), 1)
+
+    def rewrite(self, mcus, server=None, **nerveshub):
+        text = write_hub_config(self, mcus, server, **{**self.nerveshub, **nerveshub})[0].read_text()
+        self.config.write_text(re.sub(r"listen: .*", f'listen: "{self.listen}"', text))
+        self.bridge.signal(signal.SIGHUP)
+
+
+class BesideAnApplication(Nerveshub):
+    """Both servers at once, for one board."""
+
+    def setUp(self):
+        self.application = PhxDev(self)
+        self.mcu = Mcu(self, "posix")
+        super().start([{"name": "a", "path": self.mcu.path, "api_key_file": str(secret_file(self))}],
+                      server={"url": self.application.url, "reconnect_min": "100ms", "reconnect_max": "500ms"})
+        self.hub.wait_joined("a")
+        self.application.wait_more()
+
+    def test_readings_go_to_the_one_and_health_to_the_other(self):
+        self.hub.wait_event("health:report")
+        self.assertEqual(self.status()["a"]["server"], "joined")
+        self.assertEqual(self.status()["a"]["nerveshub"]["state"], "joined")
+        self.application.control(1, {"motor": 40})
+        self.bridge.wait_line("motor")
+        self.hub.push("device", "identify")
+        self.bridge.wait_line("NervesHub wants: identify")
+
+    def test_a_nerveshub_that_is_gone_holds_up_no_reading(self):
+        self.hub.stop(signal.SIGKILL)
+        self.bridge.wait_line("NervesHub: ")
+        self.application.wait_more(50)
+        self.assertEqual(self.status()["a"]["server"], "joined")
+        self.hub.start()
+        self.hub.wait_joined("a")
+
+    def test_an_application_that_is_gone_does_not_disturb_nerveshub(self):
+        self.application.stop(signal.SIGKILL)
+        wait_until(lambda: self.status()["a"]["server"] == "connecting", self.status)
+        count = len(self.hub.events("health:report"))
+        self.hub.push("extensions", "health:check")
+        self.hub.wait_event("health:report", count + 1)
+        self.assertEqual(len([e for e in self.hub.events("phx_join") if e["topic"] == "device"]), 1)
+        self.application.start()
+        self.application.wait_more()
+
+
+class Updates(Nerveshub):
+    def setUp(self):
+        self.mcu = Mcu(self, "posix", state=folder(self) / "state")
+
+    def test_an_update_in_band_is_proven_by_the_board(self):
+        self.start([{"name": "a", "path": self.mcu.path}])
+        before = self.hub.wait_joined("a")
+        data = image("posix", 2)
+        self.hub.request("POST", "/nerves/update", {"device": "a", "path": str(pack(self, data, "2.0.0", before))})
+        after = wait_until(lambda: self.hub.device("a")["version"] == "2.0.0" and self.hub.device("a"),
+                           lambda: self.hub.device("a"))
+        self.assertNotEqual(after["uuid"], before["uuid"])
+        self.assertEqual((after["inflight"], after["crashes"]), (None, 0))
+        shown = wait_until(lambda: self.status()["a"]["nerveshub"]["update"] == "idle" and self.status()["a"]["nerveshub"],
+                           self.status)
+        self.assertEqual((shown["uuid"], shown["version"], shown["updates"], shown["updates_failed"]),
+                         (after["uuid"], "2.0.0", 1, 0))
+        progress = [e["payload"]["value"] for e in self.hub.events("fwup_progress")]
+        self.assertTrue(all(isinstance(value, int) for value in progress), progress)
+
+
+class UpdatesOf240(Updates):
+    release = "2.4.0"
 
 
 if __name__ == "__main__":
