@@ -452,6 +452,31 @@ static void the_clock_is_right_within_its_bound(void **state)
     }
 }
 
+/* A program with a thousand hosts has then a few of them to call at each wake-up. */
+static void different_hosts_ask_at_moments_that_they_have_in_common(void **state)
+{
+    static uint64_t moments[60 * 1000 / 5];
+    unsigned shared = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        uint64_t asked_us = 0;
+        world_free(world);
+        world_init(world, seed, 115200, 1000);
+        mp_rig_get_ready();
+        sim_run(&world->sim, 30000000); /* the clock is learnt */
+        while (sim_now_us(&world->sim) < 59000000) {
+            uint64_t at_us = world->host.ask_at_us;
+            uint64_t *moment = &moments[at_us / 5000];
+            assert_true(asked_us == 0 || at_us - asked_us <= 500000);
+            shared += *moment != 0 && at_us != asked_us;
+            assert_true(*moment == 0 || *moment == at_us);
+            *moment = asked_us = at_us;
+            sim_run(&world->sim, 100000);
+        }
+    }
+    assert_true(shared > 5);
+}
+
 static void set_device_clock(uint64_t us)
 {
     world->device.clock_us = us;
@@ -555,6 +580,7 @@ int main(void)
         TEST(a_control_changed_at_the_device_is_told),
         TEST(a_hello_through_boot_loader_noise_is_answered),
         TEST(the_clock_is_right_within_its_bound),
+        TEST(different_hosts_ask_at_moments_that_they_have_in_common),
         TEST(device_times_go_on_over_the_wrap_of_ticks),
         TEST(readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones),
         TEST(tables_that_make_no_sense_are_refused),
