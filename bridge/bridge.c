@@ -55,6 +55,8 @@ static void watch_spool(const struct spool *spool, struct watch_spool *out)
     *out = (struct watch_spool){
         .commits = stats.commits,
         .errors = stats.errors,
+        .faults = stats.faults,
+        .faulty = stats.faulty,
         .failing = stats.failing,
         .held = stats.held_readings,
         .parked = stats.parked,

@@ -6,7 +6,10 @@
  * done in the order of asking, one transaction for whatever has come together, and told from the
  * event loop. A disk that is full or fails delays: it is said once, counted, and tried again each
  * second; what frees room goes first. Nothing is ever deleted to make room. A file that is damaged,
- * or of a newer version, is renamed, said, and a new one begun.
+ * or of a newer version, is renamed, said, and a new one begun, as long as not more than
+ * SPOOL_ASIDE_MAX lie there. What SQLite refuses though the file is good is a fault of this
+ * program: it is said and counted, the file stays, and that stream waits, tried each second; others
+ * go on.
  *
  * A stream is the readings for one controller of one server. It is found by the fingerprint of its
  * credential until the server has said which controller that stands for, and by the controller from
@@ -26,6 +29,7 @@
 struct spool;
 struct spool_stream;
 
+#define SPOOL_ASIDE_MAX  8
 #define SPOOL_KEY_BYTES  8
 #define SPOOL_DEVICE_MAX 17 /* bytes of a device's name here */
 #define SPOOL_TOPIC_MAX  256
@@ -141,6 +145,8 @@ struct spool_stats {
     uint64_t held_readings;   /* on disk, of controllers that nobody here stands for (at start) */
     uint64_t commits;         /* transactions */
     uint64_t errors;          /* transactions that failed, to be tried again */
+    uint64_t faults;          /* of those: by a fault of this program */
+    uint64_t faulty;          /* streams that wait for that now */
     uint64_t parked;          /* in the table, older ones included */
     uint64_t expired;         /* readings given up by age */
     uint64_t set_aside;       /* files */

@@ -4,7 +4,8 @@
  * after a failure is spool.c's.
  *
  * A version is one step of `versions`; a file is brought from its own to the last. Steps are never
- * changed once released.
+ * changed once released. Damaged is only what is proven to be: by SQLite (corrupt, or no database),
+ * by its check, by the id of another program, or by tables that are not those of its version.
  */
 #include "spool_db_private.h"
 
@@ -14,12 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BOOT_MAX         64
 #define CLOCK_STEP_US    1000000 /* a clock that differs less is not written anew */
+#define CHECKS           3       /* that must fail */
 #define FREE_PAGES_KEPT  64
 #define FREE_PAGES_BATCH "64"
+#define APPLICATION_ID   "1835234675" /* "mcus", from version VERSION_WITH_ID on */
 
 static const char *const versions[] = {
     "CREATE TABLE clock(id INTEGER PRIMARY KEY, boot TEXT NOT NULL UNIQUE,"
@@ -34,8 +38,10 @@ static const char *const versions[] = {
     "CREATE TABLE parked(id INTEGER PRIMARY KEY, parked_at TEXT NOT NULL, stream INTEGER NOT NULL,"
     " clock INTEGER NOT NULL, at_us INTEGER, sensor TEXT, kind TEXT, value REAL, epoch INTEGER,"
     " number INTEGER, place INTEGER, bytes BLOB);",
+    "PRAGMA application_id=" APPLICATION_ID ";",
 };
-#define VERSION_LAST ((int)(sizeof versions / sizeof versions[0]))
+#define VERSION_LAST    ((int)(sizeof versions / sizeof versions[0]))
+#define VERSION_WITH_ID 3
 
 const char *spool_db_error(const struct spool_db *db)
 {
@@ -78,12 +84,23 @@ static int on_check(void *user, int columns, char **values, char **names)
 {
     (void)names;
     char *why = user;
-    if (columns == 1 && values[0] != NULL && strcmp(values[0], "ok") != 0 && why[0] == '\0')
-        snprintf(why, 200, "%s", values[0]);
+    if (columns != 1 || values[0] == NULL || strcmp(values[0], "ok") == 0 || why[0] != '\0')
+        return 0;
+    const char *line = strrchr(values[0], '\n'); /* behind a heading */
+    snprintf(why, 200, "%s", line == NULL ? values[0] : line + 1);
     return 0;
 }
 
-static enum spool_db_result check(struct spool_db *db, char *why, size_t why_cap)
+/* The check tells of a page that could not be read as of a broken one, but with a code. */
+static enum spool_db_result verdict(const char *complaint)
+{
+    static const char before[] = "error code";
+    const char *at = strstr(complaint, before);
+    int code = at == NULL ? SQLITE_CORRUPT : (int)strtol(at + strlen(before) + 1, NULL, 10);
+    return spool_sql_result(code) == SPOOL_DB_FAILED ? SPOOL_DB_FAILED : SPOOL_DB_DAMAGED;
+}
+
+static enum spool_db_result check_once(struct spool_db *db, char *why, size_t why_cap)
 {
     char found[200] = "";
     int code = sqlite3_exec(db->sql, "PRAGMA quick_check(1)", on_check, found, NULL);
@@ -92,37 +109,78 @@ static enum spool_db_result check(struct spool_db *db, char *why, size_t why_cap
     if (found[0] == '\0')
         return SPOOL_DB_OK;
     snprintf(why, why_cap, "%s", found);
-    return SPOOL_DB_DAMAGED;
+    return verdict(found);
 }
 
-static int on_version(void *user, int columns, char **values, char **names)
+/* Some complaints come of a read that failed and do not say so: those do not come again. */
+static enum spool_db_result check(struct spool_db *db, char *why, size_t why_cap)
+{
+    enum spool_db_result result = SPOOL_DB_DAMAGED;
+    for (int i = 0; i < CHECKS && result == SPOOL_DB_DAMAGED; i++) {
+        why[0] = '\0';
+        sqlite3_db_release_memory(db->sql);
+        result = check_once(db, why, why_cap);
+    }
+    return result;
+}
+
+static int on_number(void *user, int columns, char **values, char **names)
 {
     (void)names;
     *(int *)user = columns == 1 && values[0] != NULL ? (int)strtol(values[0], NULL, 10) : 0;
     return 0;
 }
 
-static enum spool_db_result migrate(struct spool_db *db, char *why, size_t why_cap)
+struct nature {
+    int id, version;
+    int tables; /* of any name */
+    int ours;
+};
+
+static int find_nature(struct spool_db *db, struct nature *nature)
 {
-    int version = 0;
-    int code = sqlite3_exec(db->sql, "PRAGMA user_version", on_version, &version, NULL);
-    if (code != SQLITE_OK)
-        return spool_sql_result(code);
-    if (version > VERSION_LAST || version < 0) {
+    static const char ours[] = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN"
+                               " ('clock', 'device', 'stream', 'reading_group', 'parked')";
+    int code = sqlite3_exec(db->sql, "PRAGMA application_id", on_number, &nature->id, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db->sql, "PRAGMA user_version", on_number, &nature->version, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db->sql, "SELECT count(*) FROM sqlite_master", on_number,
+                            &nature->tables, NULL);
+    return code == SQLITE_OK ? sqlite3_exec(db->sql, ours, on_number, &nature->ours, NULL) : code;
+}
+
+/* Is it a spool, and of a version that is known here? */
+static enum spool_db_result judge(const struct nature *nature, char *why, size_t why_cap)
+{
+    static const int tables[] = {0, 4, 5, 5}; /* of each version */
+    _Static_assert(sizeof tables / sizeof tables[0] == (size_t)VERSION_LAST + 1, "one missing");
+    const int own = (int)strtol(APPLICATION_ID, NULL, 10);
+    const int version = nature->version;
+    bool foreign = nature->id != own && (nature->id != 0 || version == VERSION_WITH_ID);
+    if (!foreign && (version > VERSION_LAST || version < 0)) {
         snprintf(why, why_cap, "it is of version %d, this mcu-bridge knows up to %d", version,
                  VERSION_LAST);
         return SPOOL_DB_NEWER;
     }
+    if (!foreign && nature->ours == tables[version] && (version > 0 || nature->tables == 0))
+        return SPOOL_DB_OK;
+    snprintf(why, why_cap,
+             foreign ? "it is the database of another program"
+                     : "its tables are not those of a spool");
+    return SPOOL_DB_DAMAGED;
+}
+
+static enum spool_db_result migrate(struct spool_db *db, int version)
+{
     for (; version < VERSION_LAST; version++) {
         char done[64];
         snprintf(done, sizeof done, "PRAGMA user_version=%d; COMMIT", version + 1);
-        code = sqlite3_exec(db->sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+        int code = sqlite3_exec(db->sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
         if (code == SQLITE_OK)
             code = sqlite3_exec(db->sql, versions[version], NULL, NULL, NULL);
         if (code == SQLITE_OK)
             code = sqlite3_exec(db->sql, done, NULL, NULL, NULL);
-        if (code == SQLITE_ERROR)
-            return SPOOL_DB_DAMAGED; /* tables of that name that are not ours */
         if (code != SQLITE_OK)
             return spool_sql_result(code);
     }
@@ -133,8 +191,11 @@ static void read_boot(char *boot)
 {
     FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
     boot[0] = '\0';
-    if (file == NULL || fgets(boot, BOOT_MAX, file) == NULL)
-        snprintf(boot, BOOT_MAX, "unknown");
+    if (file == NULL || fgets(boot, BOOT_MAX, file) == NULL) {
+        struct timespec now; /* then each start has a clock of its own */
+        clock_gettime(CLOCK_REALTIME, &now);
+        snprintf(boot, BOOT_MAX, "unknown-%lld-%ld", (long long)now.tv_sec, now.tv_nsec);
+    }
     boot[strcspn(boot, "\n")] = '\0';
     if (file != NULL)
         fclose(file);
@@ -166,12 +227,16 @@ static enum spool_db_result find_clock(struct spool_db *db)
 static enum spool_db_result prepare_file(struct spool_db *db, bool disorder, char *why,
                                          size_t why_cap)
 {
-    int code = set_up(db);
-    enum spool_db_result result = spool_sql_result(code);
+    struct nature nature = {.id = 0};
+    enum spool_db_result result = spool_sql_result(find_nature(db, &nature));
+    if (result == SPOOL_DB_OK)
+        result = judge(&nature, why, why_cap);
+    if (result == SPOOL_DB_OK)
+        result = spool_sql_result(set_up(db));
     if (result == SPOOL_DB_OK && disorder)
         result = check(db, why, why_cap);
     if (result == SPOOL_DB_OK)
-        result = migrate(db, why, why_cap);
+        result = migrate(db, nature.version);
     if (result == SPOOL_DB_OK)
         result = find_clock(db);
     return result;

@@ -18,7 +18,8 @@ struct spool_db;
 enum spool_db_result {
     SPOOL_DB_OK,
     SPOOL_DB_FAILED,  /* try again later: full, I/O error, out of memory, locked by a reader */
-    SPOOL_DB_DAMAGED, /* no database, or its content makes no sense: to be set aside */
+    SPOOL_DB_FAULT,   /* this program's own: what it asked for cannot be; the file is good */
+    SPOOL_DB_DAMAGED, /* proven to be no spool, or a broken one: to be set aside */
     SPOOL_DB_NEWER,   /* of a newer version: to be set aside */
     SPOOL_DB_NEVER,   /* there is no right to it, or no such folder */
 };

@@ -4,8 +4,10 @@
 #include "spool_file.h"
 #include "spool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +62,32 @@ int spool_file_lock(const char *path)
     close(fd);
     errno = error;
     return -1;
+}
+
+static bool is_aside(const char *name, const char *file)
+{
+    size_t n = strlen(file), all = strlen(name);
+    if (strncmp(name, file, n) != 0 ||
+        (strncmp(name + n, ".damaged-", 9) != 0 && strncmp(name + n, ".newer-", 7) != 0))
+        return false;
+    const char *end = name + all - 4; /* what SQLite keeps beside it */
+    return strcmp(end, "-wal") != 0 && strcmp(end, "-shm") != 0;
+}
+
+int spool_file_count_aside(const char *path)
+{
+    char folder[PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path + 1),
+             slash == NULL ? "." : path);
+    DIR *open = opendir(folder);
+    if (open == NULL)
+        return -1;
+    int count = 0;
+    for (const struct dirent *entry; (entry = readdir(open)) != NULL;)
+        count += is_aside(entry->d_name, slash == NULL ? path : slash + 1) ? 1 : 0;
+    closedir(open);
+    return count;
 }
 
 int spool_file_set_aside(const char *path, const char *why, char *out, size_t cap)

@@ -14,6 +14,9 @@ int spool_file_make_folders(const char *path);
  * descriptor, or -1 with errno: EWOULDBLOCK when another process has it. */
 int spool_file_lock(const char *path);
 
+/* How many files were set aside beside `path` and are there still; -1 with errno. */
+int spool_file_count_aside(const char *path);
+
 /* Renames the file and what SQLite keeps beside it to `path`.`why`-DATE, and writes that name to
  * `out`. Returns 0, or -1 with errno. */
 int spool_file_set_aside(const char *path, const char *why, char *out, size_t cap);

@@ -70,7 +70,8 @@ struct spool_stream {
     bool closed;
     /* The worker's: as the open transaction has it, and as it is on disk. */
     struct spool_db_stream work, kept;
-    bool lost; /* it was in a file that is gone */
+    bool lost;   /* it was in a file that is gone */
+    bool faulty; /* what it asks for cannot be: tried apart from the others */
     uint8_t work_key[SPOOL_KEY_BYTES];
     char work_topic[SPOOL_TOPIC_MAX];
 };
@@ -112,6 +113,7 @@ struct spool {
     struct spool_stream *streams; /* of the loop; the worker reads those that requests name */
     uint64_t failures;            /* in a row */
     uint64_t retry_ns;            /* when what needs room is tried again */
+    uint64_t fault_ns;            /* when faulty streams are */
     /* The loop's. */
     uint64_t total_readings;
 };

@@ -61,11 +61,20 @@ enum spool_db_result spool_sql_result(int code)
         return SPOOL_DB_OK;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    case SQLITE_CONSTRAINT: /* ids that are there already: not what was written here */
-    case SQLITE_MISMATCH:
         return SPOOL_DB_DAMAGED;
-    default:
+    case SQLITE_PERM:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM:
+    case SQLITE_READONLY:
+    case SQLITE_INTERRUPT:
+    case SQLITE_IOERR:
+    case SQLITE_FULL:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
         return SPOOL_DB_FAILED;
+    default: /* a constraint, a statement that makes no sense, ...: says nothing of the file */
+        return SPOOL_DB_FAULT;
     }
 }
 

@@ -1,7 +1,8 @@
 /*
  * The spool's thread: requests are done in the order of asking, as much as there is in one
  * transaction. A transaction that fails is undone and its requests stay; those that only free room
- * are tried without the others. The tables are spool_table.c's, the file is spool_db.c's.
+ * are tried without the others, and after a fault of this program each stream is tried without the
+ * others. The tables are spool_table.c's, the file is spool_db.c's.
  */
 #include "spool_file.h"
 #include "spool_request.h"
@@ -140,15 +141,24 @@ static enum spool_db_result apply(struct spool *spool, struct request *request)
     return SPOOL_DB_OK;
 }
 
-static bool is_of_round(const struct request *request, bool freeing_only)
+/* Which of the pending requests a transaction is of. */
+struct choice {
+    bool freeing_only;
+    const struct spool_stream *only; /* NULL: of all that are not faulty */
+};
+
+static bool is_of(const struct request *request, const struct choice *choice)
 {
-    return request->kind != REQUEST_LOAD && (!freeing_only || request->kind != REQUEST_ADD);
+    if (request->kind == REQUEST_LOAD || request->finished ||
+        (choice->freeing_only && request->kind == REQUEST_ADD))
+        return false;
+    return choice->only == NULL ? !request->stream->faulty : request->stream == choice->only;
 }
 
-static void keep_or_undo(struct spool *spool, bool freeing_only, bool good)
+static void keep_or_undo(struct spool *spool, const struct choice *choice, bool good)
 {
     for (struct request *r = spool->pending.first; r != NULL; r = r->next) {
-        if (!is_of_round(r, freeing_only))
+        if (!is_of(r, choice))
             continue;
         if (good) {
             r->stream->kept = r->stream->work;
@@ -159,52 +169,140 @@ static void keep_or_undo(struct spool *spool, bool freeing_only, bool good)
     }
 }
 
-/* Every pending request that writes, or only those that free room. */
-static enum spool_db_result transact(struct spool *spool, bool freeing_only)
+/* `why` has WHY_BYTES, and gets the reason of a failure. */
+static enum spool_db_result transact(struct spool *spool, const struct choice *choice, char *why)
 {
     bool any = false;
     for (struct request *r = spool->pending.first; r != NULL; r = r->next)
-        any |= is_of_round(r, freeing_only);
+        any |= is_of(r, choice);
     if (!any)
         return SPOOL_DB_OK;
     enum spool_db_result result = spool_db_begin(spool->db);
     if (result == SPOOL_DB_OK)
         result = spool_db_note_clock(spool->db, spool_work_unix_minus_boot_us());
     for (struct request *r = spool->pending.first; r != NULL && result == SPOOL_DB_OK; r = r->next)
-        if (is_of_round(r, freeing_only))
+        if (is_of(r, choice))
             result = apply(spool, r);
     if (result == SPOOL_DB_OK)
         result = spool_db_commit(spool->db);
-    if (result != SPOOL_DB_OK)
+    if (result != SPOOL_DB_OK) {
+        snprintf(why, WHY_BYTES, "%s", spool_db_error(spool->db));
         spool_db_rollback(spool->db);
-    keep_or_undo(spool, freeing_only, result == SPOOL_DB_OK);
+    }
+    keep_or_undo(spool, choice, result == SPOOL_DB_OK);
     uv_mutex_lock(&spool->mutex);
     spool->stats.commits += result == SPOOL_DB_OK ? 1 : 0;
     uv_mutex_unlock(&spool->mutex);
     return result;
 }
 
+/* -- Faults of this program: one stream's must not hold up the others. */
+
+static void set_faulty(struct spool *spool, struct spool_stream *stream, bool faulty,
+                       const char *why)
+{
+    const char *topic = stream->work_topic[0] == '\0' ? "an MCU" : stream->work_topic;
+    uv_mutex_lock(&spool->mutex);
+    spool->stats.faults += faulty ? 1 : 0;
+    spool->stats.errors += faulty ? 1 : 0;
+    if (faulty && !stream->faulty)
+        spool->stats.faulty++;
+    else if (!faulty && stream->faulty)
+        spool->stats.faulty--;
+    uv_mutex_unlock(&spool->mutex);
+    if (faulty && !stream->faulty)
+        log_error(
+            WHO,
+            "%s: %s: this is a fault of mcu-bridge, please report it; the file is kept, and the "
+            "readings of %s stay with their board; starting mcu-bridge again may help",
+            spool->path, why, topic);
+    else if (!faulty)
+        log_info(WHO, "%s: readings of %s are stored again", spool->path, topic);
+    stream->faulty = faulty;
+}
+
+static enum spool_db_result try_stream(struct spool *spool, struct spool_stream *stream, char *why)
+{
+    const struct choice choice = {.only = stream};
+    enum spool_db_result result = transact(spool, &choice, why);
+    if (result == SPOOL_DB_FAULT)
+        set_faulty(spool, stream, true, why);
+    else if (result == SPOOL_DB_OK && stream->faulty)
+        set_faulty(spool, stream, false, why);
+    return result == SPOOL_DB_FAULT ? SPOOL_DB_OK : result;
+}
+
+/* Of what its stream waits for to be written. */
+static bool is_first(const struct spool *spool, const struct request *request)
+{
+    const struct choice choice = {.only = request->stream};
+    const struct request *r = spool->pending.first;
+    while (r != request && !is_of(r, &choice))
+        r = r->next;
+    return r == request && is_of(r, &choice);
+}
+
+/* Each stream alone: those that were faulty before, or those that were not. */
+static enum spool_db_result try_apart(struct spool *spool, bool faulty, char *why)
+{
+    enum spool_db_result result = SPOOL_DB_OK;
+    spool->fault_ns = uv_hrtime() + RETRY_NS;
+    for (struct request *r = spool->pending.first; r != NULL && result == SPOOL_DB_OK; r = r->next)
+        if (r->stream->faulty == faulty && is_first(spool, r))
+            result = try_stream(spool, r->stream, why);
+    return result;
+}
+
+/* Every pending request that writes, or only those that free room. */
+static enum spool_db_result write_all(struct spool *spool, bool freeing_only, char *why)
+{
+    const struct choice choice = {.freeing_only = freeing_only};
+    enum spool_db_result result = transact(spool, &choice, why);
+    if (result == SPOOL_DB_FAULT)
+        result = try_apart(spool, false, why);
+    return result;
+}
+
 /* -- The file. */
 
-static void set_aside(struct spool *spool, enum spool_db_result why_so, const char *why)
+static void forget_file(struct spool *spool)
+{
+    uv_mutex_lock(&spool->mutex);
+    spool->stats.set_aside++;
+    spool->stats.faulty = 0;
+    for (struct spool_stream *stream = spool->streams; stream != NULL; stream = stream->next) {
+        stream->lost = stream->kept.id != 0;
+        stream->faulty = false;
+    }
+    uv_mutex_unlock(&spool->mutex);
+}
+
+/* Returns whether its place is free for a new one. */
+static bool set_aside(struct spool *spool, enum spool_db_result why_so, const char *why)
 {
     char name[SPOOL_PATH_BYTES + 64];
     spool_db_close(spool->db);
     spool->db = NULL;
+    if (spool_file_count_aside(spool->path) >= SPOOL_ASIDE_MAX) {
+        log_error(
+            WHO,
+            "%s: %s; %d files were set aside beside it already: move them away, and a new one "
+            "is begun; readings stay with their boards until then (RECOVERING in "
+            "mcu-bridge(1))",
+            spool->path, why, SPOOL_ASIDE_MAX);
+        return false;
+    }
     const char *word = why_so == SPOOL_DB_NEWER ? "newer" : "damaged";
     if (spool_file_set_aside(spool->path, word, name, sizeof name) != 0) {
         log_error(WHO, "%s: %s, and it cannot be renamed: %s", spool->path, why, strerror(errno));
-        return;
+        return false;
     }
     log_error(WHO,
               "%s: %s; it is kept as %s and a new one begun; what it holds has not reached the "
-              "server: try: sqlite3 %s .recover",
-              spool->path, why, name, name);
-    uv_mutex_lock(&spool->mutex);
-    spool->stats.set_aside++;
-    for (struct spool_stream *stream = spool->streams; stream != NULL; stream = stream->next)
-        stream->lost = stream->kept.id != 0;
-    uv_mutex_unlock(&spool->mutex);
+              "server: see RECOVERING in mcu-bridge(1)",
+              spool->path, why, name);
+    forget_file(spool);
+    return true;
 }
 
 /* Streams that were found in a file that is gone are begun again in this one, under their ids. */
@@ -244,18 +342,12 @@ static enum spool_db_result refind_locked(struct spool *spool)
     return result;
 }
 
-static enum spool_db_result open_db(struct spool *spool, char *why, size_t why_cap)
+/* Of a file that was just opened. */
+static enum spool_db_result look_into(struct spool *spool)
 {
-    enum spool_db_result result = spool_db_open(&spool->db, spool->path, spool->vfs, why, why_cap);
-    if (result == SPOOL_DB_DAMAGED || result == SPOOL_DB_NEWER) {
-        set_aside(spool, result, why);
-        result = spool_db_open(&spool->db, spool->path, spool->vfs, why, why_cap);
-    }
-    if (result != SPOOL_DB_OK)
-        return result;
     uint64_t readings, parked;
     uv_mutex_lock(&spool->mutex);
-    result = refind_locked(spool);
+    enum spool_db_result result = refind_locked(spool);
     spool->clock_count = 0;
     spool->clock = spool_db_clock(spool->db);
     spool_db_each_clock(spool->db, spool, found_clock);
@@ -272,16 +364,37 @@ static enum spool_db_result open_db(struct spool *spool, char *why, size_t why_c
     return result;
 }
 
+static enum spool_db_result open_db(struct spool *spool, char *why, size_t why_cap)
+{
+    enum spool_db_result result = spool_db_open(&spool->db, spool->path, spool->vfs, why, why_cap);
+    if (result == SPOOL_DB_DAMAGED || result == SPOOL_DB_NEWER) {
+        if (!set_aside(spool, result, why))
+            return SPOOL_DB_FAILED;
+        result = spool_db_open(&spool->db, spool->path, spool->vfs, why, why_cap);
+    }
+    if (result == SPOOL_DB_OK)
+        result = look_into(spool);
+    if (result != SPOOL_DB_OK && spool->db != NULL) {
+        snprintf(why, why_cap, "%s", spool_db_error(spool->db));
+        spool_db_close(spool->db);
+        spool->db = NULL;
+    }
+    return result;
+}
+
 static void note_failure(struct spool *spool, enum spool_db_result result, const char *why)
 {
+    bool fault = result == SPOOL_DB_FAULT;
     if (spool->failures++ == 0)
         log_error(WHO,
-                  "%s: %s; readings stay with their boards until it works again; trying each "
+                  "%s: %s; %sreadings stay with their boards until it works again; trying each "
                   "second",
-                  spool->path, why);
+                  spool->path, why,
+                  fault ? "this is a fault of mcu-bridge, please report it; " : "");
     spool->retry_ns = uv_hrtime() + RETRY_NS;
     uv_mutex_lock(&spool->mutex);
     spool->stats.errors++;
+    spool->stats.faults += fault ? 1 : 0;
     spool->stats.failing = true;
     uv_mutex_unlock(&spool->mutex);
     if (result == SPOOL_DB_DAMAGED)
@@ -303,6 +416,13 @@ static void note_success(struct spool *spool)
 int spool_work_open(struct spool *spool, char *error, size_t error_cap)
 {
     char why[WHY_BYTES] = "";
+    int aside = spool_file_count_aside(spool->path);
+    if (aside > 0)
+        log_warning(
+            WHO,
+            "%s: %d files that were set aside lie beside it; what they hold has not reached "
+            "the server: see RECOVERING in mcu-bridge(1)",
+            spool->path, aside);
     enum spool_db_result result = open_db(spool, why, sizeof why);
     if (result == SPOOL_DB_NEVER) {
         snprintf(error, error_cap, "%s: %s: give spool: path, or spool: enabled: false",
@@ -361,36 +481,54 @@ static void hand_over(struct spool *spool)
         uv_async_send(spool->async);
 }
 
+/* Everything that is pending and can be written now. */
+static enum spool_db_result write_pending(struct spool *spool, bool failed_before, char *why)
+{
+    bool faulty_before = spool->stats.faulty > 0; /* this thread's alone to change */
+    enum spool_db_result result = write_all(spool, false, why);
+    if (result == SPOOL_DB_OK && faulty_before &&
+        (!spool->threaded || uv_hrtime() >= spool->fault_ns))
+        result = try_apart(spool, true, why);
+    if (result == SPOOL_DB_FAILED && !failed_before) {
+        char again[WHY_BYTES];
+        write_all(spool, true, again);
+    }
+    return result;
+}
+
+static enum spool_db_result read_pending(struct spool *spool, char *why)
+{
+    enum spool_db_result result = load_all(spool);
+    if (result != SPOOL_DB_OK)
+        snprintf(why, WHY_BYTES, "%s", spool_db_error(spool->db));
+    return result;
+}
+
 void spool_work_round(struct spool *spool)
 {
-    char why[WHY_BYTES] = "";
+    char why[WHY_BYTES] = "cannot be opened", other[WHY_BYTES];
     enum spool_db_result result = SPOOL_DB_OK;
     bool failed_before = spool->failures > 0;
+    bool too_early = spool->threaded && uv_hrtime() < spool->retry_ns;
+    if (spool->db == NULL && too_early)
+        return;
     if (spool->db == NULL)
         result = open_db(spool, why, sizeof why);
-    if (result == SPOOL_DB_OK && failed_before && spool->db != NULL)
+    if (result == SPOOL_DB_OK && failed_before) {
         spool_db_reclaim(spool->db);
-    if (result == SPOOL_DB_OK && failed_before)
-        result = transact(spool, true);
-    if (result == SPOOL_DB_OK && spool->threaded && uv_hrtime() < spool->retry_ns) {
+        result = write_all(spool, true, why);
+    }
+    if (result == SPOOL_DB_OK && too_early) {
         load_all(spool);
         hand_over(spool);
         return;
     }
     if (result == SPOOL_DB_OK)
-        result = transact(spool, false);
-    if (result != SPOOL_DB_OK && why[0] == '\0')
-        snprintf(why, sizeof why, "%s",
-                 spool->db == NULL ? "cannot be opened" : spool_db_error(spool->db));
-    if (result == SPOOL_DB_FAILED && spool->db != NULL && !failed_before)
-        transact(spool, true);
-    if (result == SPOOL_DB_OK) {
-        result = load_all(spool);
-        if (result != SPOOL_DB_OK)
-            snprintf(why, sizeof why, "%s", spool_db_error(spool->db));
-    } else if (result == SPOOL_DB_FAILED && spool->db != NULL) {
-        load_all(spool);
-    }
+        result = write_pending(spool, failed_before, why);
+    if (result == SPOOL_DB_OK)
+        result = read_pending(spool, why);
+    else if (result == SPOOL_DB_FAILED && spool->db != NULL)
+        read_pending(spool, other);
     if (result == SPOOL_DB_OK)
         note_success(spool);
     else

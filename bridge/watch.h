@@ -173,6 +173,9 @@ void watch_lag_add(struct watch_lag *lag, uint64_t late_us);
 #define WATCH_SPOOL_FIGURES(X)                                                                  \
     X(commits, "spool_commits_total", COUNTER, 1, "Transactions.")                              \
     X(errors, "spool_errors_total", COUNTER, 1, "Transactions that failed, to be tried again.") \
+    X(faults, "spool_faults_total", COUNTER, 1,                                                 \
+      "Of those: by a fault of this program, the file being good.")                             \
+    X(faulty, "spool_faulty_mcus", GAUGE, 1, "MCUs whose readings wait for that.")              \
     X(failing, "spool_failing", GAUGE, 1, "Whether the latest transaction failed.")             \
     X(held, "spool_held_readings", GAUGE, 1,                                                    \
       "Readings on disk for controllers that no MCU here stands for.")                          \

@@ -106,6 +106,10 @@ static void each_down(const struct watch *watch, void (*down)(void *user, const 
     if (watch->process.has_spool && watch->process.spool.failing)
         down(user, "spool: it cannot be written; boards keep their readings meanwhile (is the disk "
                    "full?)");
+    if (watch->process.has_spool && watch->process.spool.faulty > 0)
+        down(user,
+             "spool: some boards' readings cannot be stored by a fault of mcu-bridge: its log "
+             "says which");
     bool missing = boards_missing(watch);
     for (size_t i = 0; i < watch->port_count; i++) {
         const char *what = port_trouble(&watch->ports[i], missing);

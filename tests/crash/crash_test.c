@@ -10,6 +10,7 @@
 #include "fault_vfs.h"
 #include "log.h"
 #include "scripted.h"
+#include "spool_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -96,6 +97,13 @@ static uint64_t count_points(const struct world_plan *plan)
     return plan->fault == FAULT_READ ? world->reads : world->changes;
 }
 
+static bool files_set_aside(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/spool.db", folder);
+    return spool_file_count_aside(path) != 0;
+}
+
 static const char *one_run(const struct campaign *campaign, uint64_t at)
 {
     static char text[300];
@@ -115,6 +123,8 @@ static const char *one_run(const struct campaign *campaign, uint64_t at)
         status = run(&plan);
     }
     const char *wrong = world_judge(world, &campaign->plan, deaths);
+    if (files_set_aside())
+        wrong = "a good file was set aside";
     if (wrong == NULL && status == 0)
         return NULL;
     snprintf(text, sizeof text, "status %d, %s", status, wrong == NULL ? "" : wrong);

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -181,6 +182,49 @@ class Disk(WithAnOddBoard):
         bridge = Bridge(self, "--config", self.config())
         bridge.wait_line("spool: .*damaged-2.*a new one begun")
         self.server.wait_more(20)
+
+    def damage(self, path):
+        """What stands in it is all in the file itself, but for a page that nobody can read."""
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            root, = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'device'").fetchone()
+        with open(path, "r+b") as file:
+            file.seek((root - 1) * 4096)
+            file.write(b"x" * 4096)
+
+    def recover_as_the_manual_says(self, damaged):
+        manual = (pathlib.Path(os.environ.get("MCU_SOURCE", pathlib.Path(__file__).resolve().parents[2])) / "bridge" /
+                  "mcu-bridge.1").read_text()
+        command, = re.findall(r"\.nf\n(\( sqlite3 .*?)\n\.fi", manual, re.S)
+        command = command.replace("\\-", "-").replace("spool.db.damaged-DATE", str(damaged))
+        subprocess.run(["sh", "-c", command], cwd=damaged.parent, check=True, stderr=subprocess.DEVNULL)
+        return damaged.parent / "recovered.db"
+
+    def test_the_readings_of_a_file_that_was_set_aside_are_got_back_as_the_manual_says(self):
+        place = state_folder(self)
+        self.server.stop()
+        bridge = Bridge(self, "--config", self.config())
+        wait_until(lambda: self.spooled() > 60, "readings in the spool")
+        bridge.kill()
+        waiting = self.spooled()
+        self.damage(place / "spool.db")
+        bridge = Bridge(self, "--config", self.config())
+        bridge.wait_line("spool.db.damaged-2.*a new one begun.*RECOVERING")
+        self.server.start()
+        self.server.wait_more(20)
+        self.assertEqual(bridge.stop(), 0)
+        damaged, = place.glob("spool.db.damaged-*Z")
+        got = self.server.readings()
+        recovered = self.recover_as_the_manual_says(damaged)
+        self.mcu.cut()
+        bridge = Bridge(self, "--config", self.config(spool={"path": str(recovered)}))
+        self.server.wait_readings(lambda r: len(r) >= len(got) + waiting, "what was set aside")
+        self.assertEqual(bridge.stop(), 0)
+        bridge = Bridge(self, "--config", self.config())
+        bridge.wait_line("1 files that were set aside lie beside it")
+        wait_until(lambda: self.spooled() == 0, "nothing waits")
+        self.check_messages(self.server.readings())
+        self.assertEqual(min(identities(self.server.readings()))[1], 0)
 
     def test_a_second_bridge_on_one_spool_is_told_what_to_do(self):
         config = self.config()

@@ -1,6 +1,10 @@
 # Readings on disk, and what goes to it and comes back.
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
-mcu_unit_test(spool_test LIBS bridge_spool fault_vfs PkgConfig::SQLITE)
-target_compile_definitions(spool_test PRIVATE _GNU_SOURCE)
+add_library(spool_rig STATIC spool_rig.c)
+target_link_libraries(spool_rig PUBLIC bridge_spool fault_vfs cmocka PRIVATE PkgConfig::SQLITE)
+target_compile_definitions(spool_rig PUBLIC _GNU_SOURCE)
+mcu_unit_test(spool_test LIBS spool_rig)
+mcu_unit_test(spool_file_test LIBS spool_rig)
 mcu_unit_test(uplink_group_test LIBS bridge_core)
 mcu_unit_test(uplink_spool_test LIBS bridge_core)
+mcu_unit_test(uplink_order_test LIBS bridge_core)

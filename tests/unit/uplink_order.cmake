@@ -1,1 +1,0 @@
-mcu_unit_test(uplink_order_test LIBS bridge_core)
