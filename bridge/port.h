@@ -97,8 +97,9 @@ int port_reset(struct port *port, enum mp_reset_mode mode, uint16_t *request);
  * user. */
 void port_upload(struct port *port, struct mp_bulk_host *bulk);
 
-/* Nothing is written for `ms` from now, or from the opening of the line while it is not open: some
- * boot loaders stay where they are as long as bytes come. A later call counts. */
+/* Nothing is written for `ms` from now; while the line is not open, for `ms` from its opening, or
+ * until the board has said something valid: some boot loaders stay where they are as long as bytes
+ * come. A later call counts. */
 void port_quiet(struct port *port, uint32_t ms);
 
 /* Another program is to use the line for a while. */
@@ -116,7 +117,7 @@ struct port_borrower {
 /* Ends the session (client.lost says that the port is lent) and closes the line. Returns 0, or -1:
  * it is lent already. */
 int port_lend(struct port *port, const struct port_borrower *borrower);
-/* The line is opened again; nothing is written for `quiet_ms` from then. Before `lent` was called
+/* The line is opened again, with port_quiet(port, quiet_ms). Before `lent` was called
  * it is not called any more. Ignored when the port is not lent. */
 void port_take_back(struct port *port, uint32_t quiet_ms);
 /* Whether the device that was lent, opened or is configured is there now. */

@@ -45,6 +45,7 @@ struct port {
     struct port_borrower borrower; /* TO_LEND, LOANED */
     char *lent_path;               /* LOANED: the device behind links */
     uint64_t quiet_us;             /* nothing is written before; 0: no such time */
+    bool quiet_until_heard;        /* ... or before the board has said something valid */
     uint32_t quiet_ms;             /* the same, from the next opening on */
     struct mp_bulk_host *bulk;     /* SERVING: the upload to this board; NULL: none */
     struct port_line *job;         /* OPENING, CLOSING: what goes on */

@@ -13,7 +13,7 @@
 
 /* The boot loader of an Arduino Mega (stk500v2) starts the firmware once nothing came for 5 s. */
 #define CALLS_BEFORE_REST 10
-#define RESTS             3 /* of different lengths, each twice the one before */
+#define RESTS             4 /* of different lengths, each twice the one before */
 #define REST              MP_TICKS(7000000u)
 
 static uint32_t draw(struct mp_link *link)

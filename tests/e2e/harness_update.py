@@ -179,7 +179,7 @@ class HubBridge(Bridge):
     def __init__(self, test, hub, boards, **nerveshub):
         self.test = test
         section = {"url": hub.url, "key": KEY, "secret_file": str(secret_file(test, SECRET)), "ca_file": str(hub.cert),
-                   "firmware_keys_file": str(hub.public_key), "reconnect_min": "100ms", "reconnect_max": "1s",
+                   "firmware_keys_file": str(hub.public_key), "boot_quiet": "60s", "reconnect_min": "100ms", "reconnect_max": "1s",
                    **nerveshub}
         self.listen = f"127.0.0.1:{free_port()}"
         self.config = folder(test) / "bridge.yaml"

@@ -165,7 +165,8 @@ static void a_boot_loader_that_waits_for_silence_gets_it(void **state)
     assert_in_range(longest_rest_us(3000000), 400000, 600000);
     assert_in_range(longest_rest_us(10000000), 6900000, 7100000);
     assert_in_range(longest_rest_us(17000000), 13800000, 14200000);
-    assert_in_range(longest_rest_us(100000000), 27900000, 28100000);
+    assert_in_range(longest_rest_us(35000000), 27600000, 28200000);
+    assert_in_range(longest_rest_us(200000000), 55900000, 56200000);
 }
 
 static void a_device_that_speaks_ends_the_silence(void **state)
