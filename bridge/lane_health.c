@@ -73,7 +73,7 @@ static void add_time(cJSON *report)
     struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", gmtime_r(&now.tv_sec, &utc));
-    snprintf(whole, sizeof whole, "%s.%03ldZ", text, now.tv_nsec / 1000000);
+    snprintf(whole, sizeof whole, "%s.%03uZ", text, (unsigned)(now.tv_nsec / 1000000) % 1000u);
     cJSON_AddStringToObject(report, "timestamp", whole);
 }
 

@@ -59,7 +59,7 @@ static const char *on_downloading(void *user)
 static void on_joined(void *user)
 {
     struct nh_board *b = user;
-    char line[NH_WHY_MAX + NH_UUID_TEXT];
+    char line[2 * NH_TEXT_MAX];
     b->trouble[0] = '\0';
     snprintf(line, sizeof(line), "joined with firmware %s (%s)", b->update.running.version,
              b->update.running.uuid);
