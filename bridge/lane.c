@@ -33,16 +33,6 @@ uint64_t lane_now_ms(const struct lane *lane)
     return loop_now_ms(lane->shared->loop);
 }
 
-const char *lane_name(const struct lane *lane)
-{
-    return lane->config->name;
-}
-
-const struct config_mcu *lane_config(const struct lane *lane)
-{
-    return lane->config;
-}
-
 struct port *lane_port(const struct lane *lane)
 {
     return lane->port;

@@ -42,8 +42,6 @@ struct lane_shared {
 struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu *config);
 void lane_free(struct lane *lane);
 
-const char *lane_name(const struct lane *lane);
-const struct config_mcu *lane_config(const struct lane *lane);
 /* The port that its board is on; NULL: it is not there. */
 struct port *lane_port(const struct lane *lane);
 

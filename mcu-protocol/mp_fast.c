@@ -67,7 +67,7 @@ static unsigned four(const uint8_t *b, unsigned more)
     return two(0, b, more + 2) ^ two(0, b + 2, more);
 }
 
-uint16_t mp_fast_crc16(uint16_t crc, const uint8_t *b, size_t n)
+static uint16_t crc16(uint16_t crc, const uint8_t *b, size_t n)
 {
     for (; n >= 16; n -= 16, b += 16) {
         unsigned others = two(0, b + 2, 12) ^ four(b + 4, 8) ^ four(b + 8, 4) ^ four(b + 12, 0);
@@ -164,7 +164,7 @@ static size_t put_body_codes(uint8_t *frame, size_t stop)
 void mp_fast_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool shared)
 {
     size_t tail = MP_FRAME_BODY + len;
-    uint16_t crc = mp_fast_crc16(MP_CRC16_START, frame + MP_FRAME_ID, tail - MP_FRAME_ID);
+    uint16_t crc = crc16(MP_CRC16_START, frame + MP_FRAME_ID, tail - MP_FRAME_ID);
     size_t code = put_body_codes(frame, tail), stop = tail + MP_FRAME_TAIL;
     frame[tail] = (uint8_t)~crc;
     frame[tail + 1] = (uint8_t)(~crc >> 8);
@@ -220,7 +220,7 @@ static bool decode(struct mp_deframer *deframer, const uint8_t *bytes, size_t n)
     size_t code = 0;
     for (; code < n; code += bytes[code])
         mem[code] = veils[code];
-    if (code != n || mp_fast_crc16(MP_CRC16_START, mem + 1, n - 1) != MP_CRC16_GOOD)
+    if (code != n || crc16(MP_CRC16_START, mem + 1, n - 1) != MP_CRC16_GOOD)
         return false;
     deframer->body_len = (uint8_t)(n - MP_FRAME_AROUND);
     return true;

@@ -23,9 +23,6 @@ struct mp_fast {
 enum mp_deframed mp_fast_take(struct mp_fast *fast, struct mp_deframer *deframer,
                               const uint8_t *bytes, size_t n, size_t *used);
 
-/* More bytes for a CRC as mp_crc16_update takes them. */
-uint16_t mp_fast_crc16(uint16_t crc, const uint8_t *bytes, size_t n);
-
 /* As mp_link_bytes and mp_link_output, but each frame leaves with both of its delimiters: a device
  * cannot tell apart two whose only one was damaged. */
 void mp_fast_bytes(struct mp_fast *fast, struct mp_link *link, const uint8_t *bytes, size_t n,

@@ -17,7 +17,9 @@
 static const uint8_t NAMESPACE[16] = {0x20, 0x53, 0xdf, 0xfb, 0xd5, 0x1e, 0x43, 0x10,
                                       0xb9, 0x3b, 0x95, 0x6d, 0xa8, 0x9f, 0x9f, 0x34};
 
-void fw_uuid(const char *conf, size_t length, char uuid[static FW_UUID_TEXT])
+/* The UUID that fwup gives a firmware: the first 16 bytes of BLAKE2b-256 over fwup's namespace and
+ * the text of meta.conf, version nibble 5, variant bits as they fall. */
+static void put_uuid(const char *conf, size_t length, char uuid[static FW_UUID_TEXT])
 {
     uint8_t hash[FW_HASH_BYTES];
     crypto_generichash_state state;
@@ -225,7 +227,7 @@ int fw_meta_parse(const char *conf, size_t length, struct fw_meta *meta, char *w
                  length > FW_META_CONF_MAX ? "longer than 256 KiB" : "not text");
         return -1;
     }
-    fw_uuid(conf, length, meta->uuid);
+    put_uuid(conf, length, meta->uuid);
     char *text = without_environment(conf, length);
     if (text == NULL) {
         snprintf(why, FW_WHY_MAX, "out of memory");

@@ -40,10 +40,6 @@ struct fw_meta {
     struct fw_resource resources[FW_RESOURCES_MAX];
 };
 
-/* The UUID that fwup gives a firmware: the first 16 bytes of BLAKE2b-256 over fwup's namespace and
- * the text of meta.conf, version nibble 5, variant bits as they fall. */
-void fw_uuid(const char *conf, size_t length, char uuid[static FW_UUID_TEXT]);
-
 /* Reads a meta.conf; text that follows a NUL is refused. Returns 0, or -1 with `why` (FW_WHY_MAX
  * bytes) saying what is wrong for people. Environment variables are never put in. Not for two
  * threads at once: libconfuse's scanner is global. */

@@ -388,7 +388,9 @@ static const char *close_levels(struct nest *nest, const char *at, const char *e
     return at;
 }
 
-const char *phx_json_end(const char *at, const char *end)
+/* The end of the JSON value that starts exactly at `at`, or NULL: no value, or cut short at `end`.
+ */
+static const char *end_of_value(const char *at, const char *end)
 {
     struct nest nest;
 
@@ -416,7 +418,7 @@ bool phx_json_valid(struct phx_text text)
     if (text.len == 0)
         return false;
     end = text.at + text.len;
-    at = phx_json_end(skip_space(text.at, end), end);
+    at = end_of_value(skip_space(text.at, end), end);
     return at && skip_space(at, end) == end;
 }
 
@@ -462,7 +464,7 @@ enum phx_json_step phx_json_next(struct phx_json_walk *walk, struct phx_text *ke
         at = skip_space(at, walk->end);
     }
     from = at;
-    if (!(at = phx_json_end(at, walk->end)))
+    if (!(at = end_of_value(at, walk->end)))
         return PHX_JSON_BAD;
     *value = (struct phx_text){from, (size_t)(at - from)};
     walk->at = at;

@@ -14,9 +14,6 @@
 
 #define PHX_JSON_DEPTH 256
 
-/* The end of the JSON value that starts exactly at `at`, or NULL: no value, or cut short at `end`.
- */
-const char *phx_json_end(const char *at, const char *end);
 /* Is `text` one JSON value, with white space around it or not? */
 bool phx_json_valid(struct phx_text text);
 bool phx_utf8_valid(struct phx_text text);

@@ -14,7 +14,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-bool phx_secret_trim(char *text)
+/* Cuts white space around the one line in `text`, and moves it to the front. False: empty, several
+ * lines, or anything but printable ASCII. */
+static bool trim(char *text)
 {
     size_t start = strspn(text, " \t\r\n"), len = strlen(text + start);
 
@@ -56,7 +58,7 @@ bool phx_secret_read(const char *file, char *out, char *error, size_t cap)
     if (n > PHX_SECRET_MAX)
         return refuse(fd, file, "too long", error, cap);
     out[n] = '\0';
-    if (strlen(out) != (size_t)n || !phx_secret_trim(out))
+    if (strlen(out) != (size_t)n || !trim(out))
         return refuse(fd, file, "expected one line of printable ASCII", error, cap);
     close(fd);
     return true;
@@ -109,7 +111,7 @@ static const char *explain(struct phx_command *command, char *room, size_t cap)
     else if (command->status)
         snprintf(room, cap, "failed with exit status %d", (int)command->status);
     else
-        return phx_secret_trim(command->text) ? NULL : "did not print one line of printable ASCII";
+        return trim(command->text) ? NULL : "did not print one line of printable ASCII";
     return room;
 }
 

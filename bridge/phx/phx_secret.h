@@ -13,10 +13,6 @@
  * the secret, in `error`. */
 bool phx_secret_read(const char *file, char *out, char *error, size_t cap);
 
-/* Cuts white space around the one line in `text`, and moves it to the front. False: empty, several
- * lines, or anything but printable ASCII. */
-bool phx_secret_trim(char *text);
-
 struct phx_command;
 
 /* Runs argv without a shell. `done` is called later from the loop, with the line it printed, or

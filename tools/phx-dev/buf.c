@@ -16,7 +16,7 @@ void *must_calloc(size_t count, size_t size)
     return p;
 }
 
-void *must_realloc(void *old, size_t size)
+static void *must_realloc(void *old, size_t size)
 {
     void *p = realloc(old, size);
     if (p == NULL) {

@@ -32,9 +32,8 @@ void buf_deinit(struct buf *b);
 /* A copy of n bytes with a NUL behind it; the caller frees it. */
 char *copy_bytes(const char *bytes, size_t n);
 
-/* calloc, realloc that do not return NULL. */
+/* A calloc that does not return NULL. */
 void *must_calloc(size_t count, size_t size);
-void *must_realloc(void *old, size_t size);
 
 struct slice buf_all(const struct buf *b); /* its data is never NULL */
 struct slice slice_of(const char *text);

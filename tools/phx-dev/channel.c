@@ -80,8 +80,8 @@ struct channel *channel_new(struct socket *s, const struct channel_app *app,
     return ch;
 }
 
-void channel_encode_push(const struct channel *ch, struct buf *out, struct slice ref,
-                         const char *event, struct slice payload)
+static void encode_push(const struct channel *ch, struct buf *out, struct slice ref,
+                        const char *event, struct slice payload)
 {
     serializer_encode(ch->socket->config.vsn, out,
                       &(struct phx_out){.join_ref = buf_all(&ch->join_ref),
@@ -94,9 +94,8 @@ void channel_encode_push(const struct channel *ch, struct buf *out, struct slice
 void channel_encode_end(const struct channel *ch, struct buf *out, enum stop how)
 {
     bool reason = how == STOP_CRASH && ch->socket->config.like == LIKE_18_BANDIT;
-    channel_encode_push(ch, out, buf_all(&ch->join_ref),
-                        how == STOP_CRASH ? "phx_error" : "phx_close",
-                        slice_of(reason ? "{\"reason\":\"channel_crash\"}" : JSON_EMPTY));
+    encode_push(ch, out, buf_all(&ch->join_ref), how == STOP_CRASH ? "phx_error" : "phx_close",
+                slice_of(reason ? "{\"reason\":\"channel_crash\"}" : JSON_EMPTY));
 }
 
 /* -- for the channel modules */
@@ -168,7 +167,7 @@ void channel_block(struct channel *ch, int64_t ms)
 void channel_push(struct channel *ch, const char *event, const char *payload)
 {
     struct buf frame = {0};
-    channel_encode_push(ch, &frame, slice_of(JSON_NULL_TEXT), event, slice_of(payload));
+    encode_push(ch, &frame, slice_of(JSON_NULL_TEXT), event, slice_of(payload));
     if (!ch->joining) {
         socket_send_frame(ch->socket, &frame);
         buf_deinit(&frame);

@@ -221,7 +221,7 @@ size_t http_path_parts(struct slice path, struct slice *parts, size_t max)
 
 /* -- responses */
 
-const char *http_reason(int status)
+static const char *reason_of(int status)
 {
     switch (status) {
     case 101:
@@ -275,7 +275,7 @@ static void write_date(struct buf *out, int64_t ahead_s)
 
 void http_write(struct buf *out, const struct http_response *r)
 {
-    buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, http_reason(r->status));
+    buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, reason_of(r->status));
     buf_str(out, r->close ? "connection: close\r\n" : "");
     write_date(out, r->ahead_s);
     if (r->status != 101) {

@@ -60,6 +60,5 @@ struct http_response {
 };
 
 void http_write(struct buf *out, const struct http_response *response);
-const char *http_reason(int status);
 
 #endif

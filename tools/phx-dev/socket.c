@@ -25,7 +25,8 @@ void socket_send_binary(struct socket *s, const struct buf *frame)
     }
 }
 
-void socket_end(struct socket *s, int code)
+/* Closes with code, once. */
+static void end_with(struct socket *s, int code)
 {
     if (!s->ended) {
         s->ended = true;
@@ -89,7 +90,7 @@ static bool hold(struct socket *s, size_t bytes)
     }
     s->waiting--;
     s->waiting_bytes -= bytes;
-    socket_end(s, 1011);
+    end_with(s, 1011);
     return false;
 }
 
@@ -104,7 +105,7 @@ void socket_weigh_task(struct socket *s, struct task *t, size_t bytes)
     t->bytes = bytes;
     s->waiting_bytes += bytes;
     if (s->waiting_bytes > SOCKET_MAX_WAITING_BYTES) {
-        socket_end(s, 1011);
+        end_with(s, 1011);
     }
 }
 
@@ -282,7 +283,7 @@ static void on_frame(struct socket *s, bool binary, const char *data, size_t n)
                  ? serializer_decode_binary(&doc, data, n, &msg)
                  : serializer_decode(s->config.vsn, &doc, data, n, &msg);
     if (rc != 0) {
-        socket_end(s, 1011);
+        end_with(s, 1011);
     } else {
         on_message(s, &doc, &msg, n);
     }

@@ -72,8 +72,6 @@ struct socket {
 
 void socket_send_frame(struct socket *s, const struct buf *frame);
 void socket_send_binary(struct socket *s, const struct buf *frame);
-/* Closes with code, once. */
-void socket_end(struct socket *s, int code);
 /* A phx_reply to a message; response is JSON text. */
 void socket_encode_reply(const struct socket *s, struct buf *out, struct slice join_ref,
                          const struct phx_msg *to, const char *status, struct slice response);
@@ -92,8 +90,6 @@ struct channel *channel_new(struct socket *s, const struct channel_app *app,
 struct channel *channel_find(const struct socket *s, struct slice topic);
 struct channel *channel_by_id(const struct socket *s, uint64_t id); /* NULL: it is gone */
 void channel_remove(struct socket *s, struct channel *ch);
-void channel_encode_push(const struct channel *ch, struct buf *out, struct slice ref,
-                         const char *event, struct slice payload);
 /* phx_close or phx_error: both carry the join_ref as their ref too. */
 void channel_encode_end(const struct channel *ch, struct buf *out, enum stop how);
 
