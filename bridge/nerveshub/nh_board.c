@@ -224,7 +224,7 @@ static void want_flash(void *user, const char *uuid)
     hold(b);
     if (b->stopping) {
         end_flash(b, NH_FLASH_NOT_BEGUN, "the bridge stops");
-    } else if (!b->here && !b->update.touched) {
+    } else if (!b->here && !b->update.touched && b->update.record.stage == NH_FLASHING) {
         end_flash(b, NH_FLASH_NOT_BEGUN, "it is not there");
     } else if (b->image != NULL && strcmp(b->image_uuid, uuid) == 0) {
         begin_flash(b);

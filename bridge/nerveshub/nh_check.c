@@ -26,7 +26,8 @@ static void refuse(struct nh_check *c, bool for_good, const char *what)
 
 /* -- The file. */
 
-/* A damaged file is fetched again; one that is only refused would come back the same. */
+/* A file that is refused is fetched again: its uuid covers neither its data nor its signature, so
+ * the next one of the same uuid may be good. */
 static bool judged_good(struct nh_check *c, const char *path, enum fw_verdict verdict)
 {
     switch (verdict) {
@@ -38,12 +39,11 @@ static bool judged_good(struct nh_check *c, const char *path, enum fw_verdict ve
             refuse(c, true, "its file is not kept here");
         return false;
     case FW_DAMAGED:
-        unlink(path);
-        return false;
     case FW_UNSIGNED:
     case FW_FOREIGN:
     case FW_TOO_LARGE:
-        c->for_good = true;
+        unlink(path);
+        c->for_good = verdict == FW_TOO_LARGE;
         return false;
     }
     return false;

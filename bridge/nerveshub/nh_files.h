@@ -79,7 +79,8 @@ void nh_claim_stop(struct nh_claim *claim); /* no `fetched` follows; what came s
 
 /* Judges UUID.fw, takes the resource out of it and remembers its build id (nh_store_find); ends
  * with `checked`. `resource` NULL: the only one, or the only one called *.bin, *.hex, *.img or
- * *.elf. A damaged file is removed, so that it is fetched again. One under way is replaced. */
+ * *.elf. A file that is refused is removed, so that it is fetched again. One under way is replaced.
+ */
 void nh_claim_check(struct nh_claim *claim, const char *uuid, const char *resource);
 
 /* Which firmware this board needs from now on, "" where none; others that nobody holds are removed.

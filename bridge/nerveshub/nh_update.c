@@ -478,6 +478,14 @@ static void came_back_old(struct nh_update *u)
     rejoin(u);
 }
 
+/* What it holds is whole, and it runs: there is nothing to save. */
+static void came_back_late(struct nh_update *u)
+{
+    say(u, false, "the board came back after all: its previous firmware is not brought back");
+    become_idle(u);
+    rejoin(u);
+}
+
 /* Half an image may run and say its name, unless a boot loader checks the whole of it. */
 static bool is_doubtful(const struct nh_update *u)
 {
@@ -506,7 +514,9 @@ void nh_update_board(struct nh_update *u, const struct nh_firmware *running, uin
             succeed(u);
         return; /* the old one: nh_update_poll waits a moment before it believes that */
     case NH_RESTORING:
-        if (!u->flashing && u->waiting_ms != 0)
+        if (!u->flashing && !is_doubtful(u))
+            came_back_late(u);
+        else if (!u->flashing && u->waiting_ms != 0)
             u->step_ms = now_ms;
         return;
     case NH_IDLE:

@@ -228,7 +228,7 @@ static void end_flash(struct board *b, const char *why, bool for_good)
 
 static void flash_on(struct board *b)
 {
-    if (!b->flashing || (b->holding && b->percent == 50))
+    if (!b->flashing || (b->holding && b->percent == 50 && b->fail == 0 && !b->pulled))
         return;
     if (b->refuse || b->pulled || (b->fail > 0 && b->percent == 50)) {
         bool refused = b->refuse;

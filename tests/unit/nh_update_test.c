@@ -565,6 +565,19 @@ static void a_board_pulled_while_it_was_written_is_saved_whenever_it_comes_back(
     assert_int_equal(rig.kept.stage, NH_IDLE);
 }
 
+static void a_board_that_comes_back_late_is_left_with_what_it_runs(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_awaiting(&rig);
+    pass(&rig, 121000);
+    nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+    rig.did[0] = '\0';
+    board(&rig, NEW);
+    expect(&rig, "rejoin ");
+    assert_int_equal(rig.kept.stage, NH_IDLE);
+}
+
 static void an_image_that_the_board_refuses_leaves_it_as_it_is(void **state)
 {
     (void)state;
@@ -640,6 +653,7 @@ int main(void)
         cmocka_unit_test(a_board_that_is_not_there_is_waited_for_and_no_try_is_used_up),
         cmocka_unit_test(after_an_hour_an_untouched_board_is_left_as_it_is),
         cmocka_unit_test(a_board_pulled_while_it_was_written_is_saved_whenever_it_comes_back),
+        cmocka_unit_test(a_board_that_comes_back_late_is_left_with_what_it_runs),
         cmocka_unit_test(an_image_that_the_board_refuses_leaves_it_as_it_is),
         cmocka_unit_test(a_full_disk_does_not_stop_the_rescue_of_a_board),
         cmocka_unit_test(

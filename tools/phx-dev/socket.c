@@ -198,8 +198,15 @@ static size_t channel_limit(const struct socket *s)
     return s->config.like == LIKE_18_BANDIT ? SOCKET_MAX_CHANNELS : SOCKET_MAX_CHANNELS_17;
 }
 
+static void run_mailbox(struct socket *s, uint64_t channel_id);
+
 static void on_join(struct socket *s, const struct phx_msg *msg, struct channel *present)
 {
+    if (present != NULL) { /* told to close, it first does what it was sent before */
+        uint64_t id = present->id;
+        run_mailbox(s, id);
+        present = channel_by_id(s, id);
+    }
     if (present != NULL) {
         end_duplicate(s, present);
     }
@@ -396,10 +403,12 @@ static void run_task(struct socket *s, struct task *t)
     }
 }
 
-static struct task *take_due(struct socket *s)
+/* The first that is due: of this channel alone, or of any (0). */
+static struct task *take_due(struct socket *s, uint64_t channel_id)
 {
     struct task **at = &s->tasks;
-    while (*at != NULL && task_due(s, *at) > s->now_ms) {
+    while (*at != NULL &&
+           (task_due(s, *at) > s->now_ms || (channel_id != 0 && (*at)->channel_id != channel_id))) {
         at = &(*at)->next;
     }
     struct task *t = *at;
@@ -408,6 +417,15 @@ static struct task *take_due(struct socket *s)
         release(s, t->bytes);
     }
     return t;
+}
+
+static void run_mailbox(struct socket *s, uint64_t channel_id)
+{
+    struct task *t;
+    while (!s->ended && (t = take_due(s, channel_id)) != NULL) {
+        run_task(s, t);
+        free_task(t);
+    }
 }
 
 static void run_waiting_frames(struct socket *s)
@@ -426,7 +444,7 @@ void socket_run(struct socket *s, int64_t now_ms)
     s->now_ms = now_ms;
     run_waiting_frames(s);
     while (!s->joining && !s->ended) {
-        struct task *t = take_due(s);
+        struct task *t = take_due(s, 0);
         if (t == NULL) {
             return;
         }
