@@ -41,7 +41,7 @@ static const char help[] =
     "       mcu-bridge status [--config FILE | --connect ADDRESS] [--json]\n"
     "\n"
     "Connects microcontrollers on serial lines to a Phoenix server: their readings go\n"
-    "up, controls come down.\n"
+    "up, controls come down; and to a NervesHub, as its devices.\n"
     "\n"
     "  --config FILE        every setting, port and MCU (see --help-config)\n"
     "  --check-config       only check it, and the API keys; exit 0 or 2\n"

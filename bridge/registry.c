@@ -46,7 +46,8 @@ static struct registry_lane *find_lane(const struct registry *registry, const st
     return leaving != NULL ? leaving : any;
 }
 
-static void explain_unknown(char *reason, const char *path, const struct mp_peer *peer)
+static void explain_unknown(const struct registry *registry, char *reason, const char *path,
+                            const struct mp_peer *peer)
 {
     char device[LANE_LOG_DEVICE];
     lane_log_device(device, peer->device, peer->device_len);
@@ -60,8 +61,9 @@ static void explain_unknown(char *reason, const char *path, const struct mp_peer
         snprintf(
             reason, REGISTRY_REASON_MAX,
             "refused the board %s on %s: no such device in the configuration; to let it in, add "
-            "under mcus: - {name: NAME, device: %s, api_key_file: FILE}",
-            device, path, device);
+            "under mcus: - {name: NAME, device: %s%s}",
+            device, path, device,
+            registry->shared.config->url != NULL ? ", api_key_file: FILE" : "");
 }
 
 /* Returns the lane to serve the board, or NULL with the reason. */
@@ -72,7 +74,7 @@ static struct lane *choose(const struct registry *registry, struct port *port,
     lane_log_device(device, peer->device, peer->device_len);
     struct registry_lane *entry = find_lane(registry, port, peer);
     if (entry == NULL) {
-        explain_unknown(reason, port_path(port), peer);
+        explain_unknown(registry, reason, port_path(port), peer);
         return NULL;
     }
     const char *pinned = entry->config.port;

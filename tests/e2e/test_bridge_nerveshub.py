@@ -1,6 +1,7 @@
 """A board on a serial line as a device of NervesHub, beside an application or without one."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -14,7 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness_bridge import BIN, Bridge, PhxDev, folder, free_port, secret_file, wait_until, yaml_value  # noqa: E402
 from harness_mcu import Mcu  # noqa: E402
-from images import image, image_id  # noqa: E402
+from harness_web import Certificates  # noqa: E402
+from images import image  # noqa: E402
 import test_bridge_watch as watch  # noqa: E402
 
 KEY, SECRET = "nhp_lab", "s3cret/with+signs"
@@ -23,16 +25,20 @@ IMAGE = "00112233445566778899aabbccddeeff00112233"
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
+def yaml_text(value):
+    return json.dumps(value) if isinstance(value, list) else yaml_value(value)
+
+
 def write_hub_config(test, mcus, server=None, **nerveshub):
     """A configuration file with the section nerveshub; mcus: dictionaries; server: its section, or None."""
     sections = {"nerveshub": nerveshub, **({"server": server} if server else {}),
                 "metrics": {"listen": f"127.0.0.1:{free_port()}"}}
     lines = []
     for name, members in sections.items():
-        lines += [f"{name}:"] + [f"  {key}: {yaml_value(value)}" for key, value in members.items()]
+        lines += [f"{name}:"] + [f"  {key}: {yaml_text(value)}" for key, value in members.items()]
     lines.append("mcus:")
     for mcu in mcus:
-        members = [f"{key}: {yaml_value(value)}" for key, value in mcu.items()]
+        members = [f"{key}: {yaml_text(value)}" for key, value in mcu.items()]
         lines += ["  - " + members[0], *("    " + member for member in members[1:])]
     path = folder(test) / "bridge.yaml"
     path.write_text("\n".join(lines) + "\n")
@@ -42,8 +48,8 @@ def write_hub_config(test, mcus, server=None, **nerveshub):
 class Hub(PhxDev):
     """phx-dev as a NervesHub."""
 
-    def __init__(self, test, release="main", **how):
-        super().__init__(test, "--nerves", release, "--nerves-key", f"{KEY}={SECRET}", **how)
+    def __init__(self, test, release="main", arguments=(), **how):
+        super().__init__(test, "--nerves", release, "--nerves-key", f"{KEY}={SECRET}", *arguments, **how)
 
     @property
     def device_url(self):
@@ -109,7 +115,7 @@ def pack(test, data, version, device, **names):
     told = {"product": device["product"], "platform": device["platform"], "architecture": device["architecture"],
             "version": version, **names}
     words = [word for name, value in told.items() for word in (f"--{name}", value)]
-    subprocess.run([str(BIN / "mkfw"), "pack", *words, str(home / "image.bin"), str(home / "new.fw")], check=True)
+    subprocess.run([str(BIN / "mkfw"), "pack", *words, str(home / "image.bin"), str(home / "new.fw")], check=True, stdout=subprocess.DEVNULL)
     return home / "new.fw"
 
 
@@ -193,7 +199,7 @@ class Talk(Nerveshub):
         self.mcu = Mcu(self, command=[str(BIN / "talk-board"), "{fd}", IMAGE])
 
     def start(self, *arguments, **more):
-        super().start([{"name": "a", "path": self.mcu.path}], *arguments, **more)
+        super().start([{"name": "a", "path": self.mcu.path, "baud": 1000000}], *arguments, **more)
         self.hub.wait_joined("a", "device", "console", "extensions")
         self.person = Person(self, self.hub)
         self.answer("sum", r"sum \d+ ")
@@ -336,6 +342,36 @@ class WhoIsWho(Nerveshub):
         self.bridge.signal(signal.SIGHUP)
 
 
+    def test_a_certificate_says_who_the_board_is(self):
+        place = str(folder(self))
+        clients = Certificates(place, "clients")
+        hub = Hub(self, self.release, tls=True, arguments=("--client-ca", clients.ca))
+        cert, key = clients.make("lab-7")
+        os.chmod(key, 0o600)
+        mcu = Mcu(self, "posix")
+        entry = {"name": "a", "path": mcu.path, "nerveshub_cert_file": cert, "nerveshub_cert_key_file": key}
+        self.start([entry], hub, url=hub.url.replace("/microcontrollers/", "/socket/"), ca_file=str(hub.cert))
+        self.assertTrue(hub.wait_joined("lab-7"))
+
+    def test_status_shows_firmware_and_updates(self):
+        mcu = Mcu(self, "posix")
+        self.start([{"name": "a", "path": mcu.path}])
+        uuid = self.hub.wait_joined("a")["uuid"]
+        done = watch.status_tool("--config", self.config)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(f"NervesHub:\n  a: joined; firmware {VERSION}, {uuid}; updates 0, failed 0\n", done.stdout)
+
+    def test_a_firmware_key_that_is_none_is_told_before_the_start(self):
+        keys = folder(self) / "keys.pub"
+        keys.write_text("nonsense\n")
+        config = write_hub_config(self, [{"name": "a", "path": "/dev/null"}], url="ws://h/device-socket/websocket",
+                                  key=KEY, secret_file=str(secret_file(self, SECRET)), firmware_keys_file=str(keys))[0]
+        done = subprocess.run([str(BIN / "mcu-bridge"), "--config", str(config), "--check-config"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, '"firmware_keys_file": .*keys.pub: expected public keys')
+
+
 class BesideAnApplication(Nerveshub):
     """Both servers at once, for one board."""
 
@@ -396,8 +432,52 @@ class Updates(Nerveshub):
         self.assertTrue(all(isinstance(value, int) for value in progress), progress)
 
 
+    def update(self, version="2.0.0", **names):
+        before = self.hub.wait_joined("a")
+        file = pack(self, image("posix", 2), version, before, **names)
+        self.hub.request("POST", "/nerves/update", {"device": "a", "path": str(file)})
+        return before
+
+    def test_an_update_by_command_has_the_port_to_itself_and_gives_it_back(self):
+        command = [str(BIN / "mcu-tool"), "upload", "{port}", "{file}"]
+        self.start([{"name": "a", "path": self.mcu.path, "flash_command": command}], boot_quiet="100ms")
+        before = self.update()
+        self.bridge.wait_line("is gone: its port is lent to a flasher")
+        after = wait_until(lambda: self.hub.device("a")["version"] == "2.0.0" and self.hub.device("a"),
+                           lambda: self.hub.device("a"))
+        self.assertNotEqual(after["uuid"], before["uuid"])
+        self.bridge.wait_line("runs mcu-stub 2.0.0 now, read back from the board")
+        self.assertEqual((after["inflight"], after["crashes"]), (None, 0))
+
+    def test_a_flasher_that_fails_is_no_success_and_its_last_words_are_said(self):
+        command = ["sh", "-c", "echo the programmer is on fire; exit 3", "{file}"]
+        self.start([{"name": "a", "path": self.mcu.path, "flash_command": command}], boot_quiet="100ms")
+        before = self.update()
+        self.bridge.wait_line("NervesHub: sh ended with status 3: the programmer is on fire")
+        self.bridge.wait_line("board stub-1 on .* 0.1.0", self.bridge.position() - 1)
+        shown = self.status()["a"]["nerveshub"]
+        self.assertEqual((shown["uuid"], shown["updates"], shown["update"]), (before["uuid"], 0, "flashing"))
+        self.assertEqual((self.hub.device("a")["uuid"], self.hub.device("a")["crashes"]), (before["uuid"], 0))
+
+    def test_what_is_for_another_platform_is_refused_before_the_board_is_touched(self):
+        self.start([{"name": "a", "path": self.mcu.path}])
+        self.update(platform="toaster")
+        wait_until(lambda: self.status()["a"]["nerveshub"]["updates_failed"] == 1, self.status)
+        self.assertIn("toaster", self.status()["a"]["nerveshub"]["trouble"])
+        self.assertEqual(self.bridge.said("is gone"), [])
+
+    def test_unsigned_firmware_is_refused_where_keys_are_set(self):
+        self.start([{"name": "a", "path": self.mcu.path}],
+                   firmware_keys=["zdjVDGE39+rAXNcZWZ6cf2DfvGDnECeIJRSPJf8KMFA="])
+        self.update()
+        wait_until(lambda: self.status()["a"]["nerveshub"]["updates_failed"] == 1, self.status)
+        self.assertRegex(self.status()["a"]["nerveshub"]["trouble"], "sign")
+
+
 class UpdatesOf240(Updates):
     release = "2.4.0"
+    test_unsigned_firmware_is_refused_where_keys_are_set = None
+    test_a_flasher_that_fails_is_no_success_and_its_last_words_are_said = None
 
 
 if __name__ == "__main__":
