@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOOK_MS 250
+#define LOOK_MS 100
 
 enum state { IDLE, RUNNING, ENDED };
 

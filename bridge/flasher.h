@@ -43,8 +43,9 @@ struct flasher_events {
     void (*progress)(void *user, unsigned percent);
     /* The run is over. `why` NULL: the firmware is in the board's store or flash, and only the
      * board's next hello, by its image id, tells whether it runs. Else why not, one line of valid
-     * UTF-8 that holds during the call; for_good: this file never will be, on this board, such as
-     * one that is too large; nothing was erased. May call every function here. */
+     * UTF-8 that holds during the call; for_good: the board was not touched, and trying again
+     * cannot help, such as with a file that is too large or a program that is not to be found.
+     * May call every function here. */
     void (*done)(void *user, const char *why, bool for_good);
 };
 

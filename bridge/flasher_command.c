@@ -44,7 +44,7 @@ static void on_done(void *user, const char *why)
     char text[FLASHER_WHY_MAX];
     way->phase = IDLE;
     if (why != NULL && way->gone) {
-        snprintf(text, sizeof text, "the board's port was gone for %u s: %s", way->gone_ms / 1000,
+        snprintf(text, sizeof text, "the board's port was gone for %g s: %s", way->gone_ms / 1000.0,
                  why);
         why = text;
     }
@@ -94,12 +94,11 @@ static void on_lent(void *user, const char *refusal)
         flasher_done(way->flasher, refusal, false);
         return;
     }
-    way->phase = RUNNING;
-    if (flash_command_start(way->command, port_path(way->port), way->file, port_baud(way->port),
-                            why, sizeof why) != 0) {
-        way->phase = IDLE;
-        flasher_done(way->flasher, why, false);
-    }
+    int result = flash_command_start(way->command, port_path(way->port), way->file,
+                                     port_baud(way->port), why, sizeof why);
+    way->phase = result == 0 ? RUNNING : IDLE;
+    if (result != 0)
+        flasher_done(way->flasher, why, result == FLASH_COMMAND_NEVER);
 }
 
 /* Whatever opens the device next finds it claimed until the program has ended. */

@@ -171,9 +171,9 @@ static void look(void *state, uint64_t now_ms)
     char why[FLASHER_WHY_MAX];
     if (now_ms - way->moved_ms < way->timeout_ms)
         return;
-    snprintf(why, sizeof why, "%s for %u s, after %u of %zu bytes",
+    snprintf(why, sizeof why, "%s for %g s, after %u of %zu bytes",
              way->is_there ? "the board has stored nothing more" : "the board has not come back",
-             way->timeout_ms / 1000, way->stored, way->image.length);
+             way->timeout_ms / 1000.0, way->stored, way->image.length);
     flasher_done(way->flasher, why, false);
 }
 

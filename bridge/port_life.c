@@ -17,7 +17,6 @@
 #define OPEN_SOON_US     1000000   /* ... the first time: udev may be at it, or ModemManager */
 #define SILENT_US        5000000   /* without an answer, before that is said */
 #define RESET_LONGEST_US 300000000 /* between resets of a silent board */
-#define RESET_QUIET_MS   2000      /* after such a reset: a boot loader looks for its own host */
 #define WHY_BYTES        768
 
 /* -- Its end. */
@@ -235,7 +234,6 @@ static void reset_board(struct port *port)
     log_warning(port->config->name, "resetting the board on %s by DTR and RTS", port_path(port));
     port->counts.resets++;
     port->reset = true;
-    port->quiet_ms = RESET_QUIET_MS;
     port->not_before_us = 0;
     port_end_session(port, "its board is reset");
     port_close_line(port);

@@ -342,10 +342,10 @@ int flash_command_start(struct flash_command *command, const char *port, const c
     const struct flash_argv_values values = {.port = port, .file = file, .baud = baud};
 
     if (check_start(command, port, file, why, why_cap) != 0)
-        return -1;
+        return FLASH_COMMAND_NOT_NOW;
     struct run *run = make_run(command, port, why, why_cap);
     if (run == NULL)
-        return -1;
+        return FLASH_COMMAND_NOT_NOW;
     char **argv = flash_argv_fill((const char *const *)command->words, &values);
     int result = argv ? launch(run, argv) : UV_ENOMEM;
     flash_argv_free(argv);
@@ -357,7 +357,7 @@ int flash_command_start(struct flash_command *command, const char *port, const c
              "cannot run %s: %s; install it, or give its whole path in the configuration",
              command->words[0], uv_strerror(result));
     give_up(run);
-    return -1;
+    return FLASH_COMMAND_NEVER;
 }
 
 struct flash_command *flash_command_new(uv_loop_t *loop,

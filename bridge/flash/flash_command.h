@@ -51,9 +51,11 @@ struct flash_command *flash_command_new(uv_loop_t *loop,
                                         const struct flash_command_events *events, char *why,
                                         size_t why_cap);
 
-/* Starts the program; `done` follows. `port` and `file` are absolute paths. Returns 0; or -1 with
- * one line in `why`, and `done` does not follow: it is running already, the port is missing or
- * claimed, the file cannot be read, the program is not to be found. */
+#define FLASH_COMMAND_NOT_NOW (-1) /* running already, port missing or claimed, file unreadable */
+#define FLASH_COMMAND_NEVER   (-2) /* the program cannot be run */
+
+/* Starts the program; `done` follows. `port` and `file` are absolute paths. Returns 0; or one of
+ * these with one line in `why`, and `done` does not follow. */
 int flash_command_start(struct flash_command *command, const char *port, const char *file,
                         uint32_t baud, char *why, size_t why_cap);
 

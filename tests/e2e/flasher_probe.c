@@ -31,7 +31,7 @@ struct probe {
     uv_poll_t typed;
     uint32_t quiet_ms;
     uint16_t reset;
-    bool resetting, ended;
+    bool by_command, resetting, ended;
     char text[4096];
     size_t text_len;
 };
@@ -170,7 +170,8 @@ static void on_done(void *user, const char *why, bool for_good)
 static void flash(struct probe *probe, const char *file)
 {
     char why[FLASHER_WHY_MAX];
-    if (flasher_start(probe->flasher, probe->board, file, why, sizeof why) != 0)
+    struct port *port = probe->by_command ? probe->port : probe->board;
+    if (flasher_start(probe->flasher, port, file, why, sizeof why) != 0)
         say_text("refused", "why", why);
     else
         puts("{\"event\":\"started\"}");
@@ -289,6 +290,7 @@ int main(int argc, char **argv)
         return 2;
     probe.config = (struct config_port){.name = argv[1], .path = argv[1], .baud = number(argv[2])};
     probe.quiet_ms = number(argv[4]);
+    probe.by_command = argc > 6;
     const struct loop_events loop_events = {&probe, tick, on_stop, on_reload};
     if (loop_open(&probe.loop, &loop_events) != 0)
         return 2;

@@ -180,12 +180,12 @@ class Mcu:
 
 
 class Probe:
-    """mp-probe on a port: its events as dictionaries, in order, never thrown away."""
+    """mp-probe on a port, or another program that tells events: as dictionaries, in order, never thrown away."""
 
-    def __init__(self, test, path):
+    def __init__(self, test, path, command=None):
         self.events = []
         self.fresh = queue.Queue()
-        self.process = subprocess.Popen([str(BIN / "mp-probe"), str(path)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(command or [str(BIN / "mp-probe"), str(path)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -220,7 +220,7 @@ class Probe:
             except queue.Empty:
                 raise AssertionError(f"never: {what}; last events {self.events[-5:]}") from None
             if event is None:
-                raise AssertionError(f"mp-probe ended before: {what}")
+                raise AssertionError(f"the probe ended before: {what}")
             self.events.append(event)
 
     def position(self):

@@ -46,6 +46,26 @@ class House(unittest.TestCase):
                 if any(re.fullmatch(header, i.split("/")[-1]) for i in includes(text)):
                     self.assertTrue(any(name.startswith(a) for a in allowed), f"{name} includes {header}")
 
+    def test_what_is_private_to_some_files_is_included_by_these_alone(self):
+        found = 0
+        for name, text in sources():
+            for include in includes(text) if name.startswith("bridge/") else ():
+                part = re.fullmatch(r"(?:nh_)?([a-z]+)(_db)?_private\.h", include)
+                if part:
+                    found += 1
+                    stem = name.rpartition("/")[2].removeprefix("nh_")
+                    self.assertTrue(stem.startswith(part[1]), f"{name} includes {include}")
+        self.assertGreater(found, 10)
+
+    def test_a_board_is_flashed_by_a_flasher_alone(self):
+        for name, text in sources():
+            if name.startswith("bridge/") and not name.startswith("bridge/flash/"):
+                for include in includes(text):
+                    if include.split("/")[-1] == "flash_command.h":
+                        self.assertEqual(name, "bridge/flasher_command.c")
+                    if include.split("/")[-1] == "mp_bulk_host.h":
+                        self.assertIn(name, ("bridge/port.h", "bridge/flasher_in_band.c"))
+
     def test_the_protocol_knows_nothing_of_the_rest(self):
         for name, text in sources():
             if name.startswith("mcu-protocol/"):
