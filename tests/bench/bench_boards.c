@@ -4,8 +4,9 @@
  * COUNT boards on pseudo-terminals FOLDER/tty0, tty1, ...: mp_device with ten 16-bit sensors and a
  * control, one frame of readings at a time, evenly spread over the boards. Says "ready", and for
  * each control that a board applies "applied VALUE NS", for each single reading "sent VALUE NS",
- * with the monotonic clock. `blind`: no session, only frames of the same length, for a pump that
- * understands none.
+ * with the monotonic clock. `blind`: no session, only frames of the same length, for programs that
+ * understand none: of one reading, its value as text; in answer to "?", a time's; any other input
+ * is the value of a control.
  */
 #define _GNU_SOURCE
 #include "mp_device.h"
@@ -22,11 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SENSORS  10
-#define TX_BYTES 4096
-#define RX_BYTES 1024
-#define EVENTS   64
-#define POLL_MS  5
+#define SENSORS    10
+#define TX_BYTES   4096
+#define RX_BYTES   1024
+#define EVENTS     64
+#define POLL_MS    5
+#define TIME_BYTES 21 /* of the answer to a time question */
 
 struct board {
     struct mp_device device;
@@ -55,14 +57,18 @@ static uint32_t now_us(void)
     return (uint32_t)(now_ns() / 1000);
 }
 
+static void tell(const char *what, int value, uint64_t at_ns)
+{
+    printf("%s %d %llu\n", what, value, (unsigned long long)at_ns);
+    fflush(stdout);
+}
+
 static enum mp_status apply(void *user, uint8_t control, union mp_value value)
 {
     (void)user;
     (void)control;
-    if (value.i != 0) {
-        printf("applied %d %llu\n", (int)value.i, (unsigned long long)now_ns());
-        fflush(stdout);
-    }
+    if (value.i != 0)
+        tell("applied", (int)value.i, now_ns());
     return MP_STATUS_DONE;
 }
 
@@ -139,9 +145,27 @@ static void write_out(struct board *board)
     }
 }
 
+static void serve_blind(struct board *board)
+{
+    static const char answer[TIME_BYTES] = {0};
+    char in[4096];
+    ssize_t n = read(board->fd, in, sizeof in - 1);
+    if (n <= 0)
+        return;
+    in[n] = '\0';
+    if (in[0] != '?')
+        tell("applied", (int)strtol(in, NULL, 10), now_ns());
+    else if (write(board->fd, answer, sizeof answer) < 0)
+        perror("write");
+}
+
 static void serve(struct board *board)
 {
     uint8_t in[4096];
+    if (blind) {
+        serve_blind(board);
+        return;
+    }
     ssize_t n;
     while ((n = read(board->fd, in, sizeof in)) > 0)
         mp_device_bytes(&board->device, in, (size_t)n, now_us());
@@ -149,33 +173,43 @@ static void serve(struct board *board)
     write_out(board);
 }
 
-/* A frame of the same length, of nothing that means anything. */
+static int next_value(void)
+{
+    static int value = 0;
+    return value = value % 30000 + 1;
+}
+
+/* A frame of the same length, of nothing that means anything but a single value. */
 static void send_blind(struct board *board)
 {
-    uint8_t frame[8 + 4 + 4 * SENSORS];
+    char frame[8 + 4 + 4 * SENSORS];
+    uint64_t at_ns = now_ns();
+    int value = next_value();
     memset(frame, 'x', sizeof frame);
     frame[0] = frame[8 + 4 + 4 * readings - 2] = 0;
+    if (readings == 1)
+        snprintf(frame, sizeof frame, "%-15d", value);
     if (write(board->fd, frame, (size_t)(8 + 4 + 4 * readings - 1)) < 0 && errno != EAGAIN)
         perror("write");
+    if (readings == 1)
+        tell("sent", value, at_ns);
 }
 
 static void send_frame(struct board *board)
 {
-    static int value = 0;
     uint32_t ticks;
     mp_device_poll(&board->device, now_us());
     if (!mp_link_is_up(&board->device.link))
         return;
     ticks = mp_device_ticks(&board->device);
-    value = value % 30000 + 1;
+    int value = next_value();
     for (int i = 0; i < readings; i++)
         mp_device_reading(&board->device, (uint8_t)i, (union mp_value){.i = value}, ticks, true);
     mp_device_flush(&board->device);
-    if (readings == 1) {
-        printf("sent %d %llu\n", value, (unsigned long long)now_ns());
-        fflush(stdout);
-    }
+    uint64_t at_ns = now_ns();
     serve(board);
+    if (readings == 1)
+        tell("sent", value, at_ns);
 }
 
 static void run(int epoll, uint64_t gap_ns)
@@ -188,7 +222,7 @@ static void run(int epoll, uint64_t gap_ns)
         int n = epoll_wait(epoll, events, EVENTS, wait < POLL_MS ? wait : POLL_MS);
         for (int i = 0; i < n; i++)
             serve(events[i].data.ptr);
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < count && !blind; i++)
             if ((int32_t)(now_us() - boards[i].poll_at_us) >= 0)
                 serve(&boards[i]);
         for (; gap_ns > 0 && due <= now_ns(); due += gap_ns, next = (next + 1) % count)

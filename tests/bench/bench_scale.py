@@ -2,7 +2,8 @@
 under load. The boards are played by bench_boards, the server is phx-dev; every MCU has a socket of its own.
 
 Memory is what each MCU adds: the resident set with all of them less that with one, the spool on. Idle is
-one keepalive a second to each board and no readings. The restart: the server is killed, a listener on its
+one keepalive a second to each board and no readings; beside it stands what one write and one read a second
+on as many terminals cost a program that does nothing else (bench_asker). The restart: the server is killed, a listener on its
 port counts the attempts that come in vain, then the server is back.
 """
 
@@ -151,6 +152,24 @@ def with_rig(work, *arguments, **more):
             rig.stop()
 
 
+def least_idle(count, seconds):
+    """Percent of a core for the exchanges alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        boards = Boards(folder, count, 0, 1, "blind")
+        asker = subprocess.Popen([str(BIN / "bench_asker"), *(str(folder / f"tty{i}") for i in range(count))],
+                                 stdout=subprocess.PIPE)
+        try:
+            asker.stdout.readline()
+            before, at = cpu_seconds(asker.pid), time.monotonic()
+            time.sleep(seconds)
+            return 100 * (cpu_seconds(asker.pid) - before) / (time.monotonic() - at)
+        finally:
+            asker.kill()
+            asker.communicate()
+            boards.stop()
+
+
 def fairness(seconds):
     def work(rig):
         before = {mcu["name"]: mcu["readings_out"] for mcu in rig.mcus()}
@@ -166,6 +185,7 @@ def main():
     options.add_argument("--seconds", type=int, default=20)
     given = options.parse_args()
     name = f"scale.{given.count}"
+    figure(f"{name}.idle_cpu.least", least_idle(given.count, given.seconds), "%", None)
     for tls, goal in ((False, 24), (True, 48)):
         kind = "wss" if tls else "ws"
         _, one = with_rig(lambda rig: rig.idle(1), 1, tls)

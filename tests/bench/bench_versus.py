@@ -4,7 +4,9 @@ against a pump that reads the same bytes and sends equally large messages withou
 One run, the same boards (bench_boards), the same work: 10 readings a frame, 500 an upload. CPU is that of
 the whole process by the scheduler's clock, per reading that reached the server. Latency is of a single
 reading, from the write to the terminal to the last byte of the message at the server, and of a control,
-from the write at the server to its being applied on the board; the server here is this program.
+from the write at the server to its being applied on the board; the server here is this program. Beside
+both stands the least that can be done: a program of the same libraries that only passes them on
+(bench_mirror), so that what is the machine's and the harness's own is seen.
 
 Every round takes the contenders in turn; the figure is the median of the rounds.
 """
@@ -106,16 +108,20 @@ class Sink:
         return data
 
     @staticmethod
-    def send(peer, message):
+    def frame(message):
         data = json.dumps(message).encode()
         head = b"\x81" + (bytes([len(data)]) if len(data) < 126 else b"\x7e" + struct.pack(">H", len(data)))
-        peer.sendall(head + data)
+        return head + data
+
+    def send(self, peer, message):
+        peer.sendall(self.frame(message))
 
     def control(self, value):
         """Returns when it was sent."""
         peer, _, topic = self.peers[0]
+        frame = self.frame([None, None, topic, "control_update", {"control": [{"motor": value}]}])
         at = time.monotonic_ns()
-        self.send(peer, [None, None, topic, "control_update", {"control": [{"motor": value}]}])
+        peer.sendall(frame)
         return at
 
     def close(self):
@@ -165,6 +171,8 @@ def script_command(folder, url, count, batch_ms):
 def command_of(kind, folder, url, count, batch_ms):
     if kind == "script":
         return script_command(folder, url, count, batch_ms)
+    if kind == "mirror":
+        return [str(BIN / "bench_mirror"), url, str(folder / "tty0")]
     if kind == "pump":
         return [str(BIN / "bench_pump"), url, *(str(folder / f"tty{i}") for i in range(count))]
     return bridge_command(folder, url, count, batch_ms, kind == "bridge_spool")
@@ -216,7 +224,7 @@ def latency(kind, seconds):
     with tempfile.TemporaryDirectory() as name:
         folder, sink = pathlib.Path(name), Sink()
         keys(folder, 1)
-        boards = Boards(folder, 1, 50, 1)
+        boards = Boards(folder, 1, 50, 1, *(["blind"] if kind == "mirror" else []))
         url = f"ws://127.0.0.1:{sink.port}/microcontrollers/websocket"
         process = started(command_of(kind, folder, url, 1, 0), folder, 1)
         try:
@@ -266,11 +274,17 @@ def main():
     figure("bridge.cpu_a_reading.spooled.to_script", cpu["bridge_spool"], "ns", cpu["bridge_spool"] / cpu["script"], 0.5)
     figure("bridge.cpu_a_reading.to_pump", cpu["bridge"], "ns", cpu["bridge"] / cpu["pump"], 2)
     figure("bridge.memory.to_script", memory["bridge"], "MiB", memory["bridge"] / memory["script"], 0.125)
-    waits = {kind: latency(kind, given.seconds) for kind in ("script", "bridge")}
+    kinds = ("script", "bridge", "mirror")
+    runs = {kind: [] for kind in kinds}
+    for _ in range(given.rounds):
+        for kind in kinds:
+            runs[kind].append(latency(kind, given.seconds))
     for index, what in enumerate(("reading", "control")):
         for q in (0.5, 0.99):
-            ours, theirs = (quantile(waits[kind][index], q) for kind in ("bridge", "script"))
-            figure(f"bridge.latency.{what}.p{int(q * 100)}.to_script", ours, "us", ours / theirs, 0.5)
+            at = {kind: statistics.median(quantile(r[index], q) for r in runs[kind]) for kind in kinds}
+            name = f"bridge.latency.{what}.p{int(q * 100)}"
+            figure(f"{name}.to_script", at["bridge"], "us", at["bridge"] / at["script"], 0.5)
+            print(f"{name}.least {at['mirror']:.3f} us {at['mirror'] / at['script']:.3f} - -", flush=True)
 
 
 if __name__ == "__main__":
