@@ -1,11 +1,12 @@
 """What a user of libphx decides: when and where to connect, what is held until joined, and bytes
-instead of JSON. Against the scripted server of harness_phx, and what is slow against phx-dev."""
+instead of JSON. Against the scripted server of test_phx_client, and what is slow against phx-dev."""
 
 import ssl
 import threading
 import unittest
 
-from harness_phx import CAUSES, OK, PATIENCE, Case, PhxDevCase, TlsCase
+import test_phx_client
+from test_phx_client import OK, Case
 
 ATTEMPTS = 10
 
@@ -104,7 +105,12 @@ class Decides(Case):
         probe.quit()
 
 
-class Trusts(TlsCase):
+class Trusts(Case):
+    setUpClass = test_phx_client.Tls.__dict__["setUpClass"]
+    certificate = test_phx_client.Tls.__dict__["certificate"]
+    file = test_phx_client.Tls.file
+    serve_tls = test_phx_client.Tls.serve_tls
+
     def test_another_ca_file_counts_from_the_next_attempt_on(self):
         server = self.serve_tls("good")
         probe = self.probe(server.url(host="localhost"), backoff_min=600000, backoff_max=600000)
@@ -137,7 +143,7 @@ class Busy(Case):
                 peer.text([None, ref, "phoenix", "phx_reply", OK])
             probe.next("heartbeat")
         enough.set()
-        flood.join(PATIENCE)
+        flood.join(test_phx_client.PATIENCE)
         self.assertNotIn("disconnected", [line["event"] for line in probe.seen])
         self.assertIn("message", [line["event"] for line in probe.seen])
         probe.quit()
@@ -153,14 +159,17 @@ class Busy(Case):
                     peer.text([None, None, "room:1", "news", {"n": "x" * 200}])
 
 
-class SlowServer(PhxDevCase):
+class SlowServer(Case):
+    setUp = test_phx_client.PhxDev.setUp
+    stop = test_phx_client.PhxDev.stop
+
     def test_a_join_that_holds_up_heartbeats_for_longer_than_their_time_out_succeeds(self):
         probe = self.probe(self.url + "/socket/websocket", topic="slowjoin:1", timeout=300,
                            heartbeat=500, heartbeat_timeout=500, join='{"ms":1500}')
         probe.next("joined")
         ends = [line for line in probe.seen if line["event"] == "disconnected"]
         self.assertLess(len(ends), ATTEMPTS)
-        self.assertEqual({CAUSES[line["cause"]] for line in ends}, {"heartbeat"})
+        self.assertEqual({test_phx_client.CAUSES[line["cause"]] for line in ends}, {"heartbeat"})
         probe.next("heartbeat")
         probe.quit()
 
