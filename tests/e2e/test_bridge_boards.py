@@ -82,9 +82,7 @@ class OfAProcess(OneBoard, unittest.TestCase):
 
     def test_a_bridge_that_is_killed_loses_nothing_and_repeats_at_most_one_upload(self):
         for _ in range(3):
-            last = self.server.last_id()
             self.bridge.kill()
-            since = len(self.server.readings(last))
             self.start_bridge()
             self.server.wait_more()
         readings = self.server.readings()

@@ -3,7 +3,6 @@ says reaches libphx."""
 
 import os
 import subprocess
-import sys
 import unittest
 
 from harness_bridge import BIN, PhxDev, folder, free_port, secret_file, wait_until, write_config

@@ -1,8 +1,6 @@
 """tests/guard.py, under which every end-to-end test runs: nothing that a test starts outlives it."""
 
-import os
 import pathlib
-import signal
 import subprocess
 import sys
 import time

@@ -12,7 +12,6 @@ import re
 import time
 
 import nerves_client
-import phxdev
 import replay
 from replay import Mismatch
 

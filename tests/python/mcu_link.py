@@ -4,7 +4,6 @@ be read beside it, not to be fast. Each end has a descriptor; run(until) moves b
 import os
 import random
 import select
-import struct
 import time
 import zlib
 

@@ -58,14 +58,24 @@ function(mcu_fuzz name)
   set_tests_properties(${name}_corpus PROPERTIES TIMEOUT 300)
 endfunction()
 
+# Started first, so that none of them runs alone at the end: what takes 20 s and more by itself.
+set(MCU_LONGEST arduino_library bridge_boards bridge_controls bridge_server firmware_cortex_m3 firmware_process
+                flash_command flasher_command mismatch soak update_process upload_process usb_in_a_vm)
+
 # mcu_e2e_test(NAME file.py [args...])
 # A Python unittest file driving the real binaries, none of which outlives it. It finds them by MCU_BIN
 # (BUILD/bin) and the emulated firmware by MCU_STUB_M3.
 function(mcu_e2e_test name file)
   add_test(NAME ${name} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/guard.py python3 ${file} -v ${ARGN}
            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+  if(name IN_LIST MCU_LONGEST)
+    set(cost 100)
+  else()
+    set(cost 10) # they wait more than they work: ahead of the unit tests
+  endif()
   set_tests_properties(${name} PROPERTIES
     TIMEOUT 600
+    COST ${cost}
     LABELS e2e
     ENVIRONMENT "MCU_BIN=${CMAKE_BINARY_DIR}/bin;MCU_SOURCE=${CMAKE_SOURCE_DIR};MCU_STUB_M3=${CMAKE_SOURCE_DIR}/build/cortex-m3/bin/mcu-stub.elf;PYTHONDONTWRITEBYTECODE=1")
 endfunction()
