@@ -100,6 +100,8 @@ void lane_hub_result(struct lane_hub *hub, uint16_t request, enum mp_status stat
     if (status != MP_STATUS_DONE)
         lane_log_say(&hub->lane->log, LOG_WARNING, "NervesHub: the board does not %s: %s",
                      wish_text(hub->sent), mp_status_text(status));
+    else if (hub->sent == WISH_RESET && hub->lane->port != NULL)
+        port_quiet(hub->lane->port, hub->lane->shared->hub->config->boot_quiet_ms);
     hub->sent = WISH_NONE;
 }
 

@@ -97,6 +97,8 @@ static void on_lost(void *user, enum mp_down why)
 {
     struct port *port = user;
     port->silent_us = 0;
+    if (why == MP_DOWN_RESTARTED)
+        port->quiet_us = 0; /* firmware that speaks is no boot loader */
     port_tell_lost(port, mp_down_text(why));
 }
 

@@ -97,9 +97,9 @@ int port_reset(struct port *port, enum mp_reset_mode mode, uint16_t *request);
  * user. */
 void port_upload(struct port *port, struct mp_bulk_host *bulk);
 
-/* Nothing is written for `ms` from now; while the line is not open, for `ms` from its opening, or
- * until the board has said something valid: some boot loaders stay where they are as long as bytes
- * come. A later call counts. */
+/* Nothing is written for `ms` from now, or until the board says that it has restarted; while the
+ * line is not open, for `ms` from its opening, or until the board has said something valid: some
+ * boot loaders stay where they are as long as bytes come. A later call counts. */
 void port_quiet(struct port *port, uint32_t ms);
 
 /* Another program is to use the line for a while. */

@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@
 #define DRAIN_MS    1000 /* somebody else may hold the other end of its output */
 #define STUCK_MS    5000 /* a killed process that does not go hangs in a driver */
 #define READ_BYTES  4096
-#define STATUS_SAYS 200 /* bytes of the reason before the program's own words */
+#define PIPE_BYTES  (1 << 20) /* most that everybody may have: all that a flasher ever prints */
+#define STATUS_SAYS 200       /* bytes of the reason before the program's own words */
 #define ENV_MAX     8
 #define ENV_BYTES   4096
 
@@ -245,15 +247,19 @@ static void make_env(char *env[static ENV_MAX], char bytes[static ENV_BYTES])
     env[n] = NULL;
 }
 
-/* One pipe for both, so that what it prints stays in order. */
-static int spawn_with(struct run *run, char **argv, int output)
+/* One pipe for both, so that what it prints stays in order. It holds the reading end as well: a
+ * bridge that is killed leaves nobody who reads, and a flasher that is ended by SIGPIPE, or waits
+ * for room, leaves half an image. */
+static int spawn_with(struct run *run, char **argv, const int ends[static 2])
 {
+    int output = ends[1];
     char *env[ENV_MAX], bytes[ENV_BYTES];
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
         {.flags = UV_INHERIT_FD, .data.fd = output},
         {.flags = UV_INHERIT_FD, .data.fd = output},
         {.flags = UV_INHERIT_FD, .data.fd = run->claim},
+        {.flags = UV_INHERIT_FD, .data.fd = ends[0]},
     };
     uv_process_options_t options = {
         .file = argv[0],
@@ -281,7 +287,8 @@ static int launch(struct run *run, char **argv)
     uv_timer_init(loop, &run->timer);
     uv_pipe_init(loop, &run->output, 0);
     uv_pipe_open(&run->output, ends[0]);
-    result = spawn_with(run, argv, ends[1]); /* opens its handle, whatever it returns */
+    fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
+    result = spawn_with(run, argv, ends); /* opens its handle, whatever it returns */
     close(ends[1]);
     run->process.data = run->timer.data = run->output.data = run;
     run->open = 3;

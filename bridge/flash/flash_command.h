@@ -5,7 +5,8 @@
  * One object flashes one board, one run at a time; a second program at the same port, from whatever
  * object or process, is refused (flash_claim.h). The program runs without a shell, in a session of
  * its own without a terminal, with nothing to read, with none of this process's descriptors but
- * its output and the claim, and with PATH, HOME and TMPDIR as its only inherited environment.
+ * its output (both ends: it may outlive its reader) and the claim, and with PATH, HOME and TMPDIR
+ * as its only inherited environment.
  *
  * What the caller must guarantee: the port is closed, by all of this process, before
  * flash_command_start, and nobody opens it again before `done`: the program sets the line's speed

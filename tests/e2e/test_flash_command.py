@@ -148,7 +148,7 @@ class FlashCommand(unittest.TestCase):
         self.assertTrue(self.gone(pid))
 
     def test_it_inherits_no_descriptor_no_secret_and_nothing_to_read(self):
-        """Descriptor 3 is the claim; the one that lists the folder is the fake's own."""
+        """Descriptor 3 is the claim, 4 the reading end of its output; the one that lists the folder is the fake's own."""
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         self.addCleanup(os.close, writer)
@@ -160,7 +160,7 @@ class FlashCommand(unittest.TestCase):
                                "os.environ['LC_ALL'], os.getsid(0) == os.getpid()])); sys.exit(1)", pass_fds=[writer],
                                env=environment)
         said = json.loads(flasher.end().partition(": ")[2])
-        self.assertEqual(said, [["0", "1", "2", "3"], "", False, "C.UTF-8", True])
+        self.assertEqual(said, [["0", "1", "2", "3", "4"], "", False, "C.UTF-8", True])
 
     def test_a_second_one_at_the_port_is_refused_by_whatever_name(self):
         first = self.flasher("ready(); signal.pause()")
@@ -183,6 +183,19 @@ class FlashCommand(unittest.TestCase):
         os.kill(pid, 9)
         self.assertTrue(self.gone(pid))
         self.assertEqual(self.flasher("").end(), "")
+
+    def test_a_flasher_that_outlives_the_bridge_comes_to_its_end_whatever_it_prints(self):
+        """No SIGPIPE, and no waiting for somebody who reads."""
+        done = self.folder / "done"
+        first = self.flasher(f"ready(); sys.stdin.close(); open({str(self.ready)!r}).read()\n"
+                             f"for _ in range(3000): os.write(1, b'writing flash, some 50 %, as esptool does it   \\r' * 4)\n"
+                             f"open({str(done)!r}, 'w').write('all of it')")
+        pid = int(self.wait_ready())
+        first.process.kill()
+        first.process.wait(PATIENCE)
+        self.ready.write_text("go on")
+        self.assertTrue(self.gone(pid))
+        self.assertEqual(done.read_text(), "all of it")
 
     def test_what_cannot_start_is_refused_with_what_to_do(self):
         words = ["/no/such/flasher", "{file}"]

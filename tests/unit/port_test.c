@@ -417,6 +417,16 @@ static void nothing_is_written_while_it_is_quiet_and_the_session_outlives_it(voi
     assert_int_equal(rig.lost, 0);
 }
 
+static void a_board_that_has_restarted_is_answered_at_once(void **state)
+{
+    (void)state;
+    WAIT_FOR(is_ours());
+    port_quiet(rig.port, 2 * PATIENCE_MS);
+    start_board();
+    WAIT_FOR(rig.lost == 1);
+    WAIT_FOR(is_ours());
+}
+
 /* -- Lent. */
 
 static void a_lent_line_is_closed_and_stays_closed_until_it_is_taken_back(void **state)
@@ -569,6 +579,7 @@ int main(void)
         TEST(credit_is_given_in_the_next_turn),
         TEST(an_upload_has_no_host_once_its_session_has_ended),
         TEST(nothing_is_written_while_it_is_quiet_and_the_session_outlives_it),
+        TEST(a_board_that_has_restarted_is_answered_at_once),
         TEST(a_lent_line_is_closed_and_stays_closed_until_it_is_taken_back),
         TEST(nothing_is_written_for_a_while_after_a_line_is_taken_back),
         TEST(who_speaks_after_an_opening_is_no_boot_loader_and_answered_at_once),
