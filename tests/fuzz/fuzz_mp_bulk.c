@@ -335,6 +335,8 @@ static void step(struct world *w, uint8_t what, uint8_t arg)
     case 7:
         if (arg < 16)
             upload(w);
+        else if (arg < 32)
+            mp_bulk_host_move(&w->bulk_host, arg & 1 ? &w->host : NULL);
         else
             carry(w, 2);
         break;

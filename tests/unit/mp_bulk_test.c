@@ -218,6 +218,22 @@ static void a_restart_at_any_point_resumes_where_it_was(void **state)
     }
 }
 
+static void without_a_host_it_waits_and_goes_on_with_the_next(void **state)
+{
+    (void)state;
+    world_upload(world, 10000, 1);
+    assert_true(sim_until(&world->sim, half_stored, world, 5000000));
+    mp_bulk_host_move(&world->bulk_host, NULL);
+    sim_run(&world->sim, 100000); /* what was on its way */
+    uint32_t before = world->stored_bytes;
+    sim_run(&world->sim, 10000000);
+    assert_in_range(before, 5000, 9000);
+    assert_int_equal(world->stored_bytes, before);
+    mp_bulk_host_move(&world->bulk_host, &world->host);
+    must_hold(10000);
+    assert_int_equal(world->written, 10000);
+}
+
 static void another_image_in_between_begins_anew(void **state)
 {
     (void)state;
@@ -283,6 +299,7 @@ int main(void)
         TEST(a_write_that_fails_ends_the_upload),
         TEST(what_is_not_the_announced_image_is_not_committed),
         TEST(a_restart_at_any_point_resumes_where_it_was),
+        TEST(without_a_host_it_waits_and_goes_on_with_the_next),
         TEST(another_image_in_between_begins_anew),
         TEST(an_upload_delays_a_command_by_one_frame_at_most),
     };

@@ -81,6 +81,17 @@ static void a_note_of_another_kind_is_passed_over(void **state)
     free(file);
 }
 
+static void of_two_that_differ_none_is_taken(void **state)
+{
+    uint8_t *file = file_with(200, 20);
+    (void)state;
+    memcpy(file + 100, file + 20, NOTE + ID); /* the same once more, as a boot loader may have it */
+    assert_int_equal(mp_image_find_id(file, 200, out), ID);
+    file[100 + NOTE + ID - 1] ^= 1;
+    assert_int_equal(mp_image_find_id(file, 200, out), 0);
+    free(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +99,7 @@ int main(void)
         cmocka_unit_test(a_note_that_is_cut_short_is_none),
         cmocka_unit_test(a_long_id_is_cut_to_what_a_hello_carries_and_a_short_one_is_not),
         cmocka_unit_test(a_note_of_another_kind_is_passed_over),
+        cmocka_unit_test(of_two_that_differ_none_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
