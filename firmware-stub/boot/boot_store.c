@@ -1,5 +1,5 @@
 /*
- * Where an upload goes on a board whose slots are written like memory (boot_memory.h): into slot
+ * Where an upload goes on a board whose slots are written like memory (boot_port.h): into slot
  * NEXT. `have` counts only what is wholly written, so a reset in between costs one piece. What the
  * image is put to use by is boot.c.
  */

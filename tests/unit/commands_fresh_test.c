@@ -124,7 +124,7 @@ static void a_new_connection_owes_nothing_to_the_old_one(void **state)
 }
 
 /* A connection whose both ways stall and go on at random: whatever counts as fresh is younger than
- * the bound. Messages arrive in order; `sent_ms` is when the server sent the one at hand. */
+ * the bound. Messages arrive in order; `control_ms` is when the server sent the one at hand. */
 static void whatever_counts_as_fresh_is_younger_than_the_bound(void **state)
 {
     (void)state;

@@ -76,7 +76,8 @@ static const char *tail_of(const char *bytes, size_t n)
     struct flash_tail tail = {0};
 
     flash_tail_bytes(&tail, bytes, n);
-    assert_int_equal(flash_tail_text(&tail, text), strlen(text));
+    size_t length = flash_tail_text(&tail, text);
+    assert_int_equal(length, strlen(text));
     return text;
 }
 

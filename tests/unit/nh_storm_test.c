@@ -51,7 +51,8 @@ struct world {
     uint64_t task_ms; /* when it ends */
     unsigned percent;
     enum kind flashing, runs;
-    bool talks; /* half a firmware that says its name */
+    enum kind proven; /* what a whole image said last that it is */
+    bool talks;       /* half a firmware that says its name */
     enum nh_flashed flash_ends;
     bool half;         /* what the board holds is no whole firmware */
     uint64_t hello_ms; /* when the board says what it runs; NEVER: not until something changes */
@@ -256,9 +257,9 @@ static void task_ended(struct world *w)
     snprintf(meta.platform, sizeof(meta.platform), kind == STRANGE ? "m3" : "avr");
     snprintf(meta.uuid, sizeof(meta.uuid), "%s", UUIDS[kind]);
     w->task = TASK_NONE;
+    bool away = task == TASK_FETCH && trouble(w, TROUBLE_PCT); /* drawn first, by any compiler */
     if (task == TASK_FETCH)
-        nh_update_fetched(&w->update, trouble(w, TROUBLE_PCT) ? "the server is away" : NULL,
-                          pick(w, 2) == 0, now());
+        nh_update_fetched(&w->update, away ? "the server is away" : NULL, pick(w, 2) == 0, now());
     else if (task == TASK_CHECK)
         nh_update_checked(&w->update, kind == BROKEN ? "a part is damaged" : NULL, pick(w, 2) == 0,
                           &meta, now());
@@ -338,7 +339,9 @@ static void join(struct world *w)
     char *text = nh_encode_join(&with);
     if (text == NULL)
         return; /* the board has not said yet what it runs */
-    MUST(w, !w->talks || strcmp(with.firmware->uuid, UUIDS[w->flashing]) != 0 ||
+    /* Half an image is not believed; one that is put back was proven before. */
+    MUST(w, !w->talks || w->flashing == w->proven ||
+                strcmp(with.firmware->uuid, UUIDS[w->flashing]) != 0 ||
                 w->update.record.stage == NH_IDLE);
     tell(w, "joins as %s, %s in flight", with.firmware->uuid,
          with.downloading_uuid != NULL ? with.downloading_uuid : "none");
@@ -413,6 +416,8 @@ static void board_acts(struct world *w)
     w->hello_ms = w->storm && pick(w, 3) == 0 ? now() + 1000 * pick(w, 2000) : NEVER;
     snprintf(f.uuid, sizeof(f.uuid), "%s", UUIDS[w->half ? w->flashing : w->runs]);
     tell(w, "board says %s%s", f.uuid, w->half ? ", half of it" : "");
+    if (!w->half)
+        w->proven = w->runs;
     nh_update_board(&w->update, &f, now());
 }
 

@@ -80,7 +80,7 @@ struct socket_config {
     enum like like;
     const struct channel_app *const *apps; /* NULL-terminated */
     const struct socket_faults *faults;    /* read at every message; outlives the socket */
-    void *app_ctx;                         /* the application's, see socket_app_ctx */
+    void *app_ctx;                         /* the application's, see channel_app_ctx */
     struct slice info;                     /* connect info as JSON, outlives the socket */
 };
 
