@@ -289,7 +289,7 @@ class Corrupt(Trouble):
 
 @unittest.skipUnless(os.geteuid() == 0, "root: mounts a small file system")
 class DiskFull(Trouble):
-    def test_while_it_fetches(self):
+    def test_with_room_for_half_the_file(self):
         desk = Desk(self, "posix", self.hub(), start=False)
         self.server = desk.hub
         desk.files.mkdir(mode=0o700)
