@@ -54,6 +54,10 @@ static void on_prepare(uv_prepare_t *prepare)
     loop_gaps(loop);
 }
 
+/* A timer that is due at once is called before anything is read or written (libuv 1.44): what never
+ * rests may not starve everybody else. */
+#define AT_ONCE_MAX 100
+
 static void on_timer(uv_timer_t *timer);
 
 static void sleep_until(struct loop *loop, uint64_t next_us)
@@ -63,6 +67,10 @@ static void sleep_until(struct loop *loop, uint64_t next_us)
     uint64_t delay_ms = next_us <= now_us ? 0 : (next_us - now_us + 999) / 1000;
     if (delay_ms > LONGEST_SLEEP_MS)
         delay_ms = LONGEST_SLEEP_MS;
+    if (delay_ms == 0 && ++loop->at_once > AT_ONCE_MAX)
+        delay_ms = 1;
+    if (delay_ms != 0)
+        loop->at_once = 0;
     uv_timer_start(&loop->timer, on_timer, delay_ms, 0);
     loop->due_us = now_us + (delay_ms + 1) * 1000; /* its resolution is a millisecond */
 }

@@ -34,6 +34,7 @@ struct loop {
     uint64_t stop_ms;  /* when the first signal came */
     uint32_t gaps;
     uint64_t due_us;      /* when the timer should fire; 0: at once, or it is running */
+    unsigned at_once;     /* ticks since it last waited */
     struct watch_lag lag; /* of the turns that were due at a time */
     bool stopping;
     bool has_terminal; /* it was started from one */

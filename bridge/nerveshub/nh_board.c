@@ -424,13 +424,16 @@ void nh_board_log(struct nh_board *b, const char *level, const char *text)
 
 /* -- Time. */
 
-static void rest_if_gone(struct nh_board *b, uint64_t now_ms)
+/* Returns when to look again. */
+static uint64_t rest_if_gone(struct nh_board *b, uint64_t now_ms)
 {
-    if (b->here || b->resting || b->update.record.stage != NH_IDLE ||
-        now_ms - b->gone_ms < NH_BOARD_LINGER_MS)
-        return;
+    if (b->here || b->resting || b->update.record.stage != NH_IDLE)
+        return UINT64_MAX;
+    if (now_ms - b->gone_ms < NH_BOARD_LINGER_MS)
+        return b->gone_ms + NH_BOARD_LINGER_MS;
     b->resting = true;
     nh_device_rest(b->device);
+    return UINT64_MAX;
 }
 
 uint64_t nh_board_tick(struct nh_board *b, uint64_t now_ms)
@@ -449,9 +452,9 @@ uint64_t nh_board_tick(struct nh_board *b, uint64_t now_ms)
         forget_image(b);
     }
     hold(b);
-    rest_if_gone(b, now_ms);
-    if (!b->here && !b->resting && b->gone_ms + NH_BOARD_LINGER_MS < next)
-        next = b->gone_ms + NH_BOARD_LINGER_MS;
+    uint64_t rest_ms = rest_if_gone(b, now_ms);
+    if (rest_ms < next)
+        next = rest_ms;
     return nh_board_talk(b, now_ms) ? now_ms + NH_CONSOLE_MS : next;
 }
 

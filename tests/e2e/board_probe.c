@@ -20,6 +20,7 @@
 #include "nh_board.h"
 #include "phx.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -354,7 +355,9 @@ static void on_tick(uv_timer_t *t)
         print_lines(b);
         if (on_now(NULL) >= b->next_tick) {
             b->next_tick = UINT64_MAX;
-            uint64_t next = nh_board_tick(b->board, on_now(NULL));
+            uint64_t now_ms = on_now(NULL);
+            uint64_t next = nh_board_tick(b->board, now_ms);
+            assert(next > now_ms); /* or a bridge would do nothing else */
             b->next_tick = b->next_tick == 0 ? 0 : next;
         }
         show(b);
