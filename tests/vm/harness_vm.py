@@ -54,8 +54,9 @@ ip link set lo up
 export PATH=/bin HOME=/root
 cd /root
 until [ -c /dev/vport0p1 ] && [ -c /dev/vport0p2 ]; do sleep 0.05; done
-ln -s /dev/vport0p2 /dev/log
-exec 3<>/dev/vport0p1
+%s
+"""
+SHELL = """exec 3<>/dev/vport0p1
 echo @@ready >&3
 exec sh <&3 >&3 2>&3
 """
@@ -140,13 +141,14 @@ def libraries(program):
     return {word for line in out.splitlines() for word in line.split() if word.startswith("/")}
 
 
-def build_initramfs(path, tree, programs):
+def build_initramfs(path, tree, programs, after_start, files):
+    """`after_start`: lines of shell for when the modules are there. `files`: {path in the machine: file out here}."""
     archive = Archive()
     archive.folder("dev")
     archive.put("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     for name in ("proc", "sys", "bin"):
         archive.folder(name)
-    archive.file("init", INIT.encode())
+    archive.file("init", (INIT % after_start).encode())
     archive.file("bin/busybox", pathlib.Path(shutil.which("busybox")).read_bytes())
     modules, = (tree / "lib" / "modules").glob("*/kernel/drivers")
     for i, module in enumerate(MODULES):
@@ -155,7 +157,9 @@ def build_initramfs(path, tree, programs):
     plugins = glob.glob("/usr/lib/*/libwebsockets-evlib_uv.so*")
     for program in programs:
         archive.file(f"bin/{program.name}", program.read_bytes())
-    for library in set().union(*(libraries(p) for p in (*programs, *plugins))) | set(plugins):
+    for name, file in files.items():
+        archive.file(name, file.read_bytes(), 0o755 if os.access(file, os.X_OK) else 0o644)
+    for library in set().union(*(libraries(p) for p in (*programs, *plugins, *files.values()))) | set(plugins):
         archive.file(library, pathlib.Path(os.path.realpath(library)).read_bytes())
     with gzip.open(path, "wb", 1) as out:
         out.write(archive.end())
@@ -303,20 +307,21 @@ class Board:
 
 
 class Machine:
-    def __init__(self, programs=("mcu-bridge", "mcu-tool", "phx-dev")):
+    def __init__(self, programs=("mcu-bridge", "mcu-tool", "phx-dev"),
+                 after_start="ln -s /dev/vport0p2 /dev/log\n" + SHELL, files={}, memory=MEMORY_MIB):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mcu-vm-"))
         self.boards = []
         self.open = []
         tree = kernel()
         image, = (tree / "boot").glob("vmlinuz-*")
-        build_initramfs(self.folder / "initramfs", tree, [BIN / p for p in programs])
+        build_initramfs(self.folder / "initramfs", tree, [BIN / p for p in programs], after_start, files)
         self.said = open(self.folder / "qemu-said", "w")
         characters = []
         for i, name in enumerate(("console", "shell", "log")):
             characters += ["-chardev", f"socket,id={name},path={self.folder}/{name},server=on,wait=off"]
             characters += ["-device", f"virtserialport,nr={i},chardev={name}"] if i else ["-serial", f"chardev:{name}"]
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "max", "-m", str(MEMORY_MIB), "-nodefaults",
+            ["qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "max", "-m", str(memory), "-nodefaults",
              "-no-user-config", "-display", "none", "-kernel", str(image),
              "-initrd", str(self.folder / "initramfs"), "-append", "console=ttyS0 loglevel=6 panic=-1 mitigations=off",
              "-no-reboot", "-device", f"qemu-xhci,id=xhci,p2={PORTS}", "-device", "virtio-serial-pci", *characters,
