@@ -17,6 +17,7 @@
 #include <time.h>
 
 #define IDENTIFY_MS    5000
+#define TYPE_MS        10 /* until there may be room for more keys */
 #define LOG_TEXT_BYTES 512
 #define WHY_BYTES      512
 
@@ -33,6 +34,7 @@ struct lane_hub {
     enum wish wish;
     uint16_t request; /* of the wish that was sent */
     enum wish sent;
+    bool typing;      /* keys wait for room in the link */
     uint64_t stop_ms; /* stopping: not to wait longer; NEVER: not stopping */
     struct lane_health health;
     struct nh_board_picture picture;
@@ -42,7 +44,7 @@ struct lane_hub {
 
 static size_t on_type(void *user, const char *bytes, size_t n)
 {
-    const struct lane_hub *hub = user;
+    struct lane_hub *hub = user;
     size_t taken = 0;
     while (taken < n && hub->lane->port != NULL) {
         size_t some = n - taken < hub->health.max_body ? n - taken : hub->health.max_body;
@@ -50,6 +52,7 @@ static size_t on_type(void *user, const char *bytes, size_t n)
             break;
         taken += some;
     }
+    hub->typing = taken < n;
     return taken;
 }
 
@@ -308,8 +311,10 @@ uint64_t lane_hub_tick(struct lane_hub *hub, uint64_t now_ms)
 {
     if (hub == NULL)
         return NEVER;
+    hub->typing = false;
     try_wish(hub);
-    return nh_board_tick(hub->board, now_ms);
+    uint64_t next_ms = nh_board_tick(hub->board, now_ms);
+    return hub->typing && next_ms > now_ms + TYPE_MS ? now_ms + TYPE_MS : next_ms;
 }
 
 /* -- What the board says. */

@@ -143,6 +143,8 @@ static void lane_states(struct watch_text *text, const struct watch *watch)
     }
     family(text, PREFIX "channel_up", "gauge", "Whether the MCU's channel is joined.");
     for (size_t i = 0; i < watch->lane_count; i++) {
+        if (!watch->lanes[i].has_server)
+            continue;
         sample(text, PREFIX "channel_up", "mcu", watch->lanes[i].name, NULL, NULL);
         put_value(text, watch->lanes[i].server == WATCH_CHANNEL_JOINED, 1);
     }
@@ -251,7 +253,8 @@ static void sockets(struct watch_text *text, const struct watch *watch)
     };
     uint64_t counts[WATCH_CHANNEL_COUNT] = {0};
     for (size_t i = 0; i < watch->lane_count; i++)
-        counts[watch->lanes[i].server]++;
+        if (watch->lanes[i].has_server)
+            counts[watch->lanes[i].server]++;
     family(text, PREFIX "sockets", "gauge", "MCUs by the state of their socket and channel.");
     for (size_t i = 0; i < WATCH_CHANNEL_COUNT; i++) {
         sample(text, PREFIX "sockets", "state", labels[i], NULL, NULL);

@@ -124,11 +124,13 @@ static void lost(struct nh_device *d)
     set_payload(d); /* of the join that follows by itself */
 }
 
+/* What a 401 means, on_retry knows better. */
 static void on_disconnected(void *user, const struct phx_disconnect *why)
 {
     struct nh_device *d = user;
-    if (why->was_connected || why->cause != PHX_CAUSE_ASKED)
-        say(d, false, why->text);
+    bool asked = why->cause == PHX_CAUSE_ASKED;
+    if (why->was_connected || !asked)
+        say(d, !asked && why->http_status != 401, why->text);
     if (why->was_connected && d->device != NULL)
         lost(d);
 }

@@ -394,8 +394,9 @@ class BesideAnApplication(Nerveshub):
 
     def test_a_nerveshub_that_is_gone_holds_up_no_reading(self):
         self.hub.stop(signal.SIGKILL)
-        self.bridge.wait_line("NervesHub: ")
+        self.bridge.wait_line("warn .*NervesHub: no connection: nothing listens there")
         self.application.wait_more(50)
+        self.assertIn("MCU a: it is not joined at NervesHub (no connection", watch.get(self.listen, "/healthz")[1])
         self.assertEqual(self.status()["a"]["server"], "joined")
         self.hub.start()
         self.hub.wait_joined("a")

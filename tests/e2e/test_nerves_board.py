@@ -448,7 +448,7 @@ class Certificates(unittest.TestCase):
         self.certificate("mcu-3", "evil")
         probe = self.probe("mcu-3", **self.own("mcu-3"))
         for _ in range(3):
-            probe.wait_for("say")
+            probe.wait_for("bad")
         self.assertEqual(self.server.get("/nerves/devices")["devices"], [])
 
     def test_a_server_of_another_authority_is_told_nothing(self):
@@ -457,7 +457,7 @@ class Certificates(unittest.TestCase):
         stranger = Probe(self.server, self.top / "stranger", {"mcu-2": self.top / "mcu-1.flash"}, ca=self.top / "ca.pem",
                          url=f"wss://localhost:{self.server.port}/socket/websocket", **self.own("mcu-2"))
         self.addCleanup(stranger.end)
-        self.assertIn("ertificate", stranger.wait_for("say"))
+        self.assertIn("ertificate", stranger.wait_for("bad"))
         self.assertEqual([d["identifier"] for d in self.server.get("/nerves/devices")["devices"]], ["mcu-1"])
 
     def test_a_key_that_is_not_the_certificate_s_is_said_at_once(self):

@@ -352,7 +352,7 @@ class Redirected(unittest.TestCase):
         for name in ("x-nh-alg", "x-nh-key", "x-nh-time", "x-nh-signature"):
             self.assertIn(name, first.requests[0])
         self.assertEqual(other.requests, [])
-        said = [probe.wait_for("say")]
+        said = [probe.wait_for("bad")]
         while not probe.lines.empty():
             said.append(probe.lines.get())
         for request in first.requests:
