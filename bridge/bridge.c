@@ -19,12 +19,13 @@
 
 #include <stdio.h>
 
-#define WHO            "bridge"
-#define SYSLOG_ERROR   3 /* LOG_ERR of syslog(3), whose names collide with the log's */
-#define PATH_BYTES     4096
-#define ATTEMPTS_PER_S 50 /* to the server, of all MCUs: a thousand are back in 20 s */
-#define SPARE_SOCKETS  64 /* descriptors of the library's own, and for MCUs that a reload adds */
-#define STATUS_LINE_US 1000000
+#define WHO                "bridge"
+#define SYSLOG_ERROR       3 /* LOG_ERR of syslog(3), whose names collide with the log's */
+#define PATH_BYTES         4096
+#define ATTEMPTS_PER_S     50 /* to the server, of all MCUs: a thousand are back in 20 s */
+#define ATTEMPTS_UNDER_WAY 32 /* at one server: a core does so many TLS handshakes in 0.2 s */
+#define SPARE_SOCKETS      64 /* descriptors of the library's own, and for MCUs that a reload adds */
+#define STATUS_LINE_US     1000000
 
 struct bridge {
     struct profile_ruled ruled; /* the profile, where it is one of rules */
@@ -275,6 +276,7 @@ static int start(struct bridge *bridge)
         .max_sockets =
             (unsigned)(has_hub ? 2 * bridge->most_mcus : bridge->most_mcus) + SPARE_SOCKETS,
         .attempts_per_s = ATTEMPTS_PER_S,
+        .attempts_under_way = ATTEMPTS_UNDER_WAY,
         .log = on_phx_log,
     };
     bridge->phx = phx_context_open(&bridge->loop.uv, &options);

@@ -106,6 +106,10 @@ struct phx_context_options {
     /* Of all sockets together, the first ten at once; the others wait for their turns, besides what
      * disconnected() says: a server that comes back is not run over. 0: as many as are due. */
     unsigned attempts_per_s;
+    /* Attempts at one server that are under way at a time, each from its beginning until the
+     * connection is open or the attempt has ended: more handshakes than a processor can do in time
+     * would all be for nothing. The others wait. 0: no bound. */
+    unsigned attempts_under_way;
     /* Log lines of the library and of libwebsockets, without secrets; NULL: silent. level as in
      * syslog(3). */
     void (*log)(void *user, int level, const char *text);

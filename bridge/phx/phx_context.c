@@ -5,6 +5,7 @@
 #include "phx_socket.h"
 
 #include "phx_auto.h"
+#include "phx_gate.h"
 #include "phx_net.h"
 #include "phx_poll.h"
 #include "phx_ws.h"
@@ -151,6 +152,7 @@ static void on_timer_closed(uv_handle_t *handle)
     void (*closed)(void *user) = context->closed;
     void *user = context->closed_user;
 
+    phx_gates_free(context->gates);
     free(context);
     if (closed)
         closed(user);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GATE_MS 100 /* until an attempt that was not let in is tried again */
+
 struct phx_machine *phx_machine_new(const struct phx_machine_settings *settings,
                                     const struct phx_machine_io *io,
                                     const struct phx_socket_events *events)
@@ -53,7 +55,7 @@ void phx_machine_free(struct phx_machine *m)
 
 void phx_machine_mute(struct phx_machine *m)
 {
-    m->state = PHX_DOWN;
+    phx_machine_set_state(m, PHX_DOWN, PHX_NEVER);
     m->wanted = false;
     m->events = (struct phx_socket_events){.user = NULL};
     for (struct phx_channel *channel = m->channels; channel; channel = channel->next)
@@ -89,9 +91,17 @@ uint64_t phx_machine_deadline(const struct phx_machine *m)
     return m->deadline;
 }
 
+static void leave_gate(struct phx_machine *m)
+{
+    if (m->io.leave)
+        m->io.leave(m->io.user);
+}
+
 void phx_machine_set_state(struct phx_machine *m, enum phx_state state, uint64_t due)
 {
     m->has_turn = m->has_turn && state == PHX_WAITING;
+    if (m->state == PHX_OPENING && state != PHX_OPENING)
+        leave_gate(m);
     m->state = state;
     m->due = due;
     phx_machine_wake(m, due);
@@ -435,6 +445,11 @@ static void attempt(struct phx_machine *m, uint64_t now)
 {
     struct phx_end end = {.cause = PHX_CAUSE_CONNECT};
 
+    if (m->io.enter && !m->io.enter(m->io.user)) {
+        m->has_turn = true;
+        phx_machine_set_state(m, PHX_WAITING, now + GATE_MS);
+        return;
+    }
     phx_machine_set_state(m, PHX_OPENING, now + m->settings.connect_timeout_ms);
     if (!m->io.open(m->io.user, &end) && m->state == PHX_OPENING)
         end_connection(m, &end, now);

@@ -46,6 +46,11 @@ struct phx_machine_io {
     /* When the attempt that is due may be made: now, or later, which is then kept for it. NULL:
      * now. */
     uint64_t (*turn)(void *user, uint64_t now);
+    /* An attempt is to begin. False: too many are under way; it is tried again soon, in the same
+     * turn. NULL: always. */
+    bool (*enter)(void *user);
+    /* The attempt that was let in is open, or has ended. */
+    void (*leave)(void *user);
 };
 
 /* All set; see phx_socket_options. */

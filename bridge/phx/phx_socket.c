@@ -6,6 +6,7 @@
 #include "phx_socket.h"
 
 #include "phx_attempt.h"
+#include "phx_gate.h"
 
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -57,6 +58,28 @@ static uint64_t io_turn(void *user, uint64_t now)
     struct phx_socket *socket = user;
 
     return phx_pace_turn(&socket->context->pace, now);
+}
+
+/* Out of memory is no reason to wait. */
+static bool io_enter(void *user)
+{
+    struct phx_socket *socket = user;
+    struct phx_context *context = socket->context;
+
+    socket->gate = phx_gate_of(&context->gates, &socket->url, context->options.attempts_under_way);
+    if (!socket->gate || phx_gate_enter(socket->gate))
+        return true;
+    socket->gate = NULL;
+    return false;
+}
+
+static void io_leave(void *user)
+{
+    struct phx_socket *socket = user;
+
+    if (socket->gate)
+        phx_gate_leave(socket->gate);
+    socket->gate = NULL;
 }
 
 /* ---- transport to machine ---- */
@@ -178,6 +201,8 @@ static struct phx_machine *make_machine(struct phx_socket *socket,
         .drop = io_drop,
         .log = io_log,
         .turn = io_turn,
+        .enter = io_enter,
+        .leave = io_leave,
     };
 
     return phx_machine_new(&settings, &io, events);

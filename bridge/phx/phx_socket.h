@@ -13,6 +13,7 @@
 
 #define PHX_TRANSPORTS (PHX_AUTO + 1)
 
+struct phx_gate;
 struct phx_net;
 struct phx_command;
 
@@ -24,6 +25,7 @@ struct phx_context {
     struct phx_transport *transports[PHX_TRANSPORTS];
     struct phx_context_options options;
     struct phx_pace pace; /* of all attempts */
+    struct phx_gate *gates;
     struct phx_socket *sockets;
     bool closing;
     unsigned busy; /* sockets inside an input: they are freed when it returns */
@@ -36,6 +38,7 @@ struct phx_socket {
     struct phx_context *context;
     struct phx_machine *machine;
     struct phx_conn *conn; /* NULL: no attempt and no connection */
+    struct phx_gate *gate; /* that the attempt under way has passed */
     bool (*credentials)(void *user, struct phx_credentials *credentials);
     void *credentials_user;
     char *url_text, *ca, *cert, *key, *agent;

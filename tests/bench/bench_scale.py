@@ -4,7 +4,8 @@ under load. The boards are played by bench_boards, the server is phx-dev; every 
 Memory is what each MCU adds: the resident set with all of them less that with one, the spool on. Idle is
 one keepalive a second to each board and no readings; beside it stands what one write and one read a second
 on as many terminals cost a program that does nothing else (bench_asker). The restart: the server is killed, a listener on its
-port counts the attempts that come in vain, then the server is back.
+port counts the attempts that come in vain, then the server is back. The server shares the machine: what
+it costs until all are connected stands beside what the bridge does.
 """
 
 import argparse
@@ -71,7 +72,8 @@ class Rig:
         self.log = open(folder / "log", "w")
         self.bridge = subprocess.Popen([str(BIN / "mcu-bridge"), "--config", str(self.config)], stderr=self.log,
                                        env={**os.environ, "STATE_DIRECTORY": str(folder)})
-        self.wait_all()
+        self.first = self.wait_all()
+        self.first_cpu = [1000 * cpu_seconds(p.pid) / count for p in (self.bridge, self.server.process)]
 
     def mcus(self):
         done = subprocess.run([str(BIN / "mcu-bridge"), "status", "--json", "--config", str(self.config)],
@@ -86,7 +88,7 @@ class Rig:
         while self.joined() < self.count:
             if time.monotonic() - began > PATIENCE or self.bridge.poll() is not None:
                 raise RuntimeError(f"{self.joined()} of {self.count} joined; {(self.folder / 'log').read_text()[-600:]}")
-            time.sleep(0.2)
+            time.sleep(0.5)
         return time.monotonic() - began
 
     def idle(self, seconds):
@@ -192,10 +194,13 @@ def main():
 
         def work(rig):
             idle = rig.idle(given.seconds)
-            return idle, rig.restart(10)
-        (cpu, all_of_them), (back, attempts) = with_rig(work, given.count, tls)
+            return idle, rig.restart(10), (rig.first, rig.first_cpu)
+        (cpu, all_of_them), (back, attempts), (first, first_cpu) = with_rig(work, given.count, tls)
         figure(f"{name}.{kind}.memory_each", (all_of_them - one) / (given.count - 1), "KiB", goal)
         figure(f"{name}.{kind}.idle_cpu", cpu, "%", 3)
+        figure(f"{name}.{kind}.first_connection_of_all", first, "s", 90)
+        figure(f"{name}.{kind}.first_connection.cpu_each", first_cpu[0], "ms", None)
+        figure(f"{name}.{kind}.first_connection.cpu_each_of_the_server", first_cpu[1], "ms", None)
         figure(f"{name}.{kind}.back_after_restart", back, "s", 90)
         figure(f"{name}.{kind}.most_attempts_a_second", attempts, "1", None)
     spread, rate = with_rig(fairness(given.seconds), given.count, frames=2 * given.count)
