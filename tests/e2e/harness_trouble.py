@@ -25,7 +25,7 @@ from harness_mcu import BIN, PATIENCE, Mcu, Probe
 from images import Flash, image, image_id, posix_image
 
 KEY, SECRET = "nhp_lab", "s3cret/with+signs"
-LONG = PATIENCE  # for what waits on purpose: a board that does not come back, an update of an AVR
+LONG = PATIENCE * 3  # for what waits on purpose: a board that does not come back, an update of an AVR
 FLASHER = pathlib.Path(__file__).resolve().parent / "fake_flasher.py"
 PLATFORMS = {"posix": "posix", "cortex-m3": "mps2-an385", "atmega2560": "atmega2560"}
 
