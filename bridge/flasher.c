@@ -21,7 +21,7 @@ struct flasher {
     uv_timer_t timer; /* RUNNING: each LOOK_MS; ENDED: at once */
     enum state state;
     int percent; /* as last told; -1: not yet */
-    bool well, for_good;
+    bool touched, well, for_good;
     char why[FLASHER_WHY_MAX];
 };
 
@@ -47,6 +47,16 @@ static void on_time(uv_timer_t *timer)
     case IDLE:
         break;
     }
+}
+
+void flasher_touches(struct flasher *flasher)
+{
+    flasher->touched = true;
+}
+
+bool flasher_has_touched(const struct flasher *flasher)
+{
+    return flasher->touched;
 }
 
 void flasher_progress(struct flasher *flasher, unsigned percent)
@@ -114,6 +124,7 @@ int flasher_start(struct flasher *flasher, struct port *port, const char *file, 
         return -1;
     }
     flasher->state = RUNNING;
+    flasher->touched = false;
     flasher->percent = -1;
     if (flasher->way->start(flasher->way_state, port, file, why, why_cap) != 0) {
         flasher->state = IDLE;

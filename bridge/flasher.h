@@ -65,6 +65,9 @@ void flasher_free(struct flasher *flasher);
 int flasher_start(struct flasher *flasher, struct port *port, const char *file, char *why,
                   size_t why_cap);
 bool flasher_is_running(const struct flasher *flasher);
+/* Whether the latest run may have changed what the board holds; false: it ended before that, its
+ * port or its program was not there. */
+bool flasher_has_touched(const struct flasher *flasher);
 
 /* The board that is flashed is there (again), perhaps on another port: to be called each time that
  * it is claimed, from within or after. In-band the upload goes on where the board's store says. By

@@ -99,6 +99,8 @@ static void on_lent(void *user, const char *refusal)
     way->phase = result == 0 ? RUNNING : IDLE;
     if (result != 0)
         flasher_done(way->flasher, why, result == FLASH_COMMAND_NEVER);
+    else
+        flasher_touches(way->flasher);
 }
 
 /* Whatever opens the device next finds it claimed until the program has ended. */

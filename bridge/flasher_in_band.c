@@ -148,6 +148,7 @@ static int start(void *state, struct port *port, const char *file, char *why, si
     way->is_there = false;
     way->moved_ms = loop_now_ms(way->loop);
     mp_bulk_host_start(&way->bulk, NULL, (uint32_t)way->image.length, hash, &io);
+    flasher_touches(way->flasher);
     if (port != NULL)
         board(way, port);
     return 0;

@@ -28,6 +28,8 @@ void *flasher_in_band_open(struct flasher *flasher, const struct flasher_options
 void *flasher_by_command_open(struct flasher *flasher, const struct flasher_options *options,
                               char *why, size_t why_cap);
 
+/* From here on the run may change what the board holds. */
+void flasher_touches(struct flasher *flasher);
 void flasher_progress(struct flasher *flasher, unsigned percent);
 /* The run has ended; events.done follows from the loop. Only the first of a run counts. `why` NULL:
  * well. */

@@ -148,7 +148,10 @@ static void on_flash_percent(void *user, unsigned percent)
 static void on_flashed(void *user, const char *why, bool for_good)
 {
     const struct lane_hub *hub = user;
-    nh_board_flashed(hub->board, why, for_good);
+    if (why != NULL && !for_good && hub->by_command && !flasher_has_touched(hub->flasher))
+        nh_board_not_flashed(hub->board, why);
+    else
+        nh_board_flashed(hub->board, why, for_good);
     turn_wake(&hub->lane->turn);
 }
 

@@ -213,7 +213,7 @@ static void begin_flash(struct nh_board *b)
     char why[NH_WHY_MAX] = "";
     b->flashing = b->io.flash(b->io.user, b->image, why, sizeof(why));
     if (!b->flashing)
-        end_flash(b, NH_FLASH_NOT_BEGUN, why);
+        end_flash(b, NH_FLASH_ABSENT, why);
 }
 
 /* A board that was not touched says hello before it is flashed, if it is there. One that was is
@@ -223,9 +223,9 @@ static void want_flash(void *user, const char *uuid)
     struct nh_board *b = user;
     hold(b);
     if (b->stopping) {
-        end_flash(b, NH_FLASH_NOT_BEGUN, "the bridge stops");
+        end_flash(b, NH_FLASH_ABSENT, "the bridge stops");
     } else if (!b->here && !b->update.touched && b->update.record.stage == NH_FLASHING) {
-        end_flash(b, NH_FLASH_NOT_BEGUN, "it is not there");
+        end_flash(b, NH_FLASH_ABSENT, "it is not there");
     } else if (b->image != NULL && strcmp(b->image_uuid, uuid) == 0) {
         begin_flash(b);
     } else {
@@ -240,18 +240,25 @@ void nh_board_flash_percent(struct nh_board *b, unsigned percent)
         nh_update_percent(&b->update, percent, now_of(b));
 }
 
+/* When the bridge stops, its record says what is to be done after the next start. */
+static void flash_ended(struct nh_board *b, enum nh_flashed how, const char *why)
+{
+    if (b->flashing && !b->stopping)
+        end_flash(b, how, why);
+    b->flashing = false;
+}
+
 void nh_board_flashed(struct nh_board *b, const char *why, bool for_good)
 {
-    if (!b->flashing)
-        return;
-    b->flashing = false;
-    if (b->stopping) /* its record says what is to be done after the next start */
-        return;
-    end_flash(b,
-              why == NULL ? NH_FLASHED
-              : for_good  ? NH_FLASH_REFUSED
-                          : NH_FLASH_FAILED,
-              why != NULL ? why : "");
+    if (why == NULL)
+        flash_ended(b, NH_FLASHED, "");
+    else
+        flash_ended(b, for_good ? NH_FLASH_REFUSED : NH_FLASH_FAILED, why);
+}
+
+void nh_board_not_flashed(struct nh_board *b, const char *why)
+{
+    flash_ended(b, NH_FLASH_NOT_BEGUN, why);
 }
 
 /* -- Files. */

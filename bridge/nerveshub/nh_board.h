@@ -109,6 +109,9 @@ void nh_board_flash_percent(struct nh_board *board, unsigned percent);
  * `for_good`: the board was not touched, and trying again cannot help (too large, no such program);
  * else it may hold half an image, and is written again. */
 void nh_board_flashed(struct nh_board *board, const char *why, bool for_good);
+/* It ended before the board was touched: its line or the flasher was not there. Asked again, after
+ * a wait that doubles to a minute; no try is used up. */
+void nh_board_not_flashed(struct nh_board *board, const char *why);
 
 /* Does what is due; returns when it wants to be called again at the latest. */
 uint64_t nh_board_tick(struct nh_board *board, uint64_t now_ms);

@@ -12,6 +12,7 @@
 #define ROW_SURE_MS        (25u * 60 * 1000) /* so long it certainly remembers */
 #define FLASH_TRIES        3
 #define FLASH_AGAIN_MS     5000
+#define FLASH_LATER_MS     60000
 #define FLASH_WAIT_MS      (60u * 60 * 1000) /* for a board that is not there to be flashed */
 #define AWAIT_MS           120000            /* for a board to come back */
 #define AWAIT_TRIAL_MS     240000 /* where a boot loader may have to give up a trial first */
@@ -115,6 +116,7 @@ static void become_idle(struct nh_update *u)
     u->record = none;
     u->flashing = u->attempt = u->touched = false;
     u->waiting_ms = 0;
+    u->waits = 0;
 }
 
 static void remember_failure(struct nh_update *u, const char *why, bool for_good)
@@ -394,15 +396,21 @@ static void flash_failed(struct nh_update *u, const char *why)
 }
 
 /* A board that may hold half an image is waited for without end: only this saves it. */
-static void flash_not_begun(struct nh_update *u, const char *why)
+static void flash_not_begun(struct nh_update *u, const char *why, bool absent)
 {
+    uint64_t wait = FLASH_AGAIN_MS;
+    for (unsigned i = 0; !absent && i < u->waits && wait < FLASH_LATER_MS; i++)
+        wait *= 2;
+
     char text[NH_WHY_MAX];
     if (u->waiting_ms == 0) {
         u->waiting_ms = u->now_ms;
         snprintf(text, sizeof(text), "waiting to flash the board: %.200s", why);
         say(u, false, text);
     }
-    u->step_ms = u->now_ms + FLASH_AGAIN_MS;
+    u->absent = absent;
+    u->waits += absent ? 0 : 1;
+    u->step_ms = u->now_ms + (wait < FLASH_LATER_MS ? wait : FLASH_LATER_MS);
     if (u->record.stage == NH_RESTORING || u->now_ms - u->waiting_ms < FLASH_WAIT_MS)
         return;
     snprintf(text, sizeof(text), "the board could not be flashed for an hour: %.180s", why);
@@ -437,8 +445,10 @@ void nh_update_flashed(struct nh_update *u, enum nh_flashed how, const char *why
     if (!u->flashing)
         return;
     u->flashing = false;
-    if (how != NH_FLASH_NOT_BEGUN)
+    if (how != NH_FLASH_NOT_BEGUN && how != NH_FLASH_ABSENT) {
         u->waiting_ms = 0;
+        u->waits = 0;
+    }
     switch (how) {
     case NH_FLASHED:
         flash_succeeded(u);
@@ -448,8 +458,9 @@ void nh_update_flashed(struct nh_update *u, enum nh_flashed how, const char *why
         u->touched = true;
         flash_failed(u, why);
         break;
+    case NH_FLASH_ABSENT:
     case NH_FLASH_NOT_BEGUN:
-        flash_not_begun(u, why);
+        flash_not_begun(u, why, how == NH_FLASH_ABSENT);
         break;
     case NH_FLASH_REFUSED:
         flash_refused(u, why, true);
@@ -476,6 +487,11 @@ static void came_back_old(struct nh_update *u)
         true);
     become_idle(u);
     rejoin(u);
+}
+
+static bool is_waited_for(const struct nh_update *u)
+{
+    return u->waiting_ms != 0 && u->absent;
 }
 
 /* What it holds is whole, and it runs: there is nothing to save. */
@@ -506,7 +522,7 @@ void nh_update_board(struct nh_update *u, const struct nh_firmware *running, uin
     case NH_FLASHING:
         if (target && !u->flashing && u->io.keeps_old)
             succeed(u); /* it was written before a crash of this program */
-        else if (!u->flashing && (first || u->waiting_ms != 0))
+        else if (!u->flashing && (first || is_waited_for(u)))
             u->step_ms = now_ms;
         return;
     case NH_AWAITING:
@@ -516,7 +532,7 @@ void nh_update_board(struct nh_update *u, const struct nh_firmware *running, uin
     case NH_RESTORING:
         if (!u->flashing && !is_doubtful(u))
             came_back_late(u);
-        else if (!u->flashing && u->waiting_ms != 0)
+        else if (!u->flashing && is_waited_for(u))
             u->step_ms = now_ms;
         return;
     case NH_IDLE:

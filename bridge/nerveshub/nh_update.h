@@ -85,7 +85,9 @@ struct nh_update {
     uint64_t changed_ms; /* of the latest word that a server stores */
     uint64_t step_ms;    /* when to flash (again), or how long to wait for the board */
     uint64_t awaited_ms; /* since when */
-    uint64_t waiting_ms; /* since when the board is not there to be flashed; 0: it is */
+    uint64_t waiting_ms; /* since when the board cannot be flashed; 0: it can */
+    bool absent;         /* since it is not there */
+    unsigned waits;      /* how often it could not be begun */
     char failed_uuid[NH_UUID_TEXT];
     char failed_why[NH_WHY_MAX];
     unsigned failed_count;
@@ -125,7 +127,9 @@ void nh_update_checked(struct nh_update *update, const char *why, bool for_good,
 /* How io.flash ended. */
 enum nh_flashed {
     NH_FLASHED,         /* the image is in the board; its hello tells whether it runs */
-    NH_FLASH_NOT_BEGUN, /* the board was not touched: it is not there; again in a moment */
+    NH_FLASH_ABSENT,    /* the board is not there; again in a moment, and when it says hello */
+    NH_FLASH_NOT_BEGUN, /* the board was not touched: something else is missing; again, ever later
+                         */
     NH_FLASH_FAILED,    /* the board may hold half an image */
     NH_FLASH_REFUSED,   /* the board was not touched, and trying again cannot help */
 };

@@ -12,9 +12,10 @@
  *
  * A board says hello when its flash holds a whole image, which ends in "END!". Orders on standard
  * input, "NAME WORD [N]": old (the next image is taken back), silent (the board says nothing after
- * the next flash), fail N (the next N flashes end half way), refuse, pull, plug, reset, print TEXT,
- * lines N, log TEXT, hold (a flash waits half way), go on, deaf (takes no keys), hear, blank (says
- * no product), stop; "quit" alone. One JSON object a line comes out.
+ * the next flash), fail N (the next N flashes end half way), missing N (the next N are not begun),
+ * refuse, pull, plug, reset, print TEXT, lines N, log TEXT, hold (a flash waits half way), go on,
+ * deaf (takes no keys), hear, blank (says no product), stop; "quit" alone. One JSON object a line
+ * comes out.
  */
 #include "fw_image.h"
 #include "nh_board.h"
@@ -47,7 +48,7 @@ struct board {
     size_t image_bytes;
     unsigned percent;
     bool flashing, old, silent, refuse, pulled, holding, deaf, blank, said;
-    unsigned fail, lines, line;
+    unsigned fail, missing, lines, line;
     uint64_t hello_at; /* real milliseconds; 0: not waited for */
     uint64_t next_tick;
     enum nh_stage stage;
@@ -227,6 +228,15 @@ static void end_flash(struct board *b, const char *why, bool for_good)
     nh_board_flashed(b->board, why, for_good);
 }
 
+static void end_unbegun(struct board *b)
+{
+    b->flashing = false;
+    free(b->image);
+    b->image = NULL;
+    b->hello_at = real_ms() + BACK_MS;
+    nh_board_not_flashed(b->board, "there is no such program");
+}
+
 static void flash_on(struct board *b)
 {
     if (!b->flashing || (b->holding && b->percent == 50 && b->fail == 0 && !b->pulled))
@@ -236,6 +246,11 @@ static void flash_on(struct board *b)
         b->fail -= b->fail > 0 ? 1 : 0;
         b->refuse = false;
         end_flash(b, refused ? "too large for the board: 100 bytes" : "the line was cut", refused);
+        return;
+    }
+    if (b->missing > 0) {
+        b->missing--;
+        end_unbegun(b);
         return;
     }
     b->percent += FLASH_STEP;
@@ -402,6 +417,8 @@ static void obey(struct board *b, const char *word, const char *rest)
             *flags[i] = true;
     if (strcmp(word, "fail") == 0)
         b->fail = (unsigned)strtoul(rest, NULL, 10);
+    else if (strcmp(word, "missing") == 0)
+        b->missing = (unsigned)strtoul(rest, NULL, 10);
     else if (strcmp(word, "go") == 0)
         b->holding = false;
     else if (strcmp(word, "hear") == 0)

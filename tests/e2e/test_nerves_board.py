@@ -219,6 +219,14 @@ class Main(Both, Boards):
         probe.wait_for("hello", "b")
         self.sane_with(first)
 
+    def test_a_flasher_that_is_missing_is_waited_for_and_no_try_is_used_up(self):
+        probe = self.probe(speed=100, do=["mcu-1:missing 4"])
+        uuid = self.push(self.files.good)
+        probe.wait_for("say", "waiting to flash the board: there is no such program")
+        probe.wait_for("joined", uuid)
+        self.sane_with(uuid)
+        self.assertEqual((self.flashes(probe), self.flash.read_bytes()), (5, image("b")))
+
     def test_a_cable_pulled_before_and_while_it_is_flashed_is_waited_for(self):
         probe = self.probe(speed=50, do=["mcu-1:hold"])
         self.server.post("/nerves/fault", {"times": 1, "cut_at": 1000, "stall": True})

@@ -217,6 +217,7 @@ static void on_flash(void *user, const char *uuid)
     MUST(w, kind != STRANGE && kind != BROKEN);
     w->flash_ends = !trouble(w, 10)   ? NH_FLASHED
                     : pick(w, 3) == 0 ? NH_FLASH_REFUSED
+                    : pick(w, 2) == 0 ? NH_FLASH_ABSENT
                                       : NH_FLASH_NOT_BEGUN;
     if (w->flash_ends == NH_FLASHED)
         w->flashing = kind;

@@ -521,12 +521,12 @@ static void a_board_that_is_not_there_is_waited_for_and_no_try_is_used_up(void *
     struct rig rig;
     rig_to_flashing(&rig);
     for (int i = 0; i < 10; i++) {
-        nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+        nh_update_flashed(&rig.update, NH_FLASH_ABSENT, "pulled", rig.now_ms);
         pass(&rig, 6000);
         expect(&rig, "FLASH(2cc211b5) ");
     }
     assert_int_equal(rig.kept.tries, 1);
-    nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+    nh_update_flashed(&rig.update, NH_FLASH_ABSENT, "pulled", rig.now_ms);
     board(&rig, OLD);
     nh_update_poll(&rig.update, rig.now_ms);
     expect(&rig, "FLASH(2cc211b5) ");
@@ -539,7 +539,7 @@ static void after_an_hour_an_untouched_board_is_left_as_it_is(void **state)
     rig_to_flashing(&rig);
     for (int i = 0; i < 700 && rig.kept.stage == NH_FLASHING; i++) {
         rig.did[0] = '\0';
-        nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+        nh_update_flashed(&rig.update, NH_FLASH_ABSENT, "pulled", rig.now_ms);
         pass(&rig, 5500);
     }
     assert_int_equal(rig.kept.stage, NH_IDLE);
@@ -556,7 +556,7 @@ static void a_board_pulled_while_it_was_written_is_saved_whenever_it_comes_back(
         for (int i = 0; i < 14400; i++) {
             pass(&rig, 5500);
             rig.did[0] = '\0';
-            nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+            nh_update_flashed(&rig.update, NH_FLASH_ABSENT, "pulled", rig.now_ms);
         }
     assert_int_equal(rig.kept.stage, NH_RESTORING);
     pass(&rig, 5500);
@@ -571,11 +571,30 @@ static void a_board_that_comes_back_late_is_left_with_what_it_runs(void **state)
     struct rig rig;
     rig_to_awaiting(&rig);
     pass(&rig, 121000);
-    nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "pulled", rig.now_ms);
+    nh_update_flashed(&rig.update, NH_FLASH_ABSENT, "pulled", rig.now_ms);
     rig.did[0] = '\0';
     board(&rig, NEW);
     expect(&rig, "rejoin ");
     assert_int_equal(rig.kept.stage, NH_IDLE);
+}
+
+static void
+a_flasher_that_is_not_there_is_asked_for_ever_later_and_never_flaps_the_board(void **state)
+{
+    (void)state;
+    struct rig rig;
+    unsigned asked = 0;
+    rig_to_flashing(&rig);
+    nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "no avrdude", rig.now_ms);
+    for (int i = 0; i < 1200; i++) { /* ten minutes; the board says hello all the time */
+        rig.did[0] = '\0';
+        board(&rig, OLD);
+        pass(&rig, 500);
+        asked += rig.update.flashing;
+        nh_update_flashed(&rig.update, NH_FLASH_NOT_BEGUN, "no avrdude", rig.now_ms);
+    }
+    assert_in_range(asked, 10, 14);
+    assert_int_equal(rig.kept.tries, 1);
 }
 
 static void an_image_that_the_board_refuses_leaves_it_as_it_is(void **state)
@@ -654,6 +673,8 @@ int main(void)
         cmocka_unit_test(after_an_hour_an_untouched_board_is_left_as_it_is),
         cmocka_unit_test(a_board_pulled_while_it_was_written_is_saved_whenever_it_comes_back),
         cmocka_unit_test(a_board_that_comes_back_late_is_left_with_what_it_runs),
+        cmocka_unit_test(
+            a_flasher_that_is_not_there_is_asked_for_ever_later_and_never_flaps_the_board),
         cmocka_unit_test(an_image_that_the_board_refuses_leaves_it_as_it_is),
         cmocka_unit_test(a_full_disk_does_not_stop_the_rescue_of_a_board),
         cmocka_unit_test(
