@@ -10,6 +10,7 @@
 #include "nh_keep.h"
 #include "nh_store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -438,8 +439,10 @@ void nh_claim_drop(struct nh_claim *c)
     struct nh_claim **at = &c->files->claims;
     nh_claim_stop(c);
     leave_job(c);
-    while (*at != c)
+    while (*at != c) {
+        assert(*at != NULL);
         at = &(*at)->next;
+    }
     *at = c->next;
     free(c);
 }

@@ -24,6 +24,7 @@ def main():
     files = sorted({entry["file"] for entry in json.loads(database.read_text())})
     if len(sys.argv) > 1:
         files = [f for f in files if any(part in f for part in sys.argv[1:])]
+    files.sort(key=os.path.getsize, reverse=True)   # a long one begun last would end alone
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for status, out in pool.map(tidy, files):
