@@ -154,8 +154,9 @@ class CablePulled(Trouble):
     def pulled_and_put_back(self, desk, file, percents):
         for percent in percents:
             desk.flashing(percent)
+            since = desk.bridge.position()
             desk.mcu.cut()
-            desk.bridge.wait_line("gone|lost|vanished|unplugged", desk.bridge.position() - 1)
+            desk.bridge.wait_line("gone|lost|vanished|unplugged", since)
             desk.mcu.plug()
         desk.runs(file)
 
