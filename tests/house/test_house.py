@@ -15,6 +15,7 @@ SEAMS = {
     r"libwebsockets\.h": ["bridge/phx/phx_ws", "bridge/phx/phx_hosts", "bridge/phx/phx_dial", "bridge/phx/phx_http"],
     r"yaml\.h": ["bridge/config"],
     r"sqlite3\.h": ["bridge/spool"],
+    r"zlib\.h": ["bridge/uplink_group.c", "tools/phx-dev/ws_deflate.c"],
     r"archive(_entry)?\.h": ["bridge/fw/fw_file.c", "tools/mkfw/pack.c"],
     r"curl\.h": ["bridge/nerveshub/nh_transfer.c"],
     r"confuse\.h": ["bridge/fw/fw_meta.c"],
