@@ -405,6 +405,7 @@ static void a_program_that_fails_is_quoted(void **state)
     lent(NULL);
     wait_done();
     assert_non_null(strstr(rig.done_why, "cp ended with status 1: "));
+    assert_true(flasher_has_touched(rig.flasher));
     assert_false(rig.for_good);
     assert_int_equal(rig.port.taken_back, 1);
 }
@@ -419,6 +420,7 @@ static void a_program_that_cannot_be_run_gives_the_port_back(void **state)
     wait_done();
     assert_non_null(strstr(rig.done_why, "cannot run /no/such/flasher"));
     assert_true(rig.for_good);
+    assert_false(flasher_has_touched(rig.flasher));
     assert_int_equal(rig.port.taken_back, 1);
 }
 
@@ -431,6 +433,7 @@ static void a_port_that_cannot_be_lent_ends_the_run(void **state)
     lent("/dev/ttyUSB0 is not there");
     wait_done();
     assert_string_equal(rig.done_why, "/dev/ttyUSB0 is not there");
+    assert_false(flasher_has_touched(rig.flasher));
     assert_int_equal(rig.port.taken_back, 0);
 }
 
