@@ -130,9 +130,9 @@ static const struct config_setting nerveshub[] = {
                                   "flash_command may run so long; in-band, a board may be away or "
                                   "make no progress for so long",
                                   IN(config, nerveshub.flash_timeout_ms)},
-    [CONFIG_HUB_BOOT_QUIET] = {"boot_quiet", CONFIG_DURATION, 0, 60000, NULL, "2s", false,
-                               "nothing is sent to a board for so long after flash_command, since "
-                               "bytes keep some boot loaders from starting it",
+    [CONFIG_HUB_BOOT_QUIET] = {"boot_quiet", CONFIG_DURATION, 0, 60000, NULL, "10s", false,
+                               "nothing is sent to a board for so long after flash_command, or "
+                               "until it speaks: bytes keep some boot loaders from starting it",
                                IN(config, nerveshub.boot_quiet_ms)},
     [CONFIG_HUB_RESOURCE] = {"resource", CONFIG_TEXT, 1, 127, NULL, NULL, false, RESOURCE_HELP,
                              IN(config, nerveshub.resource)},

@@ -4,6 +4,7 @@ something; on the sample firmware as a process and on a Cortex-M3."""
 import fcntl
 import json
 import os
+import platform
 import pty
 import signal
 import subprocess
@@ -66,8 +67,10 @@ class Boards:
         self.assertEqual((port["state"], port["device"], port["sensors"], port["controls"]),
                          ("answers", "stub-3", 4, 2))
         self.assertRegex(port["firmware"], r"^mcu-stub \d")
+        names = {"posix": ("posix", platform.machine()), "cortex-m3": ("mps2-an385", "cortex-m3")}[self.board]
+        self.assertEqual((port["platform"], port["architecture"]), names)
         table = self.ends(OK, "list", "--port", mcu.path, "--wait", "8s").stdout
-        self.assertRegex(table, rf"(?m)^{mcu.path} .* stub-3 +mcu-stub \S+ +4 +2 +answers$")
+        self.assertRegex(table, rf"(?m)^{mcu.path} .* stub-3 +mcu-stub \S+ +{names[0]}, {names[1]} +4 +2 +answers$")
 
     def test_monitor_shows_readings_in_physical_units(self):
         mcu = Mcu(self, self.board)

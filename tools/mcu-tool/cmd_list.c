@@ -24,6 +24,7 @@ struct found {
     enum serial_result opened;
     bool answered, refused;
     char device[PRINT_DEVICE_MAX], firmware[TEXT_MAX], state[640];
+    char platform[TEXT_MAX], architecture[TEXT_MAX];
     size_t sensors, controls;
 };
 
@@ -76,7 +77,9 @@ static void on_ready(void *user, const struct mp_peer *peer,
     char firmware[TEXT_MAX];
     (void)fresh;
     snprintf(firmware, sizeof firmware, "%s %s", description->product, description->version);
-    log_quote(found->firmware, sizeof found->firmware, firmware, strlen(firmware));
+    take_text(found->firmware, sizeof found->firmware, firmware);
+    take_text(found->platform, sizeof found->platform, description->platform);
+    take_text(found->architecture, sizeof found->architecture, description->architecture);
     print_device(found->device, sizeof found->device, peer->device, peer->device_len);
     found->sensors = description->sensor_count;
     found->controls = description->control_count;
@@ -164,7 +167,7 @@ static void close_all(struct list *list)
 
 /* -- For people. */
 
-enum { COLUMNS = 7, CELL_MAX = 64 + TEXT_MAX + 8 };
+enum { COLUMNS = 8, CELL_MAX = 2 * TEXT_MAX + 8 };
 typedef char row_of_cells[COLUMNS][CELL_MAX];
 
 static void fill_row(row_of_cells row, const struct found *found)
@@ -174,9 +177,11 @@ static void fill_row(row_of_cells row, const struct found *found)
              found->usb_serial[0] ? " " : "", found->usb_serial);
     snprintf(row[2], CELL_MAX, "%s", found->answered ? found->device : "-");
     snprintf(row[3], CELL_MAX, "%s", found->answered ? found->firmware : "-");
-    snprintf(row[4], CELL_MAX, found->answered ? "%zu" : "-", found->sensors);
-    snprintf(row[5], CELL_MAX, found->answered ? "%zu" : "-", found->controls);
-    snprintf(row[6], CELL_MAX, "%.*s", CELL_MAX - 1, found->state);
+    snprintf(row[4], CELL_MAX, found->answered ? "%s, %s" : "-", found->platform,
+             found->architecture);
+    snprintf(row[5], CELL_MAX, found->answered ? "%zu" : "-", found->sensors);
+    snprintf(row[6], CELL_MAX, found->answered ? "%zu" : "-", found->controls);
+    snprintf(row[7], CELL_MAX, "%.*s", CELL_MAX - 1, found->state);
 }
 
 static bool has_twin(const struct list *list, const struct found *found)
@@ -200,8 +205,8 @@ static void print_names(const struct list *list, const struct found *found)
 
 static void print_table(const struct list *list)
 {
-    static const row_of_cells head = {"PORT",    "USB",      "DEVICE", "FIRMWARE",
-                                      "SENSORS", "CONTROLS", "STATE"};
+    static const row_of_cells head = {"PORT",  "USB",     "DEVICE",   "FIRMWARE",
+                                      "BOARD", "SENSORS", "CONTROLS", "STATE"};
     row_of_cells *rows = calloc(list->count + 1, sizeof *rows);
     size_t width[COLUMNS] = {0};
     if (!rows)
@@ -289,6 +294,8 @@ static void print_json(const struct list *list)
         print_member("description", found->description);
         print_member("device", found->answered ? found->device : "");
         print_member("firmware", found->firmware);
+        print_member("platform", found->platform);
+        print_member("architecture", found->architecture);
         printf("\"sensors\":%zu,\"controls\":%zu,", found->sensors, found->controls);
         print_member("state", state_word(found));
         char json[6 * TEXT_MAX];
