@@ -274,7 +274,7 @@ def main():
     figure("bridge.cpu_a_reading.spooled.to_script", cpu["bridge_spool"], "ns", cpu["bridge_spool"] / cpu["script"], 0.5)
     figure("bridge.cpu_a_reading.to_pump", cpu["bridge"], "ns", cpu["bridge"] / cpu["pump"], 2)
     figure("bridge.memory.to_script", memory["bridge"], "MiB", memory["bridge"] / memory["script"], 0.125)
-    kinds = ("script", "bridge", "mirror")
+    kinds = ("script", "bridge", "bridge_spool", "mirror")
     runs = {kind: [] for kind in kinds}
     for _ in range(given.rounds):
         for kind in kinds:
@@ -285,6 +285,8 @@ def main():
             name = f"bridge.latency.{what}.p{int(q * 100)}"
             figure(f"{name}.to_script", at["bridge"], "us", at["bridge"] / at["script"], 0.5)
             print(f"{name}.least {at['mirror']:.3f} us {at['mirror'] / at['script']:.3f} - -", flush=True)
+            if what == "reading":  # one commit later
+                print(f"{name}.spooled {at['bridge_spool']:.3f} us {at['bridge_spool'] / at['script']:.3f} - -", flush=True)
 
 
 if __name__ == "__main__":
