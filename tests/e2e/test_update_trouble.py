@@ -3,11 +3,13 @@ firmware in the end, the server knows which, no success is claimed that was none
 and the next one works."""
 
 import hashlib
+import http.server
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -136,6 +138,16 @@ class Cut(Trouble):
     @LONG_TIER
     def test_a_download_at_each_mebibyte_from_2_4_0(self):
         self.cut_at_each_mebibyte("2.4.0")
+
+    @LONG_TIER
+    def test_a_download_that_stands_still_is_begun_again_where_it_was(self):
+        desk = self.desk()
+        file = self.large(desk, "2.1.0", 2)
+        self.server.spoil(cut_at=MIB, stall=True, times=1)
+        self.server.update("a", file)
+        desk.runs(file, 300)
+        self.assertEqual([d["range"] for d in self.server.downloads()], [None, f"bytes={MIB}-"])
+        desk.at_peace()
 
     @LONG_TIER
     def test_the_socket_again_and_again(self):
@@ -385,6 +397,61 @@ class Secrets(Trouble):
                 for path in desk.files.rglob("*"):
                     for secret in (SECRET, "hunter2", "t0psecret"):
                         self.assertNotIn(secret.encode(), path.read_bytes() if path.is_file() else b"")
+
+
+class Elsewhere(http.server.ThreadingHTTPServer):
+    """Another host: serves one file, and keeps the headers that it was asked with."""
+
+    daemon_threads = True
+
+    def __init__(self, test, file):
+        super().__init__(("127.0.0.1", 0), Elsewhere.Handler)
+        self.file, self.requests = file, []
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        test.addCleanup(self.server_close)
+        test.addCleanup(self.shutdown)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/x.fw"
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+        def do_GET(self):
+            self.server.requests.append(dict(self.headers))
+            data = self.server.file.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+
+class Redirected(Trouble):
+    def test_a_download_takes_nothing_of_the_device_to_another_host(self):
+        desk = self.desk()
+        file = desk.fw(2)
+        other = Elsewhere(self, file)
+        self.server.order("settings", url=f"http://user:hunter2@127.0.0.1:{self.server.port}/firmware/1/{{uuid}}.fw")
+        self.server.spoil(redirect=other.url)
+        self.server.update("a", file)
+        desk.runs(file)
+        self.assertIn("authorization", [name.lower() for name in self.server.downloads()[0]["headers"]])
+        for headers in other.requests:
+            self.assertLessEqual(set(headers), {"Host", "User-Agent", "Accept", "Range"})
+        self.server.order("settings", url=None)
+        desk.at_peace()
+
+    def test_from_https_leads_to_https_only(self):
+        desk = self.desk(self.hub(tls=True), allow_http=True)
+        file = desk.fw(2)
+        other = Elsewhere(self, file)
+        self.server.spoil(redirect=other.url)
+        self.server.update("a", file)
+        desk.failed("not https")
+        self.assertEqual(other.requests, [])
+        desk.at_peace()
 
 
 class Emulated(Trouble):
