@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "spool.h"
+#include "spool_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -97,6 +98,7 @@ int hub_open(struct hub *hub, struct loop *loop, struct phx_context *phx,
         log_error(WHO, "no folder for firmware is known: give nerveshub: folder");
         return -1;
     }
+    spool_file_make_folders(folder); /* whether it can be used, is seen next */
     if (hub_keys(config, &options.keys, why, sizeof why) == 0)
         hub->boards.files = nh_files_open(&options, why, sizeof why);
     if (hub->boards.files != NULL)

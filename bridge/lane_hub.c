@@ -37,7 +37,8 @@ struct lane_hub {
     bool typing;      /* keys wait for room in the link */
     uint64_t stop_ms; /* stopping: not to wait longer; NEVER: not stopping */
     struct lane_health health;
-    struct nh_board_picture picture;
+    enum nh_stage said;              /* of an update, in the log */
+    struct nh_board_picture picture; /* as of the last tick or look */
 };
 
 /* -- What the server wants, to the board. */
@@ -310,6 +311,18 @@ bool lane_hub_is_stopped(const struct lane_hub *hub, uint64_t now_ms)
     return hub == NULL || now_ms >= hub->stop_ms || nh_board_is_stopped(hub->board);
 }
 
+static void say_stage(struct lane_hub *hub)
+{
+    const struct nh_board_picture *picture = &hub->picture;
+    nh_board_watch(hub->board, &hub->picture);
+    if (picture->stage == hub->said)
+        return;
+    hub->said = picture->stage;
+    if (picture->stage != NH_IDLE)
+        lane_log_say(&hub->lane->log, LOG_INFO, "NervesHub: the update to %s: %s", picture->coming,
+                     nh_stage_text(picture->stage));
+}
+
 uint64_t lane_hub_tick(struct lane_hub *hub, uint64_t now_ms)
 {
     if (hub == NULL)
@@ -317,6 +330,7 @@ uint64_t lane_hub_tick(struct lane_hub *hub, uint64_t now_ms)
     hub->typing = false;
     try_wish(hub);
     uint64_t next_ms = nh_board_tick(hub->board, now_ms);
+    say_stage(hub);
     return hub->typing && next_ms > now_ms + TYPE_MS ? now_ms + TYPE_MS : next_ms;
 }
 

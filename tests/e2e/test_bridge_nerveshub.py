@@ -86,7 +86,7 @@ class Nerveshub(unittest.TestCase):
         """A bridge with these entries of mcus and of sections."""
         self.hub = hub or Hub(self, self.release)
         self.nerveshub = {"url": self.hub.device_url, "key": KEY, "secret_file": str(secret_file(self, SECRET)),
-                          "folder": str(folder(self) / "firmware"), "reconnect_min": "100ms",
+                          "folder": str(folder(self) / "not" / "yet" / "there"), "reconnect_min": "100ms",
                           "reconnect_max": "500ms", "allow_http": True, **nerveshub}
         self.config, self.listen = write_hub_config(self, mcus, server, **self.nerveshub)
         self.bridge = Bridge(self, "--config", self.config)
@@ -106,6 +106,11 @@ class Nerveshub(unittest.TestCase):
         status, text = watch.get(self.listen, "/status")
         self.assertEqual(status, 200)
         return {mcu["name"]: mcu for mcu in json.loads(text)["mcus"]}
+
+    def rewrite(self, mcus, server=None, **nerveshub):
+        text = write_hub_config(self, mcus, server, **{**self.nerveshub, **nerveshub})[0].read_text()
+        self.config.write_text(re.sub(r"listen: .*", f'listen: "{self.listen}"', text))
+        self.bridge.signal(signal.SIGHUP)
 
 
 def pack(test, data, version, device, **names):
@@ -336,12 +341,6 @@ class WhoIsWho(Nerveshub):
         self.bridge.wait_line("the configuration was read again")
         self.assertEqual(len([e for e in self.hub.events("phx_join") if e["topic"] == "device"]), 1)
 
-    def rewrite(self, mcus, server=None, **nerveshub):
-        text = write_hub_config(self, mcus, server, **{**self.nerveshub, **nerveshub})[0].read_text()
-        self.config.write_text(re.sub(r"listen: .*", f'listen: "{self.listen}"', text))
-        self.bridge.signal(signal.SIGHUP)
-
-
     def test_a_certificate_says_who_the_board_is(self):
         place = str(folder(self))
         clients = Certificates(place, "clients")
@@ -460,6 +459,19 @@ class Updates(Nerveshub):
         self.assertEqual((shown["uuid"], shown["updates"], shown["update"]), (before["uuid"], 0, "flashing"))
         self.assertEqual((self.hub.device("a")["uuid"], self.hub.device("a")["crashes"]), (before["uuid"], 0))
 
+    def test_an_update_goes_on_over_a_reload_in_the_middle_of_flashing(self):
+        self.mcu.baud(115200)
+        entry = {"name": "a", "path": self.mcu.path}
+        self.start([entry])
+        self.update()
+        wait_until(lambda: self.status()["a"]["nerveshub"].get("update_percent", 0) >= 20 and
+                   self.status()["a"]["nerveshub"]["update"] == "flashing", self.status)
+        self.rewrite([entry], reconnect_max="400ms")
+        self.bridge.wait_line("changed in the configuration: beginning anew")
+        wait_until(lambda: self.hub.device("a")["version"] == "2.0.0", lambda: self.hub.device("a"))
+        self.assertEqual(self.hub.device("a")["crashes"], 0)
+        self.assertEqual(self.bridge.said("failed|flashed by hand"), [])
+
     def test_what_is_for_another_platform_is_refused_before_the_board_is_touched(self):
         self.start([{"name": "a", "path": self.mcu.path}])
         self.update(platform="toaster")
@@ -478,6 +490,8 @@ class Updates(Nerveshub):
 class UpdatesOf240(Updates):
     release = "2.4.0"
     test_unsigned_firmware_is_refused_where_keys_are_set = None
+    test_an_update_goes_on_over_a_reload_in_the_middle_of_flashing = None
+    test_an_update_by_command_has_the_port_to_itself_and_gives_it_back = None
     test_a_flasher_that_fails_is_no_success_and_its_last_words_are_said = None
 
 
