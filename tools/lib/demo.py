@@ -29,6 +29,7 @@ def options():
                              "control went down and the temperature followed. Default: until Ctrl-C")
     parser.add_argument("--no-emulator", action="store_true",
                         help="the firmware as a process on this machine instead of a Cortex-M3 in QEMU")
+    parser.add_argument("--nerveshub", action="store_true", help="show an update of the firmware instead")
     parser.add_argument("--no-setup", action="store_true", help="do not look for missing Debian packages")
     parser.add_argument("--verbose", action="store_true", help="show the log lines of the bridge")
     given = parser.parse_args()
