@@ -495,35 +495,69 @@ class Emulated(Trouble):
 
 @LONG_TIER
 class Campaign(Trouble):
-    """Everything at any time, drawn by a seed."""
+    """Everything at any time, drawn by a seed: MCU_SEED."""
+
+    ROUNDS = 12
+    AGAIN_S = 20  # a person pushes again what a server has forgotten
+
+    def blows(self, desk, hub, dice):
+        """What may happen, each whenever it is drawn."""
+        blows = {
+            "the bridge is killed": desk.restart,
+            "the server is killed": lambda: (hub.stop(signal.SIGKILL), hub.start()),
+            "the cable is pulled": lambda: (desk.mcu.cut(), time.sleep(dice.random()), desk.mcu.plug()),
+            "the device is kicked": lambda: hub.order("kick", device="a"),
+            "the channel crashes": lambda: hub.fault(crash="device"),
+            "downloads break": lambda: hub.spoil(cut_at=dice.randrange(1, MIB), times=3),
+            "bytes come wrong": lambda: hub.spoil(corrupt=dice.randrange(MIB), times=1),
+        }
+        if desk.way == "in_band":
+            blows["the board is reset"] = desk.mcu.reset
+            blows["its power fails"] = lambda: (desk.mcu.kill(), desk.mcu.start())
+        return blows
+
+    def push_until_it_runs(self, desk, file):
+        uuid = desk.uuid(file)
+        until = time.monotonic() + 600
+        while True:
+            wait_until(desk.device, "the server knows the device")
+            desk.joined()
+            device = desk.device()
+            if device["uuid"] == uuid and device["inflight"] is None:
+                return
+            self.assertLess(time.monotonic(), until, f"never: {file} runs; {device}, {self.server.reasons()[-3:]}")
+            try:
+                self.server.update("a", file)
+            except AssertionError:
+                pass  # in flight already, or it has just left
+            end = time.monotonic() + self.AGAIN_S
+            while time.monotonic() < end and desk.device().get("uuid") != uuid:
+                time.sleep(0.05)
 
     def run_of_trouble(self, release, way):
         seed = int(os.environ.get("MCU_SEED", random.randrange(1 << 32)))
         dice = random.Random(seed)
         print(f"\nMCU_SEED={seed}", file=sys.stderr)
-        desk = self.desk(self.hub(release), way=way, mcu={"baud": 460800})
+        desk = self.desk(self.hub(release), way=way)
         hub = self.server
-        blows = {
-            "the bridge is killed": desk.restart,
-            "the server is killed": lambda: (hub.stop(signal.SIGKILL), hub.start()),
-            "the cable is pulled": lambda: (desk.mcu.cut(), time.sleep(dice.random()), desk.mcu.plug()),
-            "the board is reset": lambda: desk.mcu.reset() if way == "in_band" else None,
-            "the device is kicked": lambda: hub.order("kick", device="a") if hub.devices() else None,
-            "downloads break": lambda: hub.spoil(cut_at=dice.randrange(1, MIB), times=3),
-        }
-        for round_number in range(12):
-            file = self.large(desk, f"3.{round_number}.0", 1)
+        blows = self.blows(desk, hub, dice)
+        for number in range(self.ROUNDS):
+            hang = way == "in_band" and dice.randrange(4) == 0
+            file = desk.fw("hang") if hang else self.large(desk, f"3.{number}.0", 1)
+            uuid = desk.device().get("uuid")
             hub.release(file)
             for _ in range(dice.randrange(1, 4)):
                 time.sleep(dice.random() * 2)
                 name = dice.choice(list(blows))
-                print(f"round {round_number}: {name}", file=sys.stderr)
-                blows[name]()
+                print(f"round {number}{' hang' if hang else ''}: {name}", file=sys.stderr)
+                if hub.devices():
+                    blows[name]()
             hub.spoil()
-            if name == "the server is killed" or not hub.devices():
-                desk.joined()
-            hub.release(file)
-            desk.runs(file, 300)
+            if hang:  # back on its feet, whatever was told
+                hub.release()
+                file = self.large(desk, f"3.{number}.1", 1)
+            self.push_until_it_runs(desk, file)
+            self.assertNotEqual(uuid, desk.device()["uuid"])
             desk.claims_are_true()
         desk.at_peace()
 
@@ -535,6 +569,9 @@ class Campaign(Trouble):
 
     def test_by_command_from_main(self):
         self.run_of_trouble("main", "command")
+
+    def test_by_command_from_2_4_0(self):
+        self.run_of_trouble("2.4.0", "command")
 
 
 if __name__ == "__main__":
