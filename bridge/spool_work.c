@@ -350,8 +350,10 @@ static enum spool_db_result look_into(struct spool *spool)
     enum spool_db_result result = refind_locked(spool);
     spool->clock_count = 0;
     spool->clock = spool_db_clock(spool->db);
-    spool_db_each_clock(spool->db, spool, found_clock);
-    spool_db_each_device(spool->db, spool, spool_mark_locked);
+    if (result == SPOOL_DB_OK)
+        result = spool_db_each_clock(spool->db, spool, found_clock);
+    if (result == SPOOL_DB_OK) /* without its marks, what boards repeat would be stored twice */
+        result = spool_db_each_device(spool->db, spool, spool_mark_locked);
     spool->ready = result == SPOOL_DB_OK;
     uv_mutex_unlock(&spool->mutex);
     if (result == SPOOL_DB_OK)

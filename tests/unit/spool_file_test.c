@@ -113,6 +113,26 @@ static void a_file_damaged_while_in_use_is_set_aside_and_all_goes_on(void **stat
     spool_close(spool);
 }
 
+static void a_file_whose_marks_of_devices_cannot_be_read_is_set_aside_at_once(void **state)
+{
+    (void)state;
+    static const char junk[4096] = {0x55};
+    struct spool *spool = rig_open_spool();
+    struct spool_stream *stream = rig_open_stream(spool, rig_key_a);
+    uint32_t epoch, next;
+    rig_add(stream, "one", 1);
+    spool_turn(spool);
+    spool_close(spool);
+    rig_overwrite((off_t)(rig_root_page("device") - 1) * 4096, junk, sizeof junk);
+    spool = rig_open_spool();
+    rig_open_stream(spool, rig_key_a);
+    spool_turn(spool);
+    assert_int_equal(rig_files_like(".damaged-*"), 1);
+    assert_int_equal(rig_told.bound, 1);
+    assert_false(spool_device(spool, (const uint8_t *)"dev", 3, &epoch, &next));
+    spool_close(spool);
+}
+
 static void a_file_of_a_newer_version_is_set_aside(void **state)
 {
     (void)state;
@@ -411,6 +431,7 @@ int main(void)
         TEST(a_disk_that_is_full_at_the_start_is_waited_for),
         TEST(a_file_that_is_no_database_is_set_aside),
         TEST(a_file_damaged_while_in_use_is_set_aside_and_all_goes_on),
+        TEST(a_file_whose_marks_of_devices_cannot_be_read_is_set_aside_at_once),
         TEST(a_file_of_a_newer_version_is_set_aside),
         TEST(a_file_of_the_first_version_is_brought_up_to_date),
         TEST(a_second_process_is_refused_and_the_file_is_ours_alone),

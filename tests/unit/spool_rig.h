@@ -57,5 +57,7 @@ void rig_assert_texts(const char *expected);
 unsigned rig_files_like(const char *pattern);
 void rig_overwrite(off_t at, const char *bytes, size_t n);
 void rig_run_sql(const char *sql);
+/* Where the table begins in the file, from 1 on. */
+unsigned rig_root_page(const char *table);
 
 #endif
