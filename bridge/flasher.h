@@ -27,8 +27,8 @@ struct flasher_options {
     /* In-band: the longest time without progress, the board's absence included; a slow line may
      * take as long as it wants. By command: for the whole run. */
     uint32_t timeout_ms;
-    /* By command, after it: how long nothing is written on the line that is opened again, so that
-     * a boot loader which listens then starts the firmware. */
+    /* By command, after it: how long nothing is written on the line that is opened again, unless
+     * the firmware speaks, so that a boot loader which listens then starts it. */
     uint32_t quiet_ms;
     /* By command; 0: 5000 each. Between being asked to end and being killed; and for how long the
      * device of the port may be away before the program is stopped (some boards have another USB
