@@ -174,18 +174,23 @@ def words(events):
 
 
 class HubBridge(Bridge):
-    """mcu-bridge with these boards as devices of the hub; `nerveshub`: more of that section."""
+    """mcu-bridge with these boards as devices of the hub; `nerveshub`: more of that section. `server`: the URL of
+    their application, where each has a key of its own."""
 
-    def __init__(self, test, hub, boards, **nerveshub):
+    def __init__(self, test, hub, boards, server=None, **nerveshub):
         self.test = test
         section = {"url": hub.url, "key": KEY, "secret_file": str(secret_file(test, SECRET)), "ca_file": str(hub.cert),
-                   "firmware_keys_file": str(hub.public_key), "boot_quiet": "60s", "reconnect_min": "100ms", "reconnect_max": "1s",
-                   **nerveshub}
+                   "firmware_keys_file": str(hub.public_key), "boot_quiet": "60s",
+                   "reconnect_min": "100ms", "reconnect_max": "1s", **nerveshub}
         self.listen = f"127.0.0.1:{free_port()}"
         self.config = folder(test) / "bridge.yaml"
-        # JSON is YAML.
-        self.config.write_text(json.dumps({"nerveshub": section, "metrics": {"listen": self.listen},
-                                           "mcus": [board.entry() for board in boards]}, indent=1))
+        sections = {"nerveshub": section, "metrics": {"listen": self.listen},
+                    "mcus": [board.entry() for board in boards]}
+        if server:
+            sections["server"] = {"url": server, "reconnect_min": "100ms"}
+            for i, entry in enumerate(sections["mcus"]):
+                entry["api_key_file"] = str(secret_file(test, f"API_TOKEN_MC_0123456789abcdef{i}"))
+        self.config.write_text(json.dumps(sections, indent=1))  # JSON is YAML
         super().__init__(test, "--config", self.config)
 
     def status(self, board):

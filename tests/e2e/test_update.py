@@ -6,9 +6,28 @@ import sys
 import time
 import unittest
 
-from harness_bridge import wait_until
+from harness_bridge import PhxDev, wait_until
 from harness_update import NAMES, STAGES, UPDATE_WORDS, Board, Hub, HubBridge, words
 from images import Flash
+
+
+def said_what_a_server_takes(test, events, firmware):
+    names = [e["event"] for e in events if e["topic"] == "device"]
+    test.assertNotIn("CRASH", [e["event"] for e in events])
+    join = max(i for i, e in enumerate(events) if e["event"] == "phx_join" and e["topic"] == "device")
+    test.assertEqual(events[join]["payload"]["nerves_fw_uuid"], firmware.uuid)
+    test.assertFalse(set(UPDATE_WORDS) & {e["event"] for e in events[join:]}, "nothing after the proof")
+    test.assertLess(names.index("rebooting"), len(names) - 1 - names[::-1].index("phx_join"))
+
+    said = words(events)
+    stages = [stage for stage, _ in said]
+    test.assertEqual([s for i, s in enumerate(stages) if s not in stages[:i]], STAGES)
+    test.assertEqual([STAGES.index(s) for s in stages], sorted(STAGES.index(s) for s in stages))
+    for stage in ("downloading", "updating"):
+        percents = [value for s, value in said if s == stage and value is not None]
+        test.assertTrue(all(type(value) is int and 0 <= value <= 100 for value in percents), percents)
+        test.assertEqual(percents, sorted(percents))
+    test.assertEqual(stages[-1], "completed")
 
 
 class Update:
@@ -35,7 +54,7 @@ class Update:
         shown = self.watch(firmware)
         took = time.monotonic() - began
         device = self.hub.joined(self.board, uuid=firmware.uuid, version=firmware.version, validation="validated")
-        self.said_what_a_server_takes(self.hub.events(self.board, after), firmware)
+        said_what_a_server_takes(self, self.hub.events(self.board, after), firmware)
         self.assertEqual((device["crashes"], device["inflight"]), (0, None))
         self.really_flashed(firmware)
         print(f"\n{self.kind} {self.hub.release} to {firmware.version}: {len(firmware.data)} bytes in {took:.1f} s, "
@@ -47,31 +66,14 @@ class Update:
         shown = []
 
         def arrived():
-            line = next((line for line in self.bridge.table().splitlines() if re.search(r"flashing|fetching", line)), "")
+            lines = self.bridge.table().splitlines()
+            line = next((line for line in lines if re.search(r"flashing|fetching", line)), "")
             if line and line not in shown:
                 shown.append(line)
             return (self.hub.device(self.board) or {}).get("uuid") == firmware.uuid
         wait_until(arrived, lambda: "\n".join([f"{firmware.uuid} runs", self.bridge.table(), *self.bridge.lines[-15:]]),
                    patience=300)
         return shown
-
-    def said_what_a_server_takes(self, events, firmware):
-        names = [e["event"] for e in events if e["topic"] == "device"]
-        self.assertNotIn("CRASH", [e["event"] for e in events])
-        join = max(i for i, e in enumerate(events) if e["event"] == "phx_join" and e["topic"] == "device")
-        self.assertEqual(events[join]["payload"]["nerves_fw_uuid"], firmware.uuid)
-        self.assertFalse(set(UPDATE_WORDS) & {e["event"] for e in events[join:]}, "nothing after the proof")
-        self.assertLess(names.index("rebooting"), len(names) - 1 - names[::-1].index("phx_join"))
-
-        said = words(events)
-        stages = [stage for stage, _ in said]
-        self.assertEqual([s for i, s in enumerate(stages) if s not in stages[:i]], STAGES)
-        self.assertEqual([STAGES.index(s) for s in stages], sorted(STAGES.index(s) for s in stages))
-        for stage in ("downloading", "updating"):
-            percents = [value for s, value in said if s == stage and value is not None]
-            self.assertTrue(all(type(value) is int and 0 <= value <= 100 for value in percents), percents)
-            self.assertEqual(percents, sorted(percents))
-        self.assertEqual(stages[-1], "completed")
 
     def really_flashed(self, firmware):
         if self.kind in Flash.LAYOUT:
@@ -118,6 +120,27 @@ class ArduinoMega(Update, unittest.TestCase):
     and_back = []  # the guide does it
     typed, answer = "?", r"fan 0 %\s"
     came_with = "1.0.0"
+
+
+class Together(unittest.TestCase):
+    def test_three_boards_are_updated_at_once_while_their_readings_go_on(self):
+        hub, application = Hub(self), PhxDev(self)
+        boards = [Board(self, kind, name=f"bench-{i}", number=i) for i, kind in
+                  enumerate(("posix", "cortex-m3", "atmega2560"), 1)]
+        HubBridge(self, hub, boards, server=application.url)
+        firmware = {}
+        for board in boards:
+            hub.joined(board)
+            firmware[board] = hub.firmware(board, 2)
+        after = {board: hub.offer(board, firmware[board]) for board in boards}
+        for board in boards:
+            wait_until(lambda: any(stage == "updating" and value for stage, value in
+                                   words(hub.events(board, after[board]))), f"{board.name} is being flashed")
+        application.wait_readings(lambda readings: len({r["controller_id"] for r in readings}) == 3,
+                                  "readings of all, of this time", application.last_id())
+        for board in boards:
+            hub.joined(board, uuid=firmware[board].uuid, version="2.0.0", crashes=0, inflight=None, patience=300)
+            said_what_a_server_takes(self, hub.events(board, after[board]), firmware[board])
 
 
 if __name__ == "__main__":
