@@ -495,6 +495,7 @@ static void half_an_image_that_says_its_name_is_written_again(void **state)
     rig_to_flashing(&rig);
     start(&rig);
     board(&rig, NEW);
+    assert_string_equal(rig.update.running.uuid, "");
     nh_update_poll(&rig.update, rig.now_ms);
     expect(&rig, "FLASH(2cc211b5) ");
     board(&rig, NEW);
