@@ -10,6 +10,7 @@
 #define PROGRESS_EVERY_MS  1000
 #define KEEP_ALIVE_MS      (20u * 60 * 1000) /* a server forgets an update 30 min after a change */
 #define ROW_SURE_MS        (25u * 60 * 1000) /* so long it certainly remembers */
+#define DOUBT_MS           60000             /* a connection that is dead is noticed sooner */
 #define FLASH_TRIES        3
 #define FLASH_AGAIN_MS     5000
 #define FLASH_LATER_MS     60000
@@ -38,11 +39,33 @@ static bool may_speak(const struct nh_update *u)
     return u->joined && u->in_flight;
 }
 
+/* Something that the server stores leaves. In a connection that breaks it may not have been heard;
+ * what went out DOUBT_MS earlier was. */
+static void changed(struct nh_update *u)
+{
+    u->changed_ms = u->now_ms;
+    if (u->doubtful_ms != 0 && u->now_ms - u->doubtful_ms < DOUBT_MS)
+        return;
+    if (u->doubtful_ms != 0)
+        u->heard_ms = u->doubtful_ms;
+    u->doubtful_ms = u->now_ms;
+}
+
+static void doubt(struct nh_update *u)
+{
+    if (u->doubtful_ms == 0)
+        return;
+    if (u->now_ms - u->doubtful_ms >= DOUBT_MS)
+        u->heard_ms = u->doubtful_ms;
+    u->changed_ms = u->heard_ms;
+    u->doubtful_ms = 0;
+}
+
 static void say_status(struct nh_update *u, enum nh_status status, const char *reason)
 {
     if (!may_speak(u))
         return;
-    u->changed_ms = u->now_ms;
+    changed(u);
     u->io.status(u->io.user, u->offer.server, status, reason);
 }
 
@@ -57,7 +80,7 @@ static void send_progress(struct nh_update *u, unsigned percent)
     u->said_percent = percent;
     u->said_stage = stage_word(u);
     u->said_ms = u->now_ms;
-    u->changed_ms = u->now_ms;
+    changed(u);
     u->io.progress(u->io.user, percent, u->said_stage);
 }
 
@@ -218,6 +241,8 @@ static void begin(struct nh_update *u)
     u->percent = u->said_percent = 0;
     u->said_stage = NH_DOWNLOADING;
     u->in_flight = true;
+    u->heard_ms = u->now_ms; /* the offer itself is of now */
+    u->doubtful_ms = 0;
     say_status(u, NH_RECEIVED, NULL);
     if (!nh_firmware_fits(&u->running, &u->offer.firmware, why)) {
         fail(u, why, true);
@@ -597,6 +622,7 @@ void nh_update_joined(struct nh_update *u, uint64_t now_ms)
 
 void nh_update_left(struct nh_update *u)
 {
+    doubt(u);
     u->joined = false;
 }
 

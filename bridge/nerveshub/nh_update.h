@@ -81,13 +81,15 @@ struct nh_update {
     enum nh_status said_stage;
     unsigned percent, said_percent;
     uint64_t now_ms;
-    uint64_t said_ms;    /* of the latest progress */
-    uint64_t changed_ms; /* of the latest word that a server stores */
-    uint64_t step_ms;    /* when to flash (again), or how long to wait for the board */
-    uint64_t awaited_ms; /* since when */
-    uint64_t waiting_ms; /* since when the board cannot be flashed; 0: it can */
-    bool absent;         /* since it is not there */
-    unsigned waits;      /* how often it could not be begun */
+    uint64_t said_ms;     /* of the latest progress */
+    uint64_t changed_ms;  /* of the latest word that a server stores */
+    uint64_t doubtful_ms; /* of the earliest that it may not have heard; 0: it heard them all */
+    uint64_t heard_ms;    /* of the latest that it has */
+    uint64_t step_ms;     /* when to flash (again), or how long to wait for the board */
+    uint64_t awaited_ms;  /* since when */
+    uint64_t waiting_ms;  /* since when the board cannot be flashed; 0: it can */
+    bool absent;          /* since it is not there */
+    unsigned waits;       /* how often it could not be begun */
     char failed_uuid[NH_UUID_TEXT];
     char failed_why[NH_WHY_MAX];
     unsigned failed_count;

@@ -358,6 +358,28 @@ static void a_short_disconnection_keeps_the_update_and_a_long_one_is_offered_ane
     expect(&rig, "STOP received started downloading FETCH(2cc211b5) ");
 }
 
+/* 24 min of silence, a word into a connection that is dead already, and its end: the server, which
+ * heard nothing for 25 min then, may have forgotten the update. */
+static void what_a_dead_connection_swallowed_was_not_heard(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_joined(&rig);
+    offer(&rig, NEW);
+    nh_update_percent(&rig.update, 20, rig.now_ms += 120000);
+    nh_update_percent(&rig.update, 21, rig.now_ms += 24 * 60 * 1000 + 40000);
+    rig.now_ms += 30000;
+    nh_update_poll(&rig.update, rig.now_ms);
+    nh_update_left(&rig.update);
+    assert_null(join(&rig));
+    offer(&rig, NEW);
+    nh_update_percent(&rig.update, 22, rig.now_ms += 24 * 60 * 1000);
+    rig.now_ms += 90000; /* it was alive for so long afterwards */
+    nh_update_poll(&rig.update, rig.now_ms);
+    nh_update_left(&rig.update);
+    assert_string_equal(join(&rig), NEW);
+}
+
 static void an_offer_of_what_runs_is_answered_by_a_join(void **state)
 {
     (void)state;
@@ -660,6 +682,7 @@ int main(void)
         cmocka_unit_test(flashing_is_tried_three_times_and_then_the_old_firmware_three_times),
         cmocka_unit_test(a_failed_firmware_is_not_fetched_again_at_once),
         cmocka_unit_test(a_short_disconnection_keeps_the_update_and_a_long_one_is_offered_anew),
+        cmocka_unit_test(what_a_dead_connection_swallowed_was_not_heard),
         cmocka_unit_test(an_offer_of_what_runs_is_answered_by_a_join),
         cmocka_unit_test(a_board_flashed_by_somebody_else_joins_as_what_it_is),
         cmocka_unit_test(a_full_disk_ends_the_update_before_the_board_is_touched),
