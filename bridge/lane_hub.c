@@ -17,7 +17,7 @@
 #include <time.h>
 
 #define IDENTIFY_MS    5000
-#define TYPE_MS        10 /* until there may be room for more keys */
+#define KEYS_MS        10 /* that keys wait for others, or for room in the link */
 #define LOG_TEXT_BYTES 512
 #define WHY_BYTES      512
 
@@ -34,7 +34,7 @@ struct lane_hub {
     enum wish wish;
     uint16_t request; /* of the wish that was sent */
     enum wish sent;
-    bool typing;      /* keys wait for room in the link */
+    uint64_t keys_ms; /* when keys that wait are to go; 0: none do */
     uint64_t stop_ms; /* stopping: not to wait longer; NEVER: not stopping */
     struct lane_health health;
     enum nh_stage said;              /* of an update, in the log */
@@ -43,17 +43,23 @@ struct lane_hub {
 
 /* -- What the server wants, to the board. */
 
+/* Keys that come one by one go together. */
 static size_t on_type(void *user, const char *bytes, size_t n)
 {
     struct lane_hub *hub = user;
+    uint64_t now = lane_now_ms(hub->lane);
     size_t taken = 0;
+    if (hub->keys_ms == 0)
+        hub->keys_ms = now + KEYS_MS;
+    if (now < hub->keys_ms)
+        return 0;
     while (taken < n && hub->lane->port != NULL) {
         size_t some = n - taken < hub->health.max_body ? n - taken : hub->health.max_body;
         if (port_console(hub->lane->port, (const uint8_t *)bytes + taken, some) != MP_OK)
             break;
         taken += some;
     }
-    hub->typing = taken < n;
+    hub->keys_ms = taken < n ? now + KEYS_MS : 0;
     return taken;
 }
 
@@ -327,11 +333,12 @@ uint64_t lane_hub_tick(struct lane_hub *hub, uint64_t now_ms)
 {
     if (hub == NULL)
         return NEVER;
-    hub->typing = false;
     try_wish(hub);
     uint64_t next_ms = nh_board_tick(hub->board, now_ms);
     say_stage(hub);
-    return hub->typing && next_ms > now_ms + TYPE_MS ? now_ms + TYPE_MS : next_ms;
+    if (hub->keys_ms <= now_ms)
+        hub->keys_ms = 0; /* those that waited were dropped with their board */
+    return hub->keys_ms != 0 && hub->keys_ms < next_ms ? hub->keys_ms : next_ms;
 }
 
 /* -- What the board says. */

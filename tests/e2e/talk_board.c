@@ -4,7 +4,8 @@
  * line each:
  *
  *   lines N    prints "line 0" to "line N-1"        logs N   as many lines to its log
- *   sum        the bytes that came before this line since the last sum, and their CRC-32
+ *   sum        the bytes that came before this line since the last sum, their CRC-32, and the
+ *              messages of the console since then, that of this line included
  *
  * Everything else is taken in silence. It prints "identify MS" and "reset" when these are asked of
  * it, and goes on.
@@ -28,6 +29,7 @@ static struct mp_device device;
 static char line[LINE_MAX];
 static size_t line_len;
 static uint32_t sum_crc, sum_count, line_crc, line_count; /* after the last sum; up to this line */
+static unsigned messages;
 static unsigned lines_done, lines_wanted, logs_done, logs_wanted;
 static char waiting[LINE_MAX]; /* an answer that had no room */
 
@@ -52,9 +54,9 @@ static void answer(const char *text)
 static void say_sum(void)
 {
     char text[LINE_MAX];
-    snprintf(text, sizeof text, "sum %u %08x\n", line_count, line_crc);
+    snprintf(text, sizeof text, "sum %u %08x %u\n", line_count, line_crc, messages);
     answer(text);
-    sum_crc = sum_count = 0;
+    sum_crc = sum_count = messages = 0;
 }
 
 static void obey(void)
@@ -74,6 +76,7 @@ static void obey(void)
 static void on_console(void *user, const uint8_t *bytes, size_t n)
 {
     (void)user;
+    messages++;
     for (size_t i = 0; i < n; i++) {
         sum_crc = mp_crc32(sum_crc, &bytes[i], 1);
         sum_count++;
