@@ -1,12 +1,11 @@
 """What a user of libphx decides: when and where to connect, what is held until joined, and bytes
-instead of JSON. Against the scripted server of test_phx_client, and what is slow against phx-dev."""
+instead of JSON. Against the scripted server of harness_phx, and what is slow against phx-dev."""
 
 import ssl
 import threading
 import unittest
 
-import test_phx_client
-from test_phx_client import OK, Case
+from harness_phx import CAUSES, OK, PATIENCE, Case, PhxDevCase, TlsCase
 
 ATTEMPTS = 10
 
@@ -105,12 +104,7 @@ class Decides(Case):
         probe.quit()
 
 
-class Trusts(Case):
-    setUpClass = test_phx_client.Tls.__dict__["setUpClass"]
-    certificate = test_phx_client.Tls.__dict__["certificate"]
-    file = test_phx_client.Tls.file
-    serve_tls = test_phx_client.Tls.serve_tls
-
+class Trusts(TlsCase):
     def test_another_ca_file_counts_from_the_next_attempt_on(self):
         server = self.serve_tls("good")
         probe = self.probe(server.url(host="localhost"), backoff_min=600000, backoff_max=600000)
@@ -143,7 +137,7 @@ class Busy(Case):
                 peer.text([None, ref, "phoenix", "phx_reply", OK])
             probe.next("heartbeat")
         enough.set()
-        flood.join(test_phx_client.PATIENCE)
+        flood.join(PATIENCE)
         self.assertNotIn("disconnected", [line["event"] for line in probe.seen])
         self.assertIn("message", [line["event"] for line in probe.seen])
         probe.quit()
@@ -159,17 +153,14 @@ class Busy(Case):
                     peer.text([None, None, "room:1", "news", {"n": "x" * 200}])
 
 
-class SlowServer(Case):
-    setUp = test_phx_client.PhxDev.setUp
-    stop = test_phx_client.PhxDev.stop
-
+class SlowServer(PhxDevCase):
     def test_a_join_that_holds_up_heartbeats_for_longer_than_their_time_out_succeeds(self):
         probe = self.probe(self.url + "/socket/websocket", topic="slowjoin:1", timeout=300,
                            heartbeat=500, heartbeat_timeout=500, join='{"ms":1500}')
         probe.next("joined")
         ends = [line for line in probe.seen if line["event"] == "disconnected"]
         self.assertLess(len(ends), ATTEMPTS)
-        self.assertEqual({test_phx_client.CAUSES[line["cause"]] for line in ends}, {"heartbeat"})
+        self.assertEqual({CAUSES[line["cause"]] for line in ends}, {"heartbeat"})
         probe.next("heartbeat")
         probe.quit()
 

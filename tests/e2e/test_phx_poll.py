@@ -8,7 +8,7 @@ import sys
 import threading
 import unittest
 
-import test_phx_client as client
+import harness_phx as client
 from harness_web import LongPolls
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../phx-dev"))

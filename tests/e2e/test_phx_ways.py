@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-import test_phx_client as client
+import harness_phx as client
 from harness_web import Certificates, Proxy
 from test_phx_poll import Case, phxdev
 
