@@ -1,7 +1,8 @@
 /*
  * Wiring: events of the board go up through uplink and profile to the channel, control updates come
  * down through profile and commands to the board. What each of these does is its own file's; here
- * is only who calls whom, and what is said in the log.
+ * is only who calls whom, and what is said in the log. What concerns NervesHub is passed on to
+ * lane_hub; an MCU that has no other server stays IDLE.
  *
  *   IDLE --board there--> CONNECTING --connected--> GREETING --metadata--> JOINING --ok--> JOINED
  *    ^                       ^  ^                      |                      ^  channel    |

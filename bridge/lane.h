@@ -1,6 +1,6 @@
 /*
  * lane.h - one MCU of the configuration on its way to the server: its board (when it is there), its
- * readings, its controls, and its own socket and channel.
+ * readings, its controls, and its own socket and channel; and as a device of NervesHub.
  */
 #ifndef LANE_H
 #define LANE_H

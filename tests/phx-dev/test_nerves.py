@@ -18,6 +18,7 @@ NEW = os.path.join(SOURCE, "tests/vectors/fw/lab-1.1.0-signed.fw")
 UNSIGNED = os.path.join(SOURCE, "tests/vectors/fw/lab-1.0.0-unsigned.fw")
 LAB_KEY = os.path.join(SOURCE, "tests/vectors/fw/labkey.pub")
 NEW_UUID = "2cc211b5-e7c5-5b9c-b678-c70df78babe5"
+USER = "/user/websocket?vsn=2.0.0"
 SOCKET = "/device-socket/websocket?vsn=2.0.0"
 
 
@@ -412,6 +413,35 @@ class Channels(Nerves):
         self.assertEqual(said, [f"line {i}\n" for i in range(300)])
         self.order("push", device="dev-1", topic="console", event="dn", payload={"data": "ls\r"})
         self.assertEqual(device.expect("dn")[0], "2")
+
+    def person(self, identifier="dev-1", status="ok"):
+        """Somebody at the other end of a device's console."""
+        link = connect(self.server, USER)
+        link.send_json(["1", "1", f"user:console:{identifier}", "phx_join", {}])
+        self.assertEqual(link.next_json()[4]["status"], status)
+        return link
+
+    def test_a_person_s_console_is_that_of_its_device_alone(self):
+        first, second = self.joined(), self.joined("dev-2")
+        for device in (first, second):
+            device.join("console", "2")
+        mine, other = self.person(), self.person("dev-2")
+        mine.send_json(["1", "2", "user:console:dev-1", "dn", {"data": "ls\r"}])
+        self.assertEqual(first.expect("dn")[4], {"data": "ls\r"})
+        first.push("up", {"data": "mine"}, "console", "2")
+        second.push("up", {"data": "other"}, "console", "2")
+        self.assertEqual(mine.next_json()[3], "phx_reply")
+        self.assertEqual(mine.next_json()[3:], ["up", {"data": "mine"}])
+        self.assertEqual(other.next_json()[3:], ["up", {"data": "other"}])
+        self.assertEqual(second.state()["crashes"], 0)
+
+    def test_a_person_cannot_reboot_a_device_nor_a_web_page_be_a_person(self):
+        self.joined()
+        self.person("nobody", status="error")
+        mine = self.person()
+        mine.send_json(["1", "2", "user:console:dev-1", "reboot", {}])
+        self.assertEqual(mine.next_json()[3], "phx_error")
+        connect(self.server, USER, ["Origin: http://localhost"], status=403)
 
     def test_logging_takes_ten_at_once_and_drops_the_rest_without_a_word(self):
         device = self.joined()
