@@ -352,13 +352,15 @@ static void start_update(struct nh_board *b, const struct nh_record *record)
     b->update.joined = joined;
 }
 
-/* An update belongs to the board that it was begun for. */
-static void look_who(struct nh_board *b, const char *device)
+/* An update belongs to the board that it was begun for. Returns whether one is over: the server has
+ * to hear of it. */
+static bool look_who(struct nh_board *b, const char *device)
 {
     struct nh_record *record = &b->update.record;
     bool another =
         record->device[0] != '\0' && device[0] != '\0' && strcmp(record->device, device) != 0;
-    if (another && record->stage != NH_IDLE) {
+    bool over = another && record->stage != NH_IDLE;
+    if (over) {
         nh_board_say(b, true, "another board is there now: the update of the one before is over");
         nh_claim_stop(b->claim);
         if (b->flashing && b->io.stop_flash != NULL)
@@ -368,10 +370,11 @@ static void look_who(struct nh_board *b, const char *device)
         b->flashing = b->ended = b->before_flash = false;
         start_update(b, NULL);
     }
-    if (device[0] == '\0' || strcmp(record->device, device) == 0)
-        return;
-    snprintf(record->device, sizeof(record->device), "%s", device);
-    nh_store_keep(nh_files_folder(b->files), b->name, record);
+    if (device[0] != '\0' && strcmp(record->device, device) != 0) {
+        snprintf(record->device, sizeof(record->device), "%s", device);
+        nh_store_keep(nh_files_folder(b->files), b->name, record);
+    }
+    return over;
 }
 
 static const char *what_is_missing(const struct nh_firmware *f)
@@ -399,7 +402,7 @@ void nh_board_here(struct nh_board *b, const struct nh_board_hello *hello)
     char device[2 * NH_DEVICE_MAX + 1];
     bool was_on_trial = b->on_trial;
     hex_of(hello->device, hello->device_length, device);
-    look_who(b, device);
+    bool over = look_who(b, device);
     struct nh_firmware f = firmware_of(b, hello);
     b->here = true;
     b->hello_reverted = hello->auto_reverted;
@@ -410,7 +413,7 @@ void nh_board_here(struct nh_board *b, const struct nh_board_hello *hello)
     }
     bool same = strcmp(b->update.running.uuid, f.uuid) == 0;
     nh_update_board(&b->update, &f, now_of(b));
-    tell_server(b, false);
+    tell_server(b, over);
     if (same && was_on_trial && !b->on_trial)
         nh_device_validated(b->device);
     hold(b);
@@ -571,8 +574,12 @@ void nh_board_watch(const struct nh_board *b, struct nh_board_picture *out)
         .log_lost = nh_device_log_dropped(b->device),
     };
     memcpy(out->coming, u->record.uuid, sizeof(out->coming));
-    snprintf(out->trouble, sizeof(out->trouble), "%s",
-             b->trouble[0] != '\0' ? b->trouble : u->failed_why);
+    if (u->waiting_ms != 0)
+        snprintf(out->trouble, sizeof(out->trouble), "waiting to flash the board: %.200s",
+                 b->ended_why);
+    else
+        snprintf(out->trouble, sizeof(out->trouble), "%s",
+                 b->trouble[0] != '\0' ? b->trouble : u->failed_why);
 }
 
 const char *nh_stage_text(enum nh_stage stage)

@@ -128,7 +128,8 @@ struct nh_board_picture {
     unsigned percent;           /* of the download, or of the flashing */
     struct nh_firmware running; /* uuid "": not known */
     char coming[NH_UUID_TEXT];  /* "": no update */
-    char trouble[NH_WHY_MAX];   /* why it is not joined, or the latest update failed; "": none */
+    char trouble[NH_WHY_MAX];   /* why it is not joined or flashed, or the latest update failed; "":
+                                   none */
     uint64_t updated, failed;   /* updates since the start */
     uint64_t console_lost;      /* bytes, both ways */
     uint64_t log_lost;          /* lines beyond the server's limit */

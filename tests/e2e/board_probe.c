@@ -14,8 +14,8 @@
  * input, "NAME WORD [N]": old (the next image is taken back), silent (the board says nothing after
  * the next flash), fail N (the next N flashes end half way), missing N (the next N are not begun),
  * refuse, pull, plug, reset, print TEXT, lines N, log TEXT, hold (a flash waits half way), go on,
- * deaf (takes no keys), hear, blank (says no product), stop; "quit" alone. One JSON object a line
- * comes out.
+ * deaf (takes no keys), hear, blank (says no product), swap (another board from the next hello on),
+ * stop; "quit" alone. One JSON object a line comes out.
  */
 #include "fw_image.h"
 #include "nh_board.h"
@@ -47,7 +47,7 @@ struct board {
     uint8_t *image; /* being flashed */
     size_t image_bytes;
     unsigned percent;
-    bool flashing, old, silent, refuse, pulled, holding, deaf, blank, said;
+    bool flashing, old, silent, refuse, pulled, holding, deaf, blank, swapped, said;
     unsigned fail, missing, lines, line;
     uint64_t hello_at; /* real milliseconds; 0: not waited for */
     uint64_t next_tick;
@@ -191,6 +191,7 @@ static void say_hello(struct board *b)
     size_t n;
     char *bytes = read_whole(b->flash, &n);
     uint8_t id[FW_IMAGE_ID_MAX], device[4] = {1, 2, 3, (uint8_t)b->name[strlen(b->name) - 1]};
+    device[0] = b->swapped ? 9 : 1;
     struct fw_image image = {.bytes = (uint8_t *)bytes, .length = n};
     bool whole = n > 4 && memcmp(bytes + n - 4, "END!", 4) == 0;
     size_t length = whole ? fw_image_id(&image, id) : 0;
@@ -410,8 +411,9 @@ static void plug(struct board *b)
 
 static void obey(struct board *b, const char *word, const char *rest)
 {
-    bool *const flags[] = {&b->old, &b->silent, &b->refuse, &b->holding, &b->deaf, &b->blank};
-    static const char *const names[] = {"old", "silent", "refuse", "hold", "deaf", "blank"};
+    bool *const flags[] = {&b->old,  &b->silent, &b->refuse, &b->holding,
+                           &b->deaf, &b->blank,  &b->swapped};
+    static const char *const names[] = {"old", "silent", "refuse", "hold", "deaf", "blank", "swap"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(word, names[i]) == 0)
             *flags[i] = true;

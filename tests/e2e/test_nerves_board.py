@@ -256,6 +256,20 @@ class Main(Both, Boards):
         self.assertIn("does not say a product", probe.wait_for("bad"))
         self.eventually(lambda: not self.device()["connected"], "what has no name is not there")
 
+    def test_another_board_in_its_place_does_not_get_its_update(self):
+        probe = self.probe()
+        self.server.post("/nerves/fault", {"times": 1, "cut_at": 1000, "stall": True})
+        self.push(self.files.good)
+        probe.wait_for("stage", "fetching")
+        probe.tell("mcu-1 swap")
+        probe.tell("mcu-1 reset")
+        self.assertIn("another board is there now", probe.wait_for("bad"))
+        self.sane_with(self.device()["uuid"])
+        self.assertEqual((self.flashes(probe), self.flash.read_bytes()), (0, image("a")))
+        uuid = self.push(self.files.third)
+        probe.wait_for("joined", uuid)
+        self.sane_with(uuid)
+
     # ---- disks
 
     def test_a_full_disk_is_said_and_the_board_left_alone_until_there_is_room(self):
