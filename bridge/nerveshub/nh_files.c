@@ -26,6 +26,7 @@
 #define TRIES_DEFAULT     8
 #define STALL_S_DEFAULT   60
 #define MEMO_COUNT        16
+#define PRUNE_MS          200 /* at most once in so long: a thousand boards may change at once */
 
 enum { HOLD_RUNS, HOLD_BEFORE, HOLD_COMING, HOLD_COUNT };
 
@@ -80,11 +81,13 @@ struct nh_files {
     char *ca_file;
     int lock; /* the folder, held against another program */
     uv_async_t news;
+    uv_timer_t pruning; /* runs when something may be of no use any more */
+    unsigned handles;   /* of the loop, not closed yet */
     struct holder *holders;
     struct fetch *fetches;
     struct nh_claim *claims;
     struct job *jobs; /* the first is the one that runs */
-    bool checking, closing, prune;
+    bool checking, closing;
     struct memo memos[MEMO_COUNT];
     unsigned next_memo;
 };
@@ -159,12 +162,18 @@ static void drop_idle_fetches(struct nh_files *f)
     }
 }
 
+static void on_prune(uv_timer_t *timer)
+{
+    struct nh_files *f = timer->data;
+    drop_idle_fetches(f);
+    if (nh_keep_prune(f->folder, is_held, f))
+        forget_memos(f);
+}
+
 static void prune(struct nh_files *f)
 {
-    f->prune = false;
-    drop_idle_fetches(f);
-    nh_keep_prune(f->folder, is_held, f);
-    forget_memos(f);
+    if (!uv_is_active((uv_handle_t *)&f->pruning))
+        uv_timer_start(&f->pruning, on_prune, PRUNE_MS, 0);
 }
 
 bool nh_files_find(struct nh_files *f, const uint8_t *image, size_t length, const char *prefer,
@@ -233,8 +242,6 @@ static void on_news(uv_async_t *async)
     for (struct nh_claim *c; (c = first_to_tell(f)) != NULL;) {
         tell(c);
     }
-    if (f->prune)
-        prune(f);
 }
 
 /* -- Fetching. */
@@ -253,7 +260,7 @@ static void on_done(void *user, const char *why, bool for_good)
     for (struct nh_claim *c = t->files->claims; c != NULL; c = c->next)
         if (c->fetch == t)
             set_fetched(c, why, for_good);
-    t->files->prune = true;
+    prune(t->files);
 }
 
 static struct nh_download *new_download(struct nh_files *f, struct fetch *t)
@@ -454,8 +461,7 @@ void nh_claim_hold(struct nh_claim *c, const char *runs, const char *before, con
         if (strcmp(c->holder->uuid[i], now[i]) == 0)
             continue;
         snprintf(c->holder->uuid[i], NH_UUID_TEXT, "%s", now[i]);
-        c->files->prune = true;
-        wake(c->files);
+        prune(c->files);
     }
 }
 
@@ -528,12 +534,14 @@ struct nh_files *nh_files_open(const struct nh_files_options *options, char *why
     }
     f->options.folder = f->folder;
     f->options.ca_file = f->ca_file;
-    f->news.data = f;
+    uv_timer_init(options->loop, &f->pruning);
+    f->handles = 2;
+    f->news.data = f->pruning.data = f;
     uv_unref((uv_handle_t *)&f->news);
+    uv_unref((uv_handle_t *)&f->pruning);
     nh_keep_clean(f->folder);
     nh_store_records(f->folder, hold_record, f);
-    f->prune = true;
-    wake(f);
+    prune(f);
     return f;
 }
 
@@ -544,12 +552,15 @@ const char *nh_files_folder(const struct nh_files *f)
 
 static void on_closed(uv_handle_t *handle)
 {
-    free_all(handle->data);
+    struct nh_files *f = handle->data;
+    if (--f->handles == 0)
+        free_all(f);
 }
 
 static void finish(struct nh_files *f)
 {
     uv_close((uv_handle_t *)&f->news, on_closed);
+    uv_close((uv_handle_t *)&f->pruning, on_closed);
 }
 
 void nh_files_close(struct nh_files *f)

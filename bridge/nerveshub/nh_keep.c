@@ -48,9 +48,10 @@ struct oldest {
     char name[UUID_LENGTH + sizeof(".json")];
 };
 
-static void look_at(int folder, const char *name, bool held, struct oldest *known)
+/* A name of `kind` that nobody holds. */
+static void let_go(int folder, const char *name, enum kind kind, struct oldest *known)
 {
-    switch (held ? KIND_OTHER : kind_of(name)) {
+    switch (kind) {
     case KIND_OTHER:
         break;
     case KIND_FILE:
@@ -70,22 +71,23 @@ static void look_at(int folder, const char *name, bool held, struct oldest *know
     }
 }
 
-/* One look at all names; at most one too many is removed, since they come one at a time. */
-void nh_keep_prune(const char *folder, bool (*held)(void *user, const char *uuid, bool image),
+/* Of what is only known, at most one is removed at a time: they come one at a time. */
+bool nh_keep_prune(const char *folder, bool (*held)(void *user, const char *uuid, bool image),
                    void *user)
 {
     struct oldest known = {0};
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         char uuid[NH_UUID_TEXT];
+        enum kind kind = kind_of(entry->d_name);
         snprintf(uuid, sizeof(uuid), "%.36s", entry->d_name);
-        look_at(dirfd(dir), entry->d_name, held(user, uuid, ends_in(entry->d_name, ".image")),
-                &known);
+        if (kind != KIND_OTHER && !held(user, uuid, ends_in(entry->d_name, ".image")))
+            let_go(dirfd(dir), entry->d_name, kind, &known);
     }
-    if (known.count > NH_KNOWN_MAX)
-        unlinkat(dirfd(dir), known.name, 0);
+    bool forgotten = known.count > NH_KNOWN_MAX && unlinkat(dirfd(dir), known.name, 0) == 0;
     if (dir != NULL)
         closedir(dir);
+    return forgotten;
 }
 
 void nh_keep_clean(const char *folder)

@@ -9,8 +9,9 @@
 #define NH_KNOWN_MAX   256            /* UUID.json files that no board needs */
 #define NH_PART_KEPT_S (24 * 60 * 60) /* of a file whose download failed: the next try goes on */
 
-/* Removes what is of no use any more; `held` says which firmware boards or downloads need. */
-void nh_keep_prune(const char *folder, bool (*held)(void *user, const char *uuid, bool image),
+/* Removes what is of no use any more; `held` says which firmware boards or downloads need. Returns
+ * whether a UUID.json is among it. */
+bool nh_keep_prune(const char *folder, bool (*held)(void *user, const char *uuid, bool image),
                    void *user);
 
 /* At the start, when nobody writes: removes what a program that was killed left half written. */

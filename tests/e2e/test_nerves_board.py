@@ -279,6 +279,7 @@ class Main(Both, Boards):
         before, filler = self.device()["uuid"], self.store / "filler"
         for left, why in ((500000, "no room for the file"), (2000000, "the image cannot be stored"),
                           (0, "cannot write its state")):
+            self.eventually(lambda: not any(n.endswith(".fw") for n in self.kept()), "what failed is removed")
             room = os.statvfs(self.store)
             filler.write_bytes(b"x" * (room.f_bavail * room.f_frsize - left))
             self.push(self.files.pack("disk", image("d", 3000000), version=f"2.0.{left}"))
