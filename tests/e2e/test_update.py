@@ -1,6 +1,7 @@
 """Updates from a NervesHub into emulated boards, from end to end: the board that ran version 1 runs version 2, cross-
 compiled and really flashed, and says so itself. Against phx-dev as both servers that were recorded."""
 
+import os
 import re
 import sys
 import time
@@ -44,7 +45,7 @@ class Update:
         self.hub = Hub(self, release)
         self.board = Board(self, self.kind, baud=self.baud)
         self.bridge = HubBridge(self, self.hub, [self.board])
-        return self.hub.joined(self.board)
+        return self.hub.joined(self.board, patience=300)
 
     def update(self, version):
         """Brings that version to run; looks at all that was said, and at what a person sees meanwhile."""
@@ -120,6 +121,20 @@ class ArduinoMega(Update, unittest.TestCase):
     and_back = []  # the guide does it
     typed, answer = "?", r"fan 0 %\s"
     came_with = "1.0.0"
+
+
+    @unittest.skipUnless(os.environ.get("MCU_LONG"), "long: tools/check --long")
+    def test_a_cable_pulled_while_avrdude_writes_costs_no_board(self):
+        self.meet("main")
+        firmware = self.hub.firmware(self.board, 2)
+        after = self.hub.offer(self.board, firmware)
+        wait_until(lambda: any(stage == "updating" and value and value > 20 for stage, value in
+                               words(self.hub.events(self.board, after))), "a fifth of it is written", patience=300)
+        self.board.mcu.cut()
+        self.bridge.wait_line("the board's port was gone", patience=300)
+        self.board.mcu.plug()
+        self.hub.joined(self.board, patience=300, uuid=firmware.uuid, crashes=0, inflight=None)
+        self.assertNotIn("failed", [stage for stage, _ in words(self.hub.events(self.board, after))])
 
 
 class Together(unittest.TestCase):
