@@ -23,6 +23,7 @@ from bench_bridge import BIN, cpu_seconds, rss_kib
 from bench_versus import Boards, keys
 
 PATIENCE = 300
+SETTLE = 25
 
 
 class Server:
@@ -92,8 +93,9 @@ class Rig:
         return time.monotonic() - began
 
     def idle(self, seconds):
-        """(percent of a core, resident KiB)"""
-        time.sleep(5)
+        """(percent of a core, resident KiB), when the clocks of the boards are learnt: until then each is asked
+        ten times a second."""
+        time.sleep(SETTLE)
         before, at = cpu_seconds(self.bridge.pid), time.monotonic()
         time.sleep(seconds)
         return 100 * (cpu_seconds(self.bridge.pid) - before) / (time.monotonic() - at), rss_kib(self.bridge.pid)
