@@ -39,7 +39,7 @@ struct registry {
     struct registry_lane **lanes;
     size_t port_count, lane_count;
     bool stopping;
-    bool some_stopped; /* a lane has stopped and was not looked at since */
+    bool some_stopped;  /* a lane has stopped and was not looked at since */
     struct turns turns; /* of all lanes and ports */
     uint64_t all_us;    /* when all of them are called, whatever they wait for */
     uint32_t gaps;      /* of the loop, as far as all of them have been told */
