@@ -69,7 +69,7 @@ struct nh_update {
     bool auto_reverted;         /* the board went back to its previous firmware by itself */
     /* The rest is the machine's own. */
     struct nh_update_io io;
-    struct nh_offer offer;
+    enum nh_server server; /* as the latest offer told */
     bool joined;
     bool in_flight; /* the server knows of this update */
     bool kept_row;  /* the join now under way names it */
