@@ -20,6 +20,7 @@
 #define KEYS_MS        10 /* that keys wait for others, or for room in the link */
 #define LOG_TEXT_BYTES 512
 #define WHY_BYTES      512
+#define UNUSABLE       "with these settings it cannot be a device there: mend them, and SIGHUP"
 
 /* What the server wants of the board while its link is full. */
 enum wish { WISH_NONE, WISH_RESET, WISH_IDENTIFY };
@@ -269,11 +270,16 @@ static struct nh_board *new_board(struct lane_hub *hub, const struct config_devi
     return nh_board_new(&hub->lane->shared->hub->boards, &options, &io);
 }
 
+static bool is_device(const struct lane *lane, struct config_device *device)
+{
+    return lane->shared->hub != NULL &&
+           config_device(lane->shared->hub->config, lane->config, device);
+}
+
 struct lane_hub *lane_hub_new(struct lane *lane)
 {
     struct config_device device;
-    if (lane->shared->hub == NULL ||
-        !config_device(lane->shared->hub->config, lane->config, &device))
+    if (!is_device(lane, &device))
         return NULL;
     struct lane_hub *hub = calloc(1, sizeof *hub);
     if (hub == NULL)
@@ -288,7 +294,7 @@ struct lane_hub *lane_hub_new(struct lane *lane)
         hub->board = new_board(hub, &device);
     if (hub->board != NULL)
         return hub;
-    lane_log_say(&lane->log, LOG_ERROR, "NervesHub: this MCU is no device there");
+    lane_log_say(&lane->log, LOG_ERROR, "NervesHub: " UNUSABLE);
     lane_hub_free(hub);
     return NULL;
 }
@@ -402,24 +408,30 @@ void lane_hub_log(struct lane_hub *hub, enum mp_level level, const char *text, s
 
 /* -- What is seen of it. */
 
-bool lane_hub_is_joined(const struct lane_hub *hub)
+bool lane_hub_is_joined(const struct lane *lane)
 {
     struct nh_board_picture picture;
-    if (hub == NULL)
-        return true;
-    nh_board_watch(hub->board, &picture);
+    struct config_device device;
+    if (lane->hub == NULL)
+        return !is_device(lane, &device);
+    nh_board_watch(lane->hub->board, &picture);
     return picture.joined;
 }
 
-void lane_hub_watch(struct lane_hub *hub, struct watch_lane *out)
+void lane_hub_watch(const struct lane *lane, struct watch_lane *out)
 {
+    struct lane_hub *hub = lane->hub;
+    struct config_device device;
     out->hub_percent = out->hub_updated = out->hub_failed = WATCH_NONE;
     out->hub_console_lost = out->hub_log_lost = WATCH_NONE;
+    out->hub_uuid = out->hub_version = out->hub_coming = "";
+    out->hub_stage = nh_stage_text(NH_IDLE);
+    out->hub_trouble = UNUSABLE;
+    out->has_hub = is_device(lane, &device);
     if (hub == NULL)
         return;
     struct nh_board_picture *picture = &hub->picture;
     nh_board_watch(hub->board, picture);
-    out->has_hub = true;
     out->hub_joined = picture->joined;
     out->hub_stage = nh_stage_text(picture->stage);
     out->hub_uuid = picture->running.uuid;

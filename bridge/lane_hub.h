@@ -44,8 +44,9 @@ void lane_hub_stop(struct lane_hub *hub);
 bool lane_hub_is_stopped(const struct lane_hub *hub, uint64_t now_ms);
 #define LANE_HUB_STOP_MS 8000
 
-bool lane_hub_is_joined(const struct lane_hub *hub); /* true where there is none */
+/* Whether the lane's MCU is joined, or is to be no device. */
+bool lane_hub_is_joined(const struct lane *lane);
 /* Fills in what `out` has of NervesHub; it holds until the next such call. */
-void lane_hub_watch(struct lane_hub *hub, struct watch_lane *out);
+void lane_hub_watch(const struct lane *lane, struct watch_lane *out);
 
 #endif

@@ -69,7 +69,7 @@ static void watch_spooled(const struct lane *lane, struct watch_lane *out)
 bool lane_is_up(const struct lane *lane)
 {
     return lane->port != NULL && (lane->state == LANE_JOINED || !lane_has_server(lane)) &&
-           lane_hub_is_joined(lane->hub);
+           lane_hub_is_joined(lane);
 }
 
 void lane_watch(const struct lane *lane, struct watch_lane *out)
@@ -92,5 +92,5 @@ void lane_watch(const struct lane *lane, struct watch_lane *out)
     watch_board(lane, out);
     watch_readings(lane, out);
     watch_spooled(lane, out);
-    lane_hub_watch(lane->hub, out);
+    lane_hub_watch(lane, out);
 }

@@ -357,6 +357,25 @@ class WhoIsWho(Nerveshub):
         self.start([entry], hub, url=hub.url.replace("/microcontrollers/", "/socket/"), ca_file=str(hub.cert))
         self.assertTrue(hub.wait_joined("lab-7"))
 
+    def test_a_key_that_is_not_the_certificate_s_is_told_and_may_be_mended(self):
+        place = str(folder(self))
+        clients = Certificates(place, "clients")
+        hub = Hub(self, self.release, tls=True, arguments=("--client-ca", clients.ca))
+        cert, key = clients.make("lab-7")
+        other = clients.make("lab-8")[1]
+        for file in (key, other):
+            os.chmod(file, 0o600)
+        mcu = Mcu(self, "posix")
+        entry = {"name": "a", "path": mcu.path, "nerveshub_cert_file": cert, "nerveshub_cert_key_file": other}
+        self.start([entry], hub, url=hub.url.replace("/microcontrollers/", "/socket/"), ca_file=str(hub.cert))
+        self.bridge.wait_line("cannot be a device there")
+        self.wait_metric("board_up", lambda up: up)
+        status, text = watch.get(self.listen, "/healthz")
+        self.assertEqual(status, 503)
+        self.assertIn("MCU a: it is not joined at NervesHub (with these settings it cannot be a device there", text)
+        self.rewrite([{**entry, "nerveshub_cert_key_file": key}])
+        self.assertTrue(hub.wait_joined("lab-7"))
+
     def test_status_shows_firmware_and_updates(self):
         mcu = Mcu(self, "posix")
         self.start([{"name": "a", "path": mcu.path}])
