@@ -94,6 +94,7 @@ class Desk:
         self.files = self.folder / "firmware"
         self.ids = {}  # of the images that were packed: which uuid
         self.bridge = None
+        self.said_architecture = None
         self.log_level = settings.pop("log_level", "debug")
         self.settings = {"url": hub.url, "key": KEY, "secret_file": str(secret_file(test, SECRET)),
                          "folder": str(self.files), "keep_free": "0", "reconnect_min": "100ms",
@@ -157,7 +158,10 @@ class Desk:
         return out
 
     def architecture(self):
-        return self.device()["architecture"]
+        """As the board said it the first time."""
+        if self.said_architecture is None:
+            self.said_architecture = self.device()["architecture"]
+        return self.said_architecture
 
     @staticmethod
     def uuid(file):
