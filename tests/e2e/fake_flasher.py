@@ -33,13 +33,20 @@ def fails_with(word, data):
     return word.startswith("fail:") and word[5:].encode() in data
 
 
-def write(flash, data, words):
+def is_there(port, link):
+    """A terminal's number may be somebody else's a moment later; the link to it is ours."""
+    return os.path.exists(link) and os.path.realpath(link) == os.path.realpath(port)
+
+
+def write(port, link, flash, data, words):
     with open(flash, "r+b", buffering=0) as file:
         file.seek(SLOT_AT)
         file.write(b"\xff" * SLOT_BYTES)
         for at in range(0, len(data), PAGE):
             if at > len(data) / 3 and any(fails_with(word, data) for word in words):
                 sys.exit("fake: the board does not answer any more")
+            if not is_there(port, link):
+                sys.exit(f"fake: {port} is gone")
             file.seek(SLOT_AT + at)
             file.write(data[at:at + PAGE])
             print(f"{at * 100 // len(data)}%", flush=True)
@@ -52,13 +59,13 @@ def main():
     hand = json.loads(pathlib.Path(hand).read_text())
     pathlib.Path(hand["pid"]).write_text(str(os.getpid()))
     board = Board(hand)
-    if not os.path.exists(port):
+    if not is_there(port, hand["link"]):
         sys.exit(f"fake: {port} is not there")
     if "lie" in words:
         board.tell("reset")
         return
     board.tell("kill")
-    write(flash, pathlib.Path(path).read_bytes(), words)
+    write(port, hand["link"], flash, pathlib.Path(path).read_bytes(), words)
     board.tell("start")
 
 

@@ -245,7 +245,8 @@ class Second:
 
     def __init__(self, test, mcu):
         self.pid = mcu.folder / "flasher.pid"
-        (mcu.folder / "control2").write_text(json.dumps({"control": str(mcu.folder / "control"), "pid": str(self.pid)}))
+        hand = {"control": str(mcu.folder / "control"), "pid": str(self.pid), "link": mcu.path}
+        (mcu.folder / "control2").write_text(json.dumps(hand))
 
     def end_flasher(self):
         try:
