@@ -346,29 +346,30 @@ void mp_tx_on_ack(struct mp_link *link, uint8_t next, const uint8_t *ack, size_t
 
 /* -- Time. */
 
-/* Nothing is in flight: messages may wait for the peer's memory or for its safe mark, and the ack
- * that told may have been lost. Best effort waits for neither: an idle line has one exchange for
- * each time question, not two. */
+/* Nothing is in flight, but messages wait for the peer's memory or for its safe mark, and the ack
+ * that told may have been lost. */
 static void poll_ask(struct mp_link *link)
 {
-    const uint8_t *r = link->tx_queue;
-    while (*r != 0 && (r[TX_FLAGS] & ONCE))
-        r += *r;
-    if (*r == 0 || link->timer[MP_TIMER_ASK] != 0)
+    if (link->timer[MP_TIMER_ASK] != 0)
         return;
     link->timer[MP_TIMER_ASK] = ASK;
     link->ack_flags |= MP_ACK_ASK;
     link->due |= MP_DUE_ACK;
 }
 
+/* Best effort waits for neither: an idle line has one exchange for each time question, not two. */
 unsigned mp_tx_poll(struct mp_link *link)
 {
     unsigned wait = link->rtt8 / 8u + link->rtt_var4 + RTO_GRAIN;
     uint8_t *r = link->tx_queue;
-    while (*r != 0 && !in_flight(r))
+    uint8_t all_once = ONCE;
+    while (*r != 0 && !in_flight(r)) {
+        all_once &= r[TX_FLAGS];
         r += *r;
+    }
     if (*r == 0) {
-        poll_ask(link);
+        if (all_once == 0)
+            poll_ask(link);
         return MP_TICKS_FOREVER;
     }
     /* A long frame after short ones takes longer than any round trip measured so far. */
