@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <termios.h>
@@ -18,6 +17,7 @@
 #define SLOT_US   5000
 #define ASK_BYTES 9
 #define EVENTS    1024
+#define TTYS_MAX  4096
 
 static uint64_t now_us(void)
 {
@@ -51,9 +51,9 @@ static void take_answers(int epoll, int wait_ms)
 int main(int argc, char **argv)
 {
     static const char ask[ASK_BYTES] = "?";
+    static int fds[TTYS_MAX];
     int epoll = epoll_create1(EPOLL_CLOEXEC), count = argc - 1;
-    int *fds = calloc((size_t)argc, sizeof *fds);
-    if (fds == NULL || count < 1)
+    if (count < 1 || count > TTYS_MAX)
         return 2;
     for (int i = 0; i < count; i++)
         if ((fds[i] = open_tty(epoll, argv[i + 1])) < 0) {
