@@ -12,6 +12,7 @@
 #include "scripted.h"
 #include "spool_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,20 +26,33 @@
 static struct world *world;
 static char folder[32];
 
-static void remove_file(const char *name)
+/* What is called like this and more. */
+static void remove_files(const char *name)
 {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    unlink(path);
+    char path[320];
+    DIR *open = opendir(folder);
+    for (const struct dirent *entry; open != NULL && (entry = readdir(open)) != NULL;) {
+        if (strncmp(entry->d_name, name, strlen(name)) != 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        unlink(path);
+    }
+    if (open != NULL)
+        closedir(open);
 }
 
 static void begin(void)
 {
-    static const char *const names[] = {"spool.db", "spool.db-wal", "spool.db-shm",
-                                        "spool.db-journal", "spool.db.lock"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        remove_file(names[i]);
+    remove_files("spool.db");
     memset(world, 0, sizeof *world);
+}
+
+/* At the end of this process, not of a bridge's, which has its own way out. */
+static void clean_up(void)
+{
+    remove_files("spool.db");
+    remove_files("key");
+    rmdir(folder);
 }
 
 /* Returns the status of the bridge's process. */
@@ -166,6 +180,7 @@ int main(int argc, char **argv)
     world = mmap(NULL, sizeof *world, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (world == MAP_FAILED || scripted_make_folder(folder) != 0)
         return EXIT_FAILURE;
+    atexit(clean_up);
     for (size_t i = 0; i < sizeof campaigns / sizeof campaigns[0]; i++) {
         if (only != NULL && strcmp(only, campaigns[i].name) != 0)
             continue;
@@ -177,8 +192,5 @@ int main(int argc, char **argv)
         printf("%s\n", wrong == NULL ? "good" : wrong);
         failed += wrong != NULL ? 1 : 0;
     }
-    begin();
-    remove_file("key");
-    rmdir(folder);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
