@@ -127,7 +127,7 @@ class Cut(Trouble):
         self.server.release(file)
         desk.runs(file)
         starts = [int(d["range"][6:-1]) if d["range"] else 0 for d in self.server.downloads()]
-        self.assertEqual(len(starts), 4, starts)
+        self.assertGreaterEqual(len(starts), 4, starts)
         self.assertEqual(starts, sorted(starts))
         self.assertGreater(starts[-1], 2 * MIB)
         desk.at_peace()
