@@ -124,13 +124,13 @@ static void lost(struct nh_device *d)
     set_payload(d); /* of the join that follows by itself */
 }
 
-/* What a 401 means, on_retry knows better. */
 static void on_disconnected(void *user, const struct phx_disconnect *why)
 {
     struct nh_device *d = user;
     bool asked = why->cause == PHX_CAUSE_ASKED;
-    if (why->was_connected || !asked)
-        say(d, !asked && why->http_status != 401, why->text);
+    bool explained = why->http_status == 401 && !d->certificate; /* by on_retry */
+    if ((why->was_connected || !asked) && !explained)
+        say(d, !asked, why->text);
     if (why->was_connected && d->device != NULL)
         lost(d);
 }
