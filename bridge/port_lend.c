@@ -90,7 +90,9 @@ bool port_is_there(const struct port *port)
     const struct serial_target target = port_target(port);
     if (port->serial != NULL)
         return true;
+    enum serial_result found = serial_find(&target, path, sizeof path, why, sizeof why);
+    /* A link may go before its line; a second line that fits takes nothing from the one lent. */
     if (port->lent_path != NULL)
-        return stat(port->lent_path, &status) == 0;
-    return serial_find(&target, path, sizeof path, why, sizeof why) == SERIAL_OK;
+        return stat(port->lent_path, &status) == 0 && found != SERIAL_ABSENT;
+    return found == SERIAL_OK;
 }

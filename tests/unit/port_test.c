@@ -496,6 +496,18 @@ static void a_device_that_goes_while_it_is_lent_is_missed(void **state)
     WAIT_FOR(is_ours());
 }
 
+/* Terminals' numbers are given anew at once. */
+static void a_lent_line_whose_link_has_gone_is_missed_though_its_number_lives(void **state)
+{
+    (void)state;
+    WAIT_FOR(is_ours());
+    port_lend(rig.port, &borrower);
+    WAIT_FOR(rig.lent == 1);
+    assert_true(port_is_there(rig.port));
+    assert_int_equal(unlink(rig.link), 0);
+    assert_false(port_is_there(rig.port));
+}
+
 static void a_line_that_is_not_there_cannot_be_lent(void **state)
 {
     (void)state;
@@ -584,6 +596,7 @@ int main(void)
         TEST(nothing_is_written_for_a_while_after_a_line_is_taken_back),
         TEST(who_speaks_after_an_opening_is_no_boot_loader_and_answered_at_once),
         TEST(a_device_that_goes_while_it_is_lent_is_missed),
+        TEST(a_lent_line_whose_link_has_gone_is_missed_though_its_number_lives),
         TEST(a_line_that_is_not_there_cannot_be_lent),
         TEST(a_line_is_lent_whatever_it_is_just_doing),
         TEST(who_takes_it_back_at_once_is_told_nothing),

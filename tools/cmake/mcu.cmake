@@ -58,9 +58,10 @@ function(mcu_fuzz name)
   set_tests_properties(${name}_corpus PROPERTIES TIMEOUT 300)
 endfunction()
 
-# Started first, so that none of them runs alone at the end: what takes 20 s and more by itself.
-set(MCU_LONGEST arduino_library bridge_boards bridge_controls bridge_server firmware_cortex_m3 firmware_process
-                flash_command flasher_command mismatch soak update_process upload_process usb_in_a_vm)
+# Started first, so that none of them runs alone at the end.
+set(MCU_LONGEST bridge_boards bridge_main bridge_server bridge_spool firmware_atmega2560 firmware_atmega328p
+                firmware_cortex_m3 firmware_process guide mcu_tool mismatch nerves_board soak update_interrupted
+                update_refused update_taken_back upload_process usb_in_a_vm)
 
 # mcu_e2e_test(NAME file.py [args...])
 # A Python unittest file driving the real binaries, none of which outlives it. It finds them by MCU_BIN
