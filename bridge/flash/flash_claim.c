@@ -15,7 +15,18 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* The device, not the path: a port has many names. */
+#define PTY_MAJOR_FIRST 136 /* UNIX98_PTY_SLAVE_MAJOR of Linux, and how many there are */
+#define PTY_MAJORS      8
+
+static bool is_pty(const struct stat *st)
+{
+    return major(st->st_rdev) >= PTY_MAJOR_FIRST &&
+           major(st->st_rdev) < PTY_MAJOR_FIRST + PTY_MAJORS;
+}
+
+/* The device, not the path: a port has many names. The number of a PTY is another's as soon as it
+ * is closed, so that when it was made belongs to its name; real devices have their owner, and with
+ * it that time, changed while they are there. */
 static int name_of(const char *port, struct sockaddr_un *address, socklen_t *len)
 {
     struct stat st;
@@ -26,7 +37,10 @@ static int name_of(const char *port, struct sockaddr_un *address, socklen_t *len
     address->sun_family = AF_UNIX;
     char *name = address->sun_path + 1; /* a leading NUL: no file */
     size_t cap = sizeof(address->sun_path) - 1;
-    if (S_ISCHR(st.st_mode))
+    if (S_ISCHR(st.st_mode) && is_pty(&st))
+        snprintf(name, cap, "mcu-bridge-flash-%u:%u-%jd.%ld", major(st.st_rdev), minor(st.st_rdev),
+                 (intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+    else if (S_ISCHR(st.st_mode))
         snprintf(name, cap, "mcu-bridge-flash-%u:%u", major(st.st_rdev), minor(st.st_rdev));
     else
         snprintf(name, cap, "mcu-bridge-flash-file-%ju:%ju", (uintmax_t)st.st_dev,

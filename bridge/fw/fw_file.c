@@ -4,8 +4,8 @@
  */
 #include "fw_file.h"
 
-#include <archive.h>
-#include <archive_entry.h>
+#include "fw_archive.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #define DATA_FOLDER     "data/"
 
 struct reading {
+    const struct fw_archive *lib;
     struct archive *archive;
     struct archive_entry *entry; /* valid until the next header */
     const struct fw_keys *keys;
@@ -59,13 +60,13 @@ static enum fw_verdict refuse_resource(struct reading *r, const char *name, cons
 /* Goes to the next member; false at the end, and where the file can no longer be read. */
 static bool next(struct reading *r)
 {
-    return archive_read_next_header(r->archive, &r->entry) == ARCHIVE_OK;
+    return r->lib->read_next_header(r->archive, &r->entry) == ARCHIVE_OK;
 }
 
 /* libarchive has no name for what is not valid in the locale. */
 static const char *name_of(const struct reading *r)
 {
-    const char *name = archive_entry_pathname(r->entry);
+    const char *name = r->lib->entry_pathname(r->entry);
     return name != NULL ? name : "?";
 }
 
@@ -81,7 +82,7 @@ static la_ssize_t read_member(struct reading *r, void *out, size_t cap)
     for (;;) {
         uint8_t beyond;
         void *to = length < cap ? (uint8_t *)out + length : &beyond;
-        la_ssize_t n = archive_read_data(r->archive, to, length < cap ? cap - length : 1);
+        la_ssize_t n = r->lib->read_data(r->archive, to, length < cap ? cap - length : 1);
         if (n == 0)
             return (la_ssize_t)length;
         if (n < 0 || length == cap)
@@ -142,7 +143,7 @@ static enum fw_verdict read_data(struct reading *r, const struct fw_resource *re
     uint64_t length = 0;
     la_ssize_t n;
     crypto_generichash_init(&state, NULL, 0, sizeof(hash));
-    while ((n = archive_read_data(r->archive, block, sizeof(block))) > 0) {
+    while ((n = r->lib->read_data(r->archive, block, sizeof(block))) > 0) {
         length += (uint64_t)n;
         if (length > resource->length)
             return refuse_resource(r, resource->name, "is longer than meta.conf says");
@@ -208,14 +209,18 @@ static enum fw_verdict read_all(struct reading *r)
 static enum fw_verdict check(struct reading *r, const char *path, const uint8_t *file,
                              size_t length)
 {
-    r->archive = archive_read_new();
+    const char *why;
+    r->lib = fw_archive(&why);
+    if (r->lib == NULL)
+        return refuse(r, FW_UNREADABLE, why);
+    r->archive = r->lib->read_new();
     if (r->archive == NULL || sodium_init() < 0)
         return refuse(r, FW_UNREADABLE, "out of memory");
-    archive_read_support_format_zip_streamable(r->archive);
-    int opened = path != NULL ? archive_read_open_filename(r->archive, path, BLOCK_BYTES)
-                              : archive_read_open_memory(r->archive, file, length);
+    r->lib->read_support_format_zip_streamable(r->archive);
+    int opened = path != NULL ? r->lib->read_open_filename(r->archive, path, BLOCK_BYTES)
+                              : r->lib->read_open_memory(r->archive, file, length);
     if (opened != ARCHIVE_OK) {
-        const char *text = archive_error_string(r->archive);
+        const char *text = r->lib->error_string(r->archive);
         return refuse(r, FW_UNREADABLE, text != NULL ? text : "it cannot be opened");
     }
     return read_all(r);
@@ -226,7 +231,8 @@ static enum fw_verdict check_and_close(struct reading *r, const char *path, cons
 {
     r->why[0] = '\0';
     enum fw_verdict verdict = check(r, path, file, length);
-    archive_read_free(r->archive);
+    if (r->lib != NULL)
+        r->lib->read_free(r->archive);
     return verdict;
 }
 

@@ -5,7 +5,9 @@
  */
 #include "nh_files.h"
 
+#include "fw_archive.h"
 #include "nh_check.h"
+#include "nh_curl.h"
 #include "nh_download.h"
 #include "nh_keep.h"
 #include "nh_store.h"
@@ -516,6 +518,16 @@ static void free_all(struct nh_files *f)
     free(f);
 }
 
+/* At the start, not when the first update comes. */
+static bool has_libraries(char *why, size_t cap)
+{
+    const char *reason;
+    if (nh_curl(&reason) != NULL && fw_archive(&reason) != NULL)
+        return true;
+    snprintf(why, cap, "%s", reason);
+    return false;
+}
+
 struct nh_files *nh_files_open(const struct nh_files_options *options, char *why, size_t cap)
 {
     struct nh_files *f = calloc(1, sizeof(*f));
@@ -526,7 +538,7 @@ struct nh_files *nh_files_open(const struct nh_files_options *options, char *why
     f->lock = -1;
     set_defaults(&f->options);
     f->ca_file = options->ca_file != NULL ? strdup(options->ca_file) : NULL;
-    if ((options->ca_file != NULL && f->ca_file == NULL) ||
+    if (!has_libraries(why, cap) || (options->ca_file != NULL && f->ca_file == NULL) ||
         !take_folder(f, options->folder, why, cap) ||
         uv_async_init(options->loop, &f->news, on_news) != 0) {
         free_all(f);

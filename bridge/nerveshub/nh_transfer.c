@@ -4,7 +4,8 @@
  */
 #include "nh_transfer.h"
 
-#include <curl/curl.h>
+#include "nh_curl.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -53,6 +54,7 @@ struct nh_transfer {
     EVP_MD_CTX *hash;   /* of the part that grows */
     uint64_t unchecked; /* bytes written since the free space was looked at */
     bool wrong_part, full, too_long;
+    const struct nh_curl *lib;
     CURL *curl;
     char etag[ETAG_MAX], etag_now[ETAG_MAX];
 };
@@ -321,7 +323,7 @@ static void take_etag(struct nh_transfer *t, const char *line, size_t n)
 static long status_of(struct nh_transfer *t)
 {
     long status = 0;
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    t->lib->easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     return status;
 }
 
@@ -330,7 +332,7 @@ static bool body_fits(struct nh_transfer *t)
 {
     curl_off_t length = -1;
     long status = status_of(t);
-    curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    t->lib->easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     if (status == 206)
         return t->etag[0] == '\0' || strcmp(t->etag, t->etag_now) == 0;
     if (status != 200)
@@ -367,31 +369,31 @@ static void set_options(struct nh_transfer *t)
     const struct nh_download_options *o = t->options;
     bool plain = o->allow_http && strncmp(t->offer.url, "http://", 7) == 0;
     CURL *c = t->curl;
-    curl_easy_setopt(c, CURLOPT_URL, t->offer.url);
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
-    curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, plain ? "http,https" : "https");
-    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS);
-    curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)o->stall_seconds);
-    curl_easy_setopt(c, CURLOPT_USERAGENT, "mcu-bridge/" MCU_VERSION);
+    t->lib->easy_setopt(c, CURLOPT_URL, t->offer.url);
+    t->lib->easy_setopt(c, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
+    t->lib->easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, plain ? "http,https" : "https");
+    t->lib->easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
+    t->lib->easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS);
+    t->lib->easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    t->lib->easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    t->lib->easy_setopt(c, CURLOPT_FAILONERROR, 1L);
+    t->lib->easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+    t->lib->easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    t->lib->easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)o->stall_seconds);
+    t->lib->easy_setopt(c, CURLOPT_USERAGENT, "mcu-bridge/" MCU_VERSION);
     if (o->ca_file != NULL) {
-        curl_easy_setopt(c, CURLOPT_CAINFO, o->ca_file);
-        curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+        t->lib->easy_setopt(c, CURLOPT_CAINFO, o->ca_file);
+        t->lib->easy_setopt(c, CURLOPT_CAPATH, NULL);
     }
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_tick);
-    curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
-    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    t->lib->easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes);
+    t->lib->easy_setopt(c, CURLOPT_WRITEDATA, t);
+    t->lib->easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+    t->lib->easy_setopt(c, CURLOPT_HEADERDATA, t);
+    t->lib->easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_tick);
+    t->lib->easy_setopt(c, CURLOPT_XFERINFODATA, t);
+    t->lib->easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     if (t->have > 0)
-        curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)t->have);
+        t->lib->easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)t->have);
 }
 
 /* An address has a credential in it: of an error only libcurl's own words are told. */
@@ -437,9 +439,9 @@ static enum outcome judge(struct nh_transfer *t, CURLcode code)
         return never(t, "the address is not https");
     case CURLE_TOO_MANY_REDIRECTS:
     case CURLE_URL_MALFORMAT:
-        return never(t, curl_easy_strerror(code));
+        return never(t, t->lib->easy_strerror(code));
     default:
-        return because(t, OUTCOME_AGAIN, curl_easy_strerror(code), "");
+        return because(t, OUTCOME_AGAIN, t->lib->easy_strerror(code), "");
     }
 }
 
@@ -447,12 +449,16 @@ static enum outcome request(struct nh_transfer *t)
 {
     t->wrong_part = t->full = t->too_long = false;
     t->etag_now[0] = '\0';
-    t->curl = curl_easy_init();
+    const char *why;
+    t->lib = nh_curl(&why);
+    if (t->lib == NULL)
+        return because(t, OUTCOME_FAILED, why, "");
+    t->curl = t->lib->easy_init();
     if (t->curl == NULL)
         return because(t, OUTCOME_FAILED, "out of memory", "");
     set_options(t);
-    enum outcome outcome = judge(t, curl_easy_perform(t->curl));
-    curl_easy_cleanup(t->curl);
+    enum outcome outcome = judge(t, t->lib->easy_perform(t->curl));
+    t->lib->easy_cleanup(t->curl);
     t->curl = NULL;
     return outcome;
 }

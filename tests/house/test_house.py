@@ -16,8 +16,8 @@ SEAMS = {
     r"yaml\.h": ["bridge/config"],
     r"sqlite3\.h": ["bridge/spool"],
     r"zlib\.h": ["bridge/uplink_group.c", "tools/phx-dev/ws_deflate.c"],
-    r"archive(_entry)?\.h": ["bridge/fw/fw_file.c", "tools/mkfw/pack.c"],
-    r"curl\.h": ["bridge/nerveshub/nh_transfer.c"],
+    r"archive(_entry)?\.h": ["bridge/fw/fw_archive.h", "tools/mkfw/pack.c"],
+    r"curl\.h": ["bridge/nerveshub/nh_curl.h"],
     r"confuse\.h": ["bridge/fw/fw_meta.c"],
     r"sim_\w+\.h|avr_\w+\.h": ["tools/avr-run/chip"],
 }
