@@ -1,5 +1,8 @@
 # A port and a flasher on a loop of their own.
-mcu_unit_test(port_test LIBS bridge_lines)
-target_compile_definitions(port_test PRIVATE _GNU_SOURCE)
+add_library(port_rig STATIC port_rig.c)
+target_link_libraries(port_rig PUBLIC bridge_lines cmocka)
+target_compile_definitions(port_rig PUBLIC _GNU_SOURCE)
+mcu_unit_test(port_test LIBS port_rig)
+mcu_unit_test(port_lend_test LIBS port_rig)
 mcu_unit_test(flasher_test LIBS bridge_lines)
 target_compile_definitions(flasher_test PRIVATE _GNU_SOURCE)
