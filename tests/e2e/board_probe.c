@@ -17,43 +17,23 @@
  * deaf (takes no keys), hear, blank (says no product), swap (another board from the next hello on),
  * stop; "quit" alone. One JSON object a line comes out.
  */
-#include "fw_image.h"
-#include "nh_board.h"
+#include "board_probe.h"
+
 #include "phx.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #define BOARDS_MAX 4
-#define FLASH_STEP 10 /* percent of an image that one tick writes */
 #define TICK_MS    5
-#define BACK_MS    60 /* from the end of a flash to the hello */
 #define INPUT_MAX  65536
-
-struct board {
-    struct nh_board *board;
-    const char *name, *flash;
-    char *before; /* what its flash held, for a boot loader that takes the new image back */
-    size_t before_bytes;
-    uint8_t *image; /* being flashed */
-    size_t image_bytes;
-    unsigned percent;
-    bool flashing, old, silent, refuse, pulled, holding, deaf, blank, swapped, said;
-    unsigned fail, missing, lines, line;
-    uint64_t hello_at; /* real milliseconds; 0: not waited for */
-    uint64_t next_tick;
-    enum nh_stage stage;
-    bool joined;
-};
 
 static struct board boards[BOARDS_MAX];
 static size_t board_count;
@@ -92,7 +72,7 @@ static void put_json(const char *text)
     putchar('"');
 }
 
-static void line(const char *board, const char *event, const char *text)
+void probe_line(const char *board, const char *event, const char *text)
 {
     flockfile(stdout);
     printf("{\"board\":\"%s\",\"event\":\"%s\",\"text\":", board, event);
@@ -110,7 +90,7 @@ static void step(const char *what, const char *path)
     unsigned n = atomic_fetch_add(&operations, 1) + 1;
     const char *name = strrchr(path, '/');
     snprintf(text, sizeof(text), "%u %s %.500s", n, what, name != NULL ? name + 1 : path);
-    line("", "step", text);
+    probe_line("", "step", text);
     if (n == die_at)
         kill(getpid(), SIGKILL);
 }
@@ -143,20 +123,20 @@ int __wrap_unlinkat(int folder, const char *path, int flags)
     return __real_unlinkat(folder, path, flags);
 }
 
-/* -- The board. */
+/* -- Time. */
 
-static uint64_t real_ms(void)
+uint64_t probe_real_ms(void)
 {
     return uv_hrtime() / 1000000;
 }
 
-static uint64_t on_now(void *user)
+uint64_t probe_now_ms(void *user)
 {
     (void)user;
-    return real_ms() * speed;
+    return probe_real_ms() * speed;
 }
 
-static int64_t on_unix_us(void *user)
+int64_t probe_unix_us(void *user)
 {
     struct timespec now;
     (void)user;
@@ -164,219 +144,25 @@ static int64_t on_unix_us(void *user)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static char *read_whole(const char *path, size_t *n)
-{
-    struct stat info;
-    int fd = open(path, O_RDONLY);
-    *n = 0;
-    if (fd < 0 || fstat(fd, &info) != 0)
-        return NULL;
-    char *bytes = malloc((size_t)info.st_size + 1);
-    ssize_t got = bytes != NULL ? read(fd, bytes, (size_t)info.st_size) : -1;
-    close(fd);
-    *n = got > 0 ? (size_t)got : 0;
-    return bytes;
-}
-
-static void write_flash(struct board *b, const void *bytes, size_t n)
-{
-    int fd = open(b->flash, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (fd < 0 || write(fd, bytes, n) != (ssize_t)n)
-        line(b->name, "trouble", "the flash cannot be written");
-    close(fd);
-}
-
-static void say_hello(struct board *b)
-{
-    size_t n;
-    char *bytes = read_whole(b->flash, &n);
-    uint8_t id[FW_IMAGE_ID_MAX], device[4] = {1, 2, 3, (uint8_t)b->name[strlen(b->name) - 1]};
-    device[0] = b->swapped ? 9 : 1;
-    struct fw_image image = {.bytes = (uint8_t *)bytes, .length = n};
-    bool whole = n > 4 && memcmp(bytes + n - 4, "END!", 4) == 0;
-    size_t length = whole ? fw_image_id(&image, id) : 0;
-    if (whole && !b->pulled) {
-        struct nh_board_hello hello = {
-            .device = device,
-            .device_length = sizeof(device),
-            .image = id,
-            .image_length = length,
-            .product = b->blank ? "" : "greenhouse",
-            .version = "0.9.0",
-            .architecture = "avr8",
-            .platform = "mega",
-        };
-        line(b->name, "hello", length > 0 ? (char[]){(char)('a' + id[0] % 26), '\0'} : "");
-        nh_board_here(b->board, &hello);
-        b->said = true;
-    } else {
-        line(b->name, "silent", "");
-    }
-    free(bytes);
-}
-
-static void end_flash(struct board *b, const char *why, bool for_good)
-{
-    b->flashing = false;
-    free(b->image);
-    b->image = NULL;
-    line(b->name, "flashed", why != NULL ? why : "");
-    if (b->old && why == NULL)
-        write_flash(b, b->before, b->before_bytes);
-    if (!b->silent || why != NULL)
-        b->hello_at = real_ms() + BACK_MS;
-    b->silent = b->old = false;
-    nh_board_flashed(b->board, why, for_good);
-}
-
-static void end_unbegun(struct board *b)
-{
-    b->flashing = false;
-    free(b->image);
-    b->image = NULL;
-    b->hello_at = real_ms() + BACK_MS;
-    nh_board_not_flashed(b->board, "there is no such program");
-}
-
-static void flash_on(struct board *b)
-{
-    if (!b->flashing || (b->holding && b->percent == 50 && b->fail == 0 && !b->pulled))
-        return;
-    if (b->refuse || b->pulled || (b->fail > 0 && b->percent == 50)) {
-        bool refused = b->refuse;
-        b->fail -= b->fail > 0 ? 1 : 0;
-        b->refuse = false;
-        end_flash(b, refused ? "too large for the board: 100 bytes" : "the line was cut", refused);
-        return;
-    }
-    if (b->missing > 0) {
-        b->missing--;
-        end_unbegun(b);
-        return;
-    }
-    b->percent += FLASH_STEP;
-    write_flash(b, b->image, b->image_bytes * b->percent / 100);
-    nh_board_flash_percent(b->board, b->percent);
-    if (b->percent == 100)
-        end_flash(b, NULL, false);
-}
-
-static bool on_flash(void *user, const char *path, char *why, size_t cap)
-{
-    struct board *b = user;
-    if (b->pulled || b->flashing) {
-        snprintf(why, cap, "the port is not there");
-        return false;
-    }
-    line(b->name, "flash", path);
-    free(b->before);
-    b->before = read_whole(b->flash, &b->before_bytes);
-    b->image = (uint8_t *)read_whole(path, &b->image_bytes);
-    b->percent = 0;
-    b->flashing = true;
-    nh_board_gone(b->board);
-    return true;
-}
-
-static void on_stop_flash(void *user)
-{
-    struct board *b = user;
-    if (b->flashing)
-        end_flash(b, "stopped", false);
-}
-
-static size_t on_type(void *user, const char *bytes, size_t n)
-{
-    char text[4096];
-    struct board *b = user;
-    if (b->deaf)
-        return 0;
-    snprintf(text, sizeof(text), "%.*s", (int)n, bytes);
-    line(b->name, "typed", text);
-    return n;
-}
-
-static void on_reboot(void *user)
-{
-    struct board *b = user;
-    line(b->name, "reboot", "");
-    nh_board_gone(b->board);
-    b->hello_at = real_ms() + BACK_MS;
-}
-
-static void on_identify(void *user)
-{
-    line(((struct board *)user)->name, "identify", "");
-}
-
-static void on_window(void *user, unsigned rows, unsigned columns)
-{
-    char text[40];
-    snprintf(text, sizeof(text), "%u %u", rows, columns);
-    line(((struct board *)user)->name, "window", text);
-}
-
-static char *on_health(void *user)
-{
-    (void)user;
-    return strdup("{\"metrics\":{\"link_errors\":0}}");
-}
-
-static void on_say(void *user, bool bad, const char *text)
-{
-    line(((struct board *)user)->name, bad ? "bad" : "say", text);
-}
-
-static void on_wake(void *user)
+void probe_wake(void *user)
 {
     ((struct board *)user)->next_tick = 0;
     uv_timer_start(&timer, timer.timer_cb, 0, TICK_MS);
-}
-
-/* -- Time. */
-
-static void show(struct board *b)
-{
-    struct nh_board_picture now;
-    char text[2 * NH_TEXT_MAX];
-    nh_board_watch(b->board, &now);
-    if (now.joined != b->joined)
-        line(b->name, now.joined ? "joined" : "left", now.running.uuid);
-    if (now.stage != b->stage) {
-        snprintf(text, sizeof(text), "%s %.200s", nh_stage_text(now.stage), now.trouble);
-        line(b->name, "stage", text);
-    }
-    b->joined = now.joined;
-    b->stage = now.stage;
-}
-
-static void print_lines(struct board *b)
-{
-    for (unsigned i = 0; i < 100 && b->line < b->lines; i++) {
-        char text[40];
-        int n = snprintf(text, sizeof(text), "line %u\n", b->line++);
-        nh_board_console(b->board, (uint8_t *)text, (size_t)n);
-    }
 }
 
 static void on_tick(uv_timer_t *t)
 {
     (void)t;
     for (struct board *b = boards; b < boards + board_count && !quitting; b++) {
-        if (b->hello_at != 0 && real_ms() >= b->hello_at) {
-            b->hello_at = 0;
-            say_hello(b);
-        }
-        flash_on(b);
-        print_lines(b);
-        if (on_now(NULL) >= b->next_tick) {
+        board_turn(b);
+        if (probe_now_ms(NULL) >= b->next_tick) {
             b->next_tick = UINT64_MAX;
-            uint64_t now_ms = on_now(NULL);
+            uint64_t now_ms = probe_now_ms(NULL);
             uint64_t next = nh_board_tick(b->board, now_ms);
             assert(next > now_ms); /* or a bridge would do nothing else */
             b->next_tick = b->next_tick == 0 ? 0 : next;
         }
-        show(b);
+        board_show(b);
     }
 }
 
@@ -385,28 +171,12 @@ static void on_tick(uv_timer_t *t)
 static void quit(void)
 {
     quitting = true;
-    for (struct board *b = boards; b < boards + board_count; b++) {
-        nh_board_free(b->board);
-        free(b->before);
-        free(b->image);
-    }
+    for (struct board *b = boards; b < boards + board_count; b++)
+        board_free(b);
     nh_files_close(files);
     phx_context_close(context, NULL, NULL);
     uv_close((uv_handle_t *)&timer, NULL);
     uv_close((uv_handle_t *)&input, NULL);
-}
-
-static void pull(struct board *b)
-{
-    b->pulled = true;
-    b->hello_at = 0;
-    nh_board_gone(b->board);
-}
-
-static void plug(struct board *b)
-{
-    b->pulled = false;
-    b->hello_at = real_ms();
 }
 
 static void obey(struct board *b, const char *word, const char *rest)
@@ -426,11 +196,11 @@ static void obey(struct board *b, const char *word, const char *rest)
     else if (strcmp(word, "hear") == 0)
         b->deaf = false;
     else if (strcmp(word, "pull") == 0)
-        pull(b);
+        board_pull(b);
     else if (strcmp(word, "plug") == 0)
-        plug(b);
+        board_plug(b);
     else if (strcmp(word, "reset") == 0)
-        on_reboot(b);
+        board_reboot(b);
     else if (strcmp(word, "print") == 0)
         nh_board_console(b->board, (const uint8_t *)rest, strlen(rest));
     else if (strcmp(word, "lines") == 0)
@@ -439,7 +209,7 @@ static void obey(struct board *b, const char *word, const char *rest)
         nh_board_log(b->board, "info", rest);
     else if (strcmp(word, "stop") == 0) {
         nh_board_stop(b->board);
-        line(b->name, nh_board_is_stopped(b->board) ? "stopped" : "stopping", "");
+        probe_line(b->name, nh_board_is_stopped(b->board) ? "stopped" : "stopping", "");
     }
 }
 
@@ -490,19 +260,6 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static struct nh_board_options options;
 static struct nh_files_options file_options = {
     .allow_http = true, .retry_ms = 20, .tries = 4, .stall_s = 2};
-static struct nh_board_io io = {
-    .type = on_type,
-    .reboot = on_reboot,
-    .identify = on_identify,
-    .window = on_window,
-    .flash = on_flash,
-    .stop_flash = on_stop_flash,
-    .health = on_health,
-    .say = on_say,
-    .now_ms = on_now,
-    .unix_us = on_unix_us,
-    .wake = on_wake,
-};
 
 static const struct {
     const char *name;
@@ -527,9 +284,9 @@ static void add_board(char *value)
 static void add_key(const char *path)
 {
     size_t n;
-    char *text = read_whole(path, &n);
+    char *text = board_read_whole(path, &n);
     if (text == NULL || fw_keys_add(&file_options.keys, text, n) != 0)
-        line("", "trouble", "no such public key");
+        probe_line("", "trouble", "no such public key");
     free(text);
 }
 
@@ -546,7 +303,7 @@ static void take_number(const char *name, uint64_t number)
     else if (strcmp(name, "keep_free") == 0)
         file_options.keep_free = number;
     else if (strcmp(name, "keeps_old") == 0)
-        io.keeps_old = number != 0;
+        board_io.keeps_old = number != 0;
 }
 
 static void take_word(char *word)
@@ -575,14 +332,14 @@ static bool begin(void)
     options.backoff_max_ms = 300;
     files = nh_files_open(&file_options, why, sizeof(why));
     if (files == NULL) {
-        line("", "trouble", why);
+        probe_line("", "trouble", why);
         return false;
     }
     for (struct board *b = boards; b < boards + board_count; b++) {
         struct nh_board_shared shared = {context, files};
-        io.user = b;
+        board_io.user = b;
         options.identifier = b->name;
-        b->board = nh_board_new(&shared, &options, &io);
+        b->board = nh_board_new(&shared, &options, &board_io);
         if (b->board == NULL)
             return false;
     }
