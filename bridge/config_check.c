@@ -294,12 +294,6 @@ static void check_ca_file(struct config_parsing *parsing)
         config_complain(parsing, (struct config_mark){0}, "\"ca_file\": there is no file %s", file);
 }
 
-bool config_is_private(const char *file)
-{
-    struct stat status;
-    return stat(file, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077) == 0;
-}
-
 static void check_certificate(struct config_parsing *parsing)
 {
     const struct config *config = parsing->config;

@@ -70,7 +70,7 @@ void config_check(struct config_parsing *parsing);
 /* config_nerveshub.c: the same for what the file says of NervesHub. */
 void config_check_nerveshub(struct config_parsing *parsing);
 
-/* config_check.c: whether the file is there and nobody else may read it. */
+/* config_secret.c: whether the file is there and nobody else may read it. */
 bool config_is_private(const char *file);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * config_secret.c - reads one secret from a file that is ours alone. What the secret must look like
- * beyond one printable line is its user's business.
+ * config_secret.c - reads one secret from a file that is ours alone, and asks of a file that others
+ * read (a private key) whether it is. What the secret must look like beyond one printable line is
+ * its user's business.
  */
 #define _DEFAULT_SOURCE
-#include "config.h"
+#include "config_parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,4 +107,10 @@ int config_secret(const char *file, char *out, size_t cap, char *error, size_t e
     }
     close(fd);
     return result;
+}
+
+bool config_is_private(const char *file)
+{
+    struct stat status;
+    return stat(file, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077) == 0;
 }
