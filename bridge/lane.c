@@ -92,6 +92,12 @@ void lane_tell_safe(struct lane *lane)
     port_safe(lane->port, uplink_safe(&lane->uplink));
 }
 
+void lane_readings_wait(struct lane *lane)
+{
+    if (lane->state == LANE_IDLE)
+        lane_connect(lane);
+}
+
 static void board_gone(struct lane *lane)
 {
     lane->port = NULL;

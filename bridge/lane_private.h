@@ -86,6 +86,8 @@ bool lane_own_topic(struct lane *lane);
 
 /* lane.c: gives the board, if it is there, its credit and what has become safe. */
 void lane_tell_safe(struct lane *lane);
+/* lane.c: readings in the spool wait for the server: connects, if IDLE. */
+void lane_readings_wait(struct lane *lane);
 
 /* lane_up.c */
 extern const struct uplink_io lane_uplink_io;

@@ -176,8 +176,8 @@ static void on_bound(void *user, bool changed)
     if (changed && stats.readings > 0)
         lane_log_say(&lane->log, LOG_INFO, "%llu readings wait in the spool",
                      (unsigned long long)stats.readings);
-    if (stats.readings > 0 && lane->state == LANE_IDLE)
-        lane_connect(lane);
+    if (stats.readings > 0)
+        lane_readings_wait(lane);
     turn_wake(&lane->turn);
 }
 
