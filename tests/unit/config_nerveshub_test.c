@@ -343,8 +343,8 @@ static void what_the_files_go_by_holds_until_the_next_start(void **state)
     struct config a, b, none;
     struct change change = {.live = false};
     assert_taken(&a, HUB ONE_MCU);
-    assert_taken(&b, "nerveshub: {url: '" URL "', key: nhp_1, secret_file: s, folder: other}\n"
-                     ONE_MCU);
+    assert_taken(&b, "nerveshub: {url: '" URL
+                     "', key: nhp_1, secret_file: s, folder: other}\n" ONE_MCU);
     config_differences(&a, &b, note, &change);
     assert_string_equal(change.text, "nerveshub.folder ");
     assert_false(change.live);
