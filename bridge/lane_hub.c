@@ -35,8 +35,10 @@ struct lane_hub {
     enum wish wish;
     uint16_t request; /* of the wish that was sent */
     enum wish sent;
-    uint64_t keys_ms; /* when keys that wait are to go; 0: none do */
-    uint64_t stop_ms; /* stopping: not to wait longer; NEVER: not stopping */
+    uint16_t rows, columns; /* of the console's viewer; 0: not told */
+    bool size_due;          /* the board is to be told of them */
+    uint64_t keys_ms;       /* when keys that wait are to go; 0: none do */
+    uint64_t stop_ms;       /* stopping: not to wait longer; NEVER: not stopping */
     struct lane_health health;
     enum nh_stage said;              /* of an update, in the log */
     struct nh_board_picture picture; /* as of the last tick or look */
@@ -62,6 +64,24 @@ static size_t on_type(void *user, const char *bytes, size_t n)
     }
     hub->keys_ms = taken < n ? now + KEYS_MS : 0;
     return taken;
+}
+
+/* A link that is full has room soon; without a session the board is told once it is met. */
+static void try_size(struct lane_hub *hub)
+{
+    struct port *port = hub->lane->port;
+    if (hub->size_due && port != NULL)
+        hub->size_due = port_console_size(port, hub->rows, hub->columns) == MP_ERR_FULL;
+}
+
+static void on_window(void *user, unsigned rows, unsigned columns)
+{
+    struct lane_hub *hub = user;
+    hub->rows = (uint16_t)rows;
+    hub->columns = (uint16_t)columns;
+    hub->size_due = true;
+    try_size(hub);
+    turn_wake(&hub->lane->turn);
 }
 
 static const char *wish_text(enum wish wish)
@@ -257,6 +277,7 @@ static struct nh_board *new_board(struct lane_hub *hub, const struct config_devi
         .type = on_type,
         .reboot = on_reboot,
         .identify = on_identify,
+        .window = on_window,
         .flash = on_flash,
         .stop_flash = on_stop_flash,
         .health = on_health,
@@ -340,7 +361,10 @@ uint64_t lane_hub_tick(struct lane_hub *hub, uint64_t now_ms)
     if (hub == NULL)
         return NEVER;
     try_wish(hub);
+    try_size(hub);
     uint64_t next_ms = nh_board_tick(hub->board, now_ms);
+    if (hub->size_due && hub->lane->port != NULL && now_ms + KEYS_MS < next_ms)
+        next_ms = now_ms + KEYS_MS;
     say_stage(hub);
     if (hub->keys_ms <= now_ms)
         hub->keys_ms = 0; /* those that waited were dropped with their board */
@@ -368,6 +392,7 @@ void lane_hub_board(struct lane_hub *hub, const struct mp_peer *peer,
     free(hub->port);
     hub->port = strdup(port_name(port));
     hub->sent = WISH_NONE;
+    hub->size_due = hub->rows != 0; /* its viewer says it once, and a restart forgets it */
     lane_health_begin(&hub->health, peer);
     flasher_board(hub->flasher, port);
     nh_board_here(hub->board, &hello);

@@ -87,6 +87,7 @@ void port_credit(struct port *port, uint16_t bytes);
 int port_command(struct port *port, uint8_t control, union mp_value value, uint32_t ttl_ms,
                  uint16_t *request);
 int port_console(struct port *port, const uint8_t *bytes, size_t n);
+int port_console_size(struct port *port, uint16_t rows, uint16_t columns);
 int port_identify(struct port *port, uint16_t ms, uint16_t *request);
 /* Once the board has said that it does it, port_quiet gives a boot loader its time. */
 int port_reset(struct port *port, enum mp_reset_mode mode, uint16_t *request);

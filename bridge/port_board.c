@@ -41,6 +41,15 @@ int port_console(struct port *port, const uint8_t *bytes, size_t n)
     return error;
 }
 
+int port_console_size(struct port *port, uint16_t rows, uint16_t columns)
+{
+    if (!port_is_heard(port))
+        return MP_ERR_NO_SESSION;
+    int error = mp_host_console_size(&port->host, rows, columns);
+    write_soon(port);
+    return error;
+}
+
 int port_identify(struct port *port, uint16_t ms, uint16_t *request)
 {
     if (!port_is_heard(port))

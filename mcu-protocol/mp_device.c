@@ -322,6 +322,14 @@ static void on_bulk(struct mp_device *device, const struct mp_message *message)
         send_result(device, mp_get_u16(message->body), MP_STATUS_UNSUPPORTED);
 }
 
+/* Read by hand: the decoder would cost every device more flash than all the rest of this. */
+static void on_console_size(struct mp_device *device, const struct mp_message *message)
+{
+    const uint8_t *body = message->body;
+    if (device->io.console_size != NULL && message->len == 4)
+        device->io.console_size(device->io.user, mp_get_u16(body), mp_get_u16(body + 2));
+}
+
 static void on_reliable(struct mp_device *device, const struct mp_message *message)
 {
     switch (message->id) {
@@ -343,6 +351,9 @@ static void on_reliable(struct mp_device *device, const struct mp_message *messa
     case MP_MSG_CONSOLE:
         if (device->io.console != NULL)
             device->io.console(device->io.user, message->body, message->len);
+        break;
+    case MP_MSG_CONSOLE_SIZE:
+        on_console_size(device, message);
         break;
     case MP_MSG_BULK_BEGIN:
     case MP_MSG_BULK_DATA:

@@ -44,6 +44,8 @@ struct mp_device_io {
     void (*reset)(void *user, enum mp_reset_mode mode);
     void (*identify)(void *user, uint16_t ms);                   /* NULL: unsupported */
     void (*console)(void *user, const uint8_t *bytes, size_t n); /* NULL: dropped */
+    /* What the console's viewer sees of it, as the host says it. NULL: ignored. */
+    void (*console_size)(void *user, uint16_t rows, uint16_t columns);
     /* A message of an upload: mp_bulk_device_message takes it. NULL: refused as unsupported. */
     void (*bulk)(void *user, const struct mp_message *message);
     void (*host)(void *user, bool present); /* session up, or dead-man timer ran out; may be NULL */

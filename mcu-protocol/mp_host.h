@@ -191,6 +191,10 @@ int mp_host_set_id(struct mp_host *host, const uint8_t *id, uint8_t len, uint16_
 int mp_host_identify(struct mp_host *host, uint16_t ms, uint16_t *request);
 int mp_host_reset(struct mp_host *host, enum mp_reset_mode mode, uint16_t *request);
 int mp_host_console(struct mp_host *host, const uint8_t *bytes, size_t n);
+/* How many rows and columns of the console its viewer sees; in order with the console's bytes. A
+ * device without such a message ignores it: nothing answers. Returns MP_OK, MP_ERR_FULL,
+ * MP_ERR_BAD_VALUE (one of them is 0) or MP_ERR_NO_SESSION (not ready). */
+int mp_host_console_size(struct mp_host *host, uint16_t rows, uint16_t columns);
 /* Any other message that begins with a request number, which is filled in. */
 int mp_host_request(struct mp_host *host, uint8_t id, uint8_t *body, size_t len, uint16_t *request);
 

@@ -93,6 +93,18 @@ int mp_host_console(struct mp_host *host, const uint8_t *bytes, size_t n)
     return mp_link_send(&host->link, MP_PRIO_LOG, MP_MSG_CONSOLE, bytes, n);
 }
 
+int mp_host_console_size(struct mp_host *host, uint16_t rows, uint16_t columns)
+{
+    uint8_t body[4];
+    struct mp_console_size m = {.rows = rows, .columns = columns};
+    if (host->state != MP_HOST_READY)
+        return MP_ERR_NO_SESSION;
+    if (rows == 0 || columns == 0)
+        return MP_ERR_BAD_VALUE;
+    int len = mp_encode_console_size(body, sizeof body, &m);
+    return mp_link_send(&host->link, MP_PRIO_LOG, MP_MSG_CONSOLE_SIZE, body, (size_t)len);
+}
+
 int mp_host_request(struct mp_host *host, uint8_t id, uint8_t *body, size_t len, uint16_t *request)
 {
     if (host->state != MP_HOST_READY)

@@ -211,6 +211,11 @@
 /* -- Both ways. */
 #define MP_CONSOLE(F) F(REST, bytes, "as typed or printed")
 
+/* Down: how much of the console its viewer sees. */
+#define MP_CONSOLE_SIZE(F)            \
+    F(U16, rows, "lines, at least 1") \
+    F(U16, columns, "characters of a line, at least 1")
+
 /* -- Upload of an image. */
 #define MP_BULK_BEGIN(F)                         \
     F(U16, request, "comes back in the answers") \
@@ -246,6 +251,7 @@
     X(0x32, IDENTIFY, identify, MP_IDENTIFY, "host")                              \
     X(0x33, SET_ID, set_id, MP_SET_ID, "host")                                    \
     X(0x38, CONSOLE, console, MP_CONSOLE, "both")                                 \
+    X(0x39, CONSOLE_SIZE, console_size, MP_CONSOLE_SIZE, "host")                  \
     X(0x40, BULK_BEGIN, bulk_begin, MP_BULK_BEGIN, "host")                        \
     X(0x41, BULK_DATA, bulk_data, MP_BULK_DATA, "host")                           \
     X(0x42, BULK_COMMIT, bulk_commit, MP_BULK_COMMIT, "host")

@@ -54,7 +54,9 @@ struct nh_board_io {
     size_t (*type)(void *user, const char *bytes, size_t n);
     void (*reboot)(void *user);
     void (*identify)(void *user);
-    void (*window)(void *user, unsigned rows, unsigned columns); /* of the console's viewer */
+    /* What the console's viewer sees, 1 to 1000 of each; said when it changes, not for each board.
+     */
+    void (*window)(void *user, unsigned rows, unsigned columns);
     /* Brings the image at this absolute path into the board. True: begun, nh_board_flashed follows,
      * not from within. False, with a reason: the board was not touched, its line is not there;
      * asked again every five seconds. The file stays as it is until nh_board_flashed. */

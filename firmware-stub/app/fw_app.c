@@ -103,6 +103,14 @@ static void console(void *user, const uint8_t *bytes, size_t n)
     fw_console_bytes(user, bytes, n);
 }
 
+static void console_size(void *user, uint16_t rows, uint16_t columns)
+{
+    struct fw_app *app = user;
+
+    app->console.rows = rows;
+    app->console.columns = columns;
+}
+
 /* -- Images. */
 
 #if FW_IMAGES
@@ -239,6 +247,7 @@ int fw_app_init(struct fw_app *app, uint32_t now_us)
                               .reset = reset,
                               .identify = identify,
                               .console = console,
+                              .console_size = console_size,
                               .host = host};
     int result;
 

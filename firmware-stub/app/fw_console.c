@@ -1,5 +1,5 @@
 /*
- * The console's line, its three commands and their answers. What a command does to the device is
+ * The console's line, its commands and their answers. What a command does to the device is
  * fw_app's affair.
  */
 #include "fw_app.h"
@@ -52,6 +52,16 @@ static void status(struct fw_app *app)
                FW_ROM(" readings"));
 }
 
+static void size(struct fw_app *app)
+{
+    if (app->console.rows == 0) {
+        say(app, FW_ROM("size not told"));
+        return;
+    }
+    say_number(app, FW_ROM("rows"), app->console.rows, 0, FW_ROM(""));
+    say_number(app, FW_ROM("columns"), app->console.columns, 0, FW_ROM(""));
+}
+
 static bool read_value(uint8_t type, const char *word, union mp_value *value)
 {
     int32_t number;
@@ -93,10 +103,12 @@ static void run(struct fw_app *app, char *line)
 {
     if (strcmp(line, "status") == 0)
         status(app);
+    else if (strcmp(line, "size") == 0)
+        size(app);
     else if (strncmp(line, "set ", 4) == 0)
         set(app, line + 4);
     else
-        say(app, FW_ROM("commands: help, status, set NAME VALUE"));
+        say(app, FW_ROM("commands: help, status, size, set NAME VALUE"));
 }
 
 static void end_line(struct fw_app *app)

@@ -1,5 +1,5 @@
 /*
- * fw_console.h - a line console over the link: "help", "status", "set motor 40".
+ * fw_console.h - a line console over the link: "help", "status", "size", "set motor 40".
  */
 #ifndef FW_CONSOLE_H
 #define FW_CONSOLE_H
@@ -17,7 +17,8 @@ struct fw_app;
 struct fw_console {
     char line[FW_CONSOLE_LINE];
     uint8_t len;
-    bool too_long; /* the line being typed is dropped at its end */
+    uint16_t rows, columns; /* that its viewer sees, as the host said it; 0: not told */
+    bool too_long;          /* the line being typed is dropped at its end */
 };
 
 /* Takes bytes as typed. A line ends with CR or LF. Answers leave by the link; those for which it

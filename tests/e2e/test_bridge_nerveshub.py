@@ -153,6 +153,22 @@ class OneBoard(Nerveshub):
         self.assertEqual(self.wait_metric("readings_waiting", lambda n: True), 0)
         self.assertEqual(self.bridge.said("refused|spool|cannot"), [])
 
+    def test_the_viewer_s_window_is_known_at_the_board_after_its_restart_too(self):
+        self.start()
+        self.hub.wait_joined("a", "device", "console")
+        person = Person(self, self.hub)
+        person.answer("size", "size not told\n")
+        person.say("window_size", height=24, width=80)
+        person.answer("size", "rows 24\ncolumns 80\n")
+        met = len(self.bridge.said("board stub-1 on .* 0.1.0"))
+        self.hub.push("device", "reboot")
+        wait_until(lambda: len(self.bridge.said("board stub-1 on .* 0.1.0")) > met, "it is met again")
+        seen = len(person.seen())
+        person.answer("size", "(columns|size) .*\n", seen)
+        self.assertRegex(person.seen()[seen:], "rows 24\ncolumns 80\n")
+        self.assertEqual(self.hub.device("a")["crashes"], 0)
+
+
 class Person:
     """phx-cat at a device's console."""
 
@@ -178,6 +194,14 @@ class Person:
 
     def type(self, text):
         self.say("dn", data=text)
+
+    def answer(self, line, pattern, since=0):
+        """Types the line until the answer is there: this end may not have joined yet."""
+        def found():
+            self.type(line + "\n")
+            time.sleep(0.2)
+            return re.search(pattern, self.seen()[since:])
+        return wait_until(found, lambda: f"{pattern!r}; {self.seen()[-300:]!r}")
 
     def seen(self):
         return "".join(self.messages)
@@ -207,15 +231,7 @@ class Talk(Nerveshub):
         super().start([{"name": "a", "path": self.mcu.path, "baud": 1000000}], *arguments, **more)
         self.hub.wait_joined("a", "device", "console", "extensions")
         self.person = Person(self, self.hub)
-        self.answer("sum", r"sum \d+ ")
-
-    def answer(self, line, pattern):
-        """Types the line until the answer is there: the person's end may not have joined yet."""
-        def found():
-            self.person.type(line + "\n")
-            time.sleep(0.2)
-            return re.search(pattern, self.person.seen())
-        return wait_until(found, lambda: f"{pattern!r}; {self.person.seen()[-300:]!r}")
+        self.person.answer("sum", r"sum \d+ ")
 
     def test_what_is_typed_is_answered_and_what_is_said_after_it_too(self):
         self.start()

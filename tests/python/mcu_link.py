@@ -11,7 +11,7 @@ import mcu_wire as wire
 
 WINDOW, MESSAGE_COST, BEHIND = 64, 4, 192
 ORDER = {"describe": 0, "result": 0, "control_state": 0, "command": 0, "reset": 0, "identify": 0, "set_id": 0,
-         "readings": 1, "log": 2, "console": 2}
+         "readings": 1, "log": 2, "console": 2, "console_size": 2}
 HELD_BACK = 8  # numbers kept for results, as section 4 says
 
 

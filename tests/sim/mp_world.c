@@ -93,6 +93,13 @@ static void on_device_console(void *user, const uint8_t *bytes, size_t n)
     note_console(user, bytes, n);
 }
 
+static void on_device_console_size(void *user, uint16_t rows, uint16_t columns)
+{
+    struct world *world = user;
+    world->console_rows = rows;
+    world->console_columns = columns;
+}
+
 static void on_device_bulk(void *user, const struct mp_message *message)
 {
     struct world *world = user;
@@ -325,6 +332,7 @@ void world_restart_device(struct world *world)
                               .reset = on_reset,
                               .identify = on_identify,
                               .console = on_device_console,
+                              .console_size = on_device_console_size,
                               .bulk = world->no_store ? NULL : on_device_bulk,
                               .host = on_host};
     struct mp_bulk_store store = {world,      store_begin,  store_write,

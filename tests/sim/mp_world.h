@@ -47,6 +47,7 @@ struct world {
     char last_log[MP_BODY_MAX + 1];
     uint8_t last_console[MP_BODY_MAX];
     size_t last_console_len;
+    uint16_t console_rows, console_columns;
     /* An upload. What the device has stored outlives its restarts. */
     struct mp_bulk_device bulk_device;
     struct mp_bulk_host bulk_host;

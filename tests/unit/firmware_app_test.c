@@ -173,7 +173,18 @@ static void the_console_answers(void **state)
     rig_type("status\n");
     assert_non_null(strstr(rig.console, "motor 25 %\nvalve 0.250\ntemperature "));
     rig_type("help\n");
-    assert_string_equal(rig.console, "commands: help, status, set NAME VALUE\n");
+    assert_string_equal(rig.console, "commands: help, status, size, set NAME VALUE\n");
+}
+
+static void the_console_knows_how_much_of_it_is_seen(void **state)
+{
+    (void)state;
+    rig_meet();
+    rig_type("size\n");
+    assert_string_equal(rig.console, "size not told\n");
+    assert_int_equal(mp_host_console_size(&rig.host, 24, 80), MP_OK);
+    rig_type("size\n");
+    assert_string_equal(rig.console, "rows 24\ncolumns 80\n");
 }
 
 static void the_console_refuses_what_it_cannot_do(void **state)
@@ -274,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup(a_reset_is_answered_and_done, start),
         cmocka_unit_test_setup(it_shows_itself_for_the_time_asked, start),
         cmocka_unit_test_setup(the_console_answers, start),
+        cmocka_unit_test_setup(the_console_knows_how_much_of_it_is_seen, start),
         cmocka_unit_test_setup(the_console_refuses_what_it_cannot_do, start),
         cmocka_unit_test(an_image_on_trial_stays_once_it_has_met_a_host),
         cmocka_unit_test(an_image_on_trial_that_meets_no_host_starts_anew),

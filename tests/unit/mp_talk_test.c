@@ -388,19 +388,6 @@ static void logs_are_cut_between_characters(void **state)
     assert_int_equal(strlen(world->last_log), 126); /* of its max_body */
 }
 
-static void console_bytes_go_both_ways(void **state)
-{
-    (void)state;
-    mp_rig_get_ready();
-    mp_host_console(&world->host, (const uint8_t *)"ls\n", 3);
-    sim_run(&world->sim, 50000);
-    assert_int_equal(world->last_console_len, 3);
-    mp_device_console(&world->device, (const uint8_t *)"a b", 4);
-    sim_run(&world->sim, 50000);
-    assert_int_equal(world->last_console_len, 4);
-    assert_int_equal(world->consoles, 2);
-}
-
 static void a_control_changed_at_the_device_is_told(void **state)
 {
     (void)state;
@@ -576,7 +563,6 @@ int main(void)
         TEST(requests_are_answered),
         TEST(what_a_device_cannot_do_it_says),
         TEST(logs_are_cut_between_characters),
-        TEST(console_bytes_go_both_ways),
         TEST(a_control_changed_at_the_device_is_told),
         TEST(a_hello_through_boot_loader_noise_is_answered),
         TEST(the_clock_is_right_within_its_bound),

@@ -45,6 +45,13 @@ static void identify(void *user, uint16_t ms)
     rig.identified = ms;
 }
 
+static void sized(void *user, uint16_t rows, uint16_t columns)
+{
+    (void)user;
+    rig.rows = rows;
+    rig.columns = columns;
+}
+
 static void echo(void *user, const uint8_t *bytes, size_t n)
 {
     (void)user;
@@ -72,8 +79,11 @@ void rig_start_board(void)
         .rx_bytes = sizeof rig.rx,
         .max_body = 64,
     };
-    const struct mp_device_io io = {
-        .apply = apply, .reset = restart, .identify = identify, .console = echo};
+    const struct mp_device_io io = {.apply = apply,
+                                    .reset = restart,
+                                    .identify = identify,
+                                    .console = echo,
+                                    .console_size = sized};
     assert_int_equal(mp_device_init(&rig.device, &config, &io, rig_now_us()), MP_OK);
 }
 

@@ -33,6 +33,7 @@ struct rig {
     size_t bytes_down; /* what the board has got */
 
     unsigned ready, lost, lent, freed, results, identified, resets;
+    uint16_t rows, columns;
     char lost_why[128], lent_why[512], console[256];
     enum mp_status status;
     struct mp_bulk_host bulk;

@@ -13,6 +13,15 @@ static void what_is_typed_reaches_the_board_and_its_answer_comes_back(void **sta
     WAIT_FOR(strcmp(rig.console, "help\n") == 0);
 }
 
+static void the_size_of_its_window_reaches_the_board(void **state)
+{
+    (void)state;
+    assert_int_equal(port_console_size(rig.port, 24, 80), MP_ERR_NO_SESSION);
+    WAIT_FOR(rig_is_ours());
+    assert_int_equal(port_console_size(rig.port, 24, 80), MP_OK);
+    WAIT_FOR(rig.rows == 24 && rig.columns == 80);
+}
+
 static void what_the_line_has_no_room_for_is_not_taken(void **state)
 {
     static const uint8_t line[50] = "a long line";
@@ -113,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(what_is_typed_reaches_the_board_and_its_answer_comes_back),
+        RIG_TEST(the_size_of_its_window_reaches_the_board),
         RIG_TEST(what_the_line_has_no_room_for_is_not_taken),
         RIG_TEST(identify_and_reset_are_answered_by_a_result),
         RIG_TEST(without_a_claimed_board_nothing_can_be_asked),

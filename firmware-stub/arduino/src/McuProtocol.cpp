@@ -25,7 +25,7 @@
 #endif
 
 McuDeviceBase::McuDeviceBase(uint8_t *tx, size_t txBytes, uint8_t *rx, size_t rxBytes)
-    : line_(0), apply_(0), console_(0), outAt_(0), outLen_(0)
+    : line_(0), apply_(0), console_(0), consoleSize_(0), outAt_(0), outLen_(0)
 {
     memset(&config_, 0, sizeof config_);
     config_.tx_mem = tx;
@@ -50,6 +50,14 @@ void McuDeviceBase::typed(void *user, const uint8_t *bytes, size_t n)
         self->console_(bytes, n);
 }
 
+void McuDeviceBase::sized(void *user, uint16_t rows, uint16_t columns)
+{
+    McuDeviceBase *self = static_cast<McuDeviceBase *>(user);
+
+    if (self->consoleSize_)
+        self->consoleSize_(rows, columns);
+}
+
 bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const McuFirmware &firmware,
                           const mp_sensor *sensors, uint8_t sensorCount,
                           const mp_control *controls, uint8_t controlCount)
@@ -71,6 +79,7 @@ bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const cha
     io.user = this;
     io.apply = apply;
     io.console = typed;
+    io.console_size = sized;
     line_ = &line;
     config_.firmware.product = product;
     config_.firmware.version = version;

@@ -92,6 +92,12 @@ class McuDeviceBase
     {
         console_ = function;
     }
+    /* How much of the console its viewer sees, told when it changes. */
+    typedef void (*ConsoleSizeFunction)(uint16_t rows, uint16_t columns);
+    void onConsoleSize(ConsoleSizeFunction function)
+    {
+        consoleSize_ = function;
+    }
     /* Text for the host's console. False: there was no room for it, and nothing of it leaves. */
     bool console(const char *text)
     {
@@ -148,12 +154,14 @@ class McuDeviceBase
   private:
     static mp_status apply(void *user, uint8_t control, mp_value value);
     static void typed(void *user, const uint8_t *bytes, size_t n);
+    static void sized(void *user, uint16_t rows, uint16_t columns);
 
     mp_device device_;
     mp_device_config config_;
     Stream *line_;
     ControlFunction apply_;
     ConsoleFunction console_;
+    ConsoleSizeFunction consoleSize_;
     uint8_t image_[sizeof McuFirmware::McuBuild().id];
     uint8_t out_[16]; /* given by the link, not yet taken by the line */
     uint8_t outAt_, outLen_;

@@ -1,0 +1,1 @@
+mcu_unit_test(mp_console_test LIBS mp_sim)
