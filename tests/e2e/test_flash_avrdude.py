@@ -50,7 +50,7 @@ class ATmega2560(unittest.TestCase):
         self.assertEqual(percents[-1], 100)
         self.says(self.file.read_bytes())
 
-    def writing(self, percent, tries=3):
+    def writing(self, percent, tries=6):
         """A flasher that has come so far. The boot loader listens for a second of real time: a machine that is busy
         elsewhere may miss it, and then a person tries again, too."""
         flasher = self.flasher()
