@@ -173,7 +173,7 @@ struct mp_link_stats {
     uint32_t foreign;    /* valid, of another session, dropped */
     uint32_t no_room;    /* arrived out of turn with no memory left, dropped, resent later */
     uint32_t sessions;
-    uint32_t rtt_us; /* smoothed round trip, to the tick; 0: not yet measured */
+    uint32_t rtt_us; /* smoothed round trip, to the tick, 1 if shorter; 0: not yet measured */
 };
 
 #include "mp_link_state.h" /* struct mp_link: sized here, its members are the link's own */

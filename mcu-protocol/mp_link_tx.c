@@ -260,7 +260,7 @@ static void measure(struct mp_link *link, uint16_t rtt)
     unsigned off = rtt > mean ? rtt - mean : mean - rtt;
     link->rtt8 = (uint16_t)(link->rtt8 + rtt - mean);
     link->rtt_var4 = (uint16_t)(link->rtt_var4 + off - link->rtt_var4 / 4);
-    MP_NOTE(link, rtt_us, (uint32_t)link->rtt8 << (MP_TICK_SHIFT - 3));
+    MP_NOTE(link, rtt_us, (uint32_t)link->rtt8 << (MP_TICK_SHIFT - 3) | 1u);
 }
 
 /* Whether word of the latest transmission can be back already. */

@@ -29,7 +29,7 @@ class Metrics(WithABoard):
         wait_until(lambda: metrics(self.listen)[("mcu_bridge_readings_replied_total", ("mcu", "bench-1"))] > 20,
                    "replies are counted")
         wait_until(lambda: metrics(self.listen).get(("mcu_bridge_link_round_trip_seconds", ("port", "left")), 0) > 0,
-                   "the board's first answer to a question of time")
+                   "the round trip is measured, however short it is")
         now = metrics(self.listen)
         for outcome, count in {"done": 1, "unknown": 1, "range": 1, "stale": 0}.items():
             self.assertEqual(now["mcu_bridge_commands_total", ("mcu", "bench-1"), ("outcome", outcome)], count)
