@@ -1,7 +1,7 @@
 """Flashing by Debian's avrdude: the boot loader of an Arduino Mega, run by an emulated ATmega2560, takes
 version 2 of the sample firmware, and the board says that it runs it.
 
-A PTY carries no DTR, by which avrdude resets a board before it speaks: mcu-link does it for the first byte."""
+A PTY carries no DTR, by which avrdude resets a board before it speaks: mcu-link does it when the port is opened."""
 
 import pathlib
 import tempfile
@@ -17,12 +17,12 @@ class ATmega2560(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        self.board = Mcu(self, "atmega2560", boot=STK500V2, state=self.folder / "state", baud=115200)
+        self.board = Mcu(self, "atmega2560", boot=STK500V2, state=self.folder / "state", baud=115200,
+                         reset_on_open=True)
         self.file = self.folder / "new image.bin"
         self.file.write_bytes(image("atmega2560", 2))
 
     def flasher(self):
-        self.board.auto_reset()
         return Flasher(self, self.board.path, self.file,
                        ["avrdude", "-p", "m2560", "-c", "wiring", "-P", "{port}", "-b", "{baud}", "-D", "-V", "-U",
                         "flash:w:{file}:r"], timeout_ms=5 * PATIENCE * 1000)
@@ -50,7 +50,7 @@ class ATmega2560(unittest.TestCase):
         self.assertEqual(percents[-1], 100)
         self.says(self.file.read_bytes())
 
-    def writing(self, percent, tries=6):
+    def writing(self, percent, tries=3):
         """A flasher that has come so far. The boot loader listens for a second of real time: a machine that is busy
         elsewhere may miss it, and then a person tries again, too."""
         flasher = self.flasher()
