@@ -100,7 +100,8 @@ void lane_log_sensor(struct lane_log *log, const char *sensor, const char *kind,
 
 void lane_log_full(struct lane_log *log)
 {
-    lane_log_say(log, LOG_WARNING, "no memory left for readings: the board keeps them for now");
+    lane_log_say(log, LOG_WARNING,
+                 "no memory left for readings: the board keeps them until there is some");
 }
 
 void lane_log_board(struct lane_log *log, enum mp_level level, const char *text, size_t n,
