@@ -9,53 +9,30 @@
  * is the value of a control.
  */
 #define _GNU_SOURCE
-#include "mp_device.h"
-#include "mp_frame.h"
+#include "test_board.h"
+#include "test_clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SENSORS    10
-#define TX_BYTES   4096
-#define RX_BYTES   1024
 #define EVENTS     64
 #define POLL_MS    5
 #define TIME_BYTES 21 /* of the answer to a time question */
 
 struct board {
-    struct mp_device device;
-    struct mp_device_config config;
-    char id[16];
-    int fd;
-    uint32_t poll_at_us;
-    uint8_t tx[TX_BYTES], rx[RX_BYTES];
-    uint8_t out[4096]; /* bytes that the terminal did not take */
-    size_t out_at, out_len;
+    struct test_board part;
+    struct test_line line;
+    uint64_t poll_at_us;
 };
 
 static struct board *boards;
 static int count, readings;
 static bool blind;
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static uint32_t now_us(void)
-{
-    return (uint32_t)(now_ns() / 1000);
-}
 
 static void tell(const char *what, int value, uint64_t at_ns)
 {
@@ -68,25 +45,8 @@ static enum mp_status apply(void *user, uint8_t control, union mp_value value)
     (void)user;
     (void)control;
     if (value.i != 0)
-        tell("applied", (int)value.i, now_ns());
+        tell("applied", (int)value.i, test_now_ns());
     return MP_STATUS_DONE;
-}
-
-static int open_terminal(const char *folder, int number)
-{
-    char path[512];
-    struct termios raw;
-    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0)
-        return -1;
-    int slave = open(ptsname(fd), O_RDWR | O_NOCTTY); /* stays open: no hang-up between two users */
-    if (slave < 0 || tcgetattr(slave, &raw) != 0)
-        return -1;
-    cfmakeraw(&raw);
-    tcsetattr(slave, TCSANOW, &raw);
-    snprintf(path, sizeof path, "%s/tty%d", folder, number);
-    unlink(path);
-    return symlink(ptsname(fd), path) == 0 ? fd : -1;
 }
 
 static const struct mp_sensor sensors[SENSORS] = {
@@ -107,70 +67,42 @@ static const struct mp_control controls[] = {
 static int begin(struct board *board, const char *folder, int number)
 {
     const struct mp_device_io io = {.user = board, .apply = apply};
-    snprintf(board->id, sizeof board->id, "b%d", number);
-    board->fd = open_terminal(folder, number);
-    board->config = (struct mp_device_config){
-        .firmware = {"bench", "1", "host", "posix"},
+    const struct mp_device_config config = {
+        .firmware = {.product = "bench"},
         .sensors = sensors,
         .controls = controls,
         .sensor_count = SENSORS,
         .control_count = 1,
-        .device_id = (const uint8_t *)board->id,
-        .device_id_len = (uint8_t)strlen(board->id),
-        .tick_us = 1000,
         .deadman_ms = 10000,
-        .tx_mem = board->tx,
-        .rx_mem = board->rx,
-        .tx_bytes = sizeof board->tx,
-        .rx_bytes = sizeof board->rx,
         .max_body = 240,
     };
-    return board->fd < 0 || mp_device_init(&board->device, &board->config, &io, now_us()) != MP_OK;
-}
-
-static void write_out(struct board *board)
-{
-    for (;;) {
-        if (board->out_at == board->out_len) {
-            board->out_at = 0;
-            board->out_len =
-                mp_device_output(&board->device, board->out, sizeof board->out, now_us());
-        }
-        if (board->out_len == 0)
-            return;
-        ssize_t n = write(board->fd, board->out + board->out_at, board->out_len - board->out_at);
-        if (n <= 0)
-            return;
-        board->out_at += (size_t)n;
-    }
+    char id[16], path[512];
+    snprintf(id, sizeof id, "b%d", number);
+    snprintf(path, sizeof path, "%s/tty%d", folder, number);
+    return test_line_plug(&board->line, path) != 0 ||
+           test_board_start(&board->part, id, &config, &io) != MP_OK;
 }
 
 static void serve_blind(struct board *board)
 {
     static const char answer[TIME_BYTES] = {0};
     char in[4096];
-    ssize_t n = read(board->fd, in, sizeof in - 1);
+    ssize_t n = read(board->line.pty.master, in, sizeof in - 1);
     if (n <= 0)
         return;
     in[n] = '\0';
     if (in[0] != '?')
-        tell("applied", (int)strtol(in, NULL, 10), now_ns());
-    else if (write(board->fd, answer, sizeof answer) < 0)
+        tell("applied", (int)strtol(in, NULL, 10), test_now_ns());
+    else if (write(board->line.pty.master, answer, sizeof answer) < 0)
         perror("write");
 }
 
 static void serve(struct board *board)
 {
-    uint8_t in[4096];
-    if (blind) {
+    if (blind)
         serve_blind(board);
-        return;
-    }
-    ssize_t n;
-    while ((n = read(board->fd, in, sizeof in)) > 0)
-        mp_device_bytes(&board->device, in, (size_t)n, now_us());
-    board->poll_at_us = now_us() + mp_device_poll(&board->device, now_us());
-    write_out(board);
+    else
+        board->poll_at_us = test_now_us() + test_line_serve(&board->line, &board->part.device);
 }
 
 static int next_value(void)
@@ -183,13 +115,14 @@ static int next_value(void)
 static void send_blind(struct board *board)
 {
     char frame[8 + 4 + 4 * SENSORS];
-    uint64_t at_ns = now_ns();
+    uint64_t at_ns = test_now_ns();
     int value = next_value();
     memset(frame, 'x', sizeof frame);
     frame[0] = frame[8 + 4 + 4 * readings - 2] = 0;
     if (readings == 1)
         snprintf(frame, sizeof frame, "%-15d", value);
-    if (write(board->fd, frame, (size_t)(8 + 4 + 4 * readings - 1)) < 0 && errno != EAGAIN)
+    if (write(board->line.pty.master, frame, (size_t)(8 + 4 + 4 * readings - 1)) < 0 &&
+        errno != EAGAIN)
         perror("write");
     if (readings == 1)
         tell("sent", value, at_ns);
@@ -197,16 +130,16 @@ static void send_blind(struct board *board)
 
 static void send_frame(struct board *board)
 {
-    uint32_t ticks;
-    mp_device_poll(&board->device, now_us());
-    if (!mp_link_is_up(&board->device.link))
+    struct mp_device *device = &board->part.device;
+    mp_device_poll(device, (uint32_t)test_now_us());
+    if (!mp_link_is_up(&device->link))
         return;
-    ticks = mp_device_ticks(&board->device);
+    uint32_t ticks = mp_device_ticks(device);
     int value = next_value();
     for (int i = 0; i < readings; i++)
-        mp_device_reading(&board->device, (uint8_t)i, (union mp_value){.i = value}, ticks, true);
-    mp_device_flush(&board->device);
-    uint64_t at_ns = now_ns();
+        mp_device_reading(device, (uint8_t)i, (union mp_value){.i = value}, ticks, true);
+    mp_device_flush(device);
+    uint64_t at_ns = test_now_ns();
     serve(board);
     if (readings == 1)
         tell("sent", value, at_ns);
@@ -215,17 +148,17 @@ static void send_frame(struct board *board)
 static void run(int epoll, uint64_t gap_ns)
 {
     struct epoll_event events[EVENTS];
-    uint64_t due = now_ns();
+    uint64_t due = test_now_ns();
     for (int next = 0;;) {
-        int64_t left = (int64_t)(due - now_ns());
+        int64_t left = (int64_t)(due - test_now_ns());
         int wait = left > 0 ? (int)(left / 1000000) : 0;
         int n = epoll_wait(epoll, events, EVENTS, wait < POLL_MS ? wait : POLL_MS);
         for (int i = 0; i < n; i++)
             serve(events[i].data.ptr);
         for (int i = 0; i < count && !blind; i++)
-            if ((int32_t)(now_us() - boards[i].poll_at_us) >= 0)
+            if (test_now_us() >= boards[i].poll_at_us)
                 serve(&boards[i]);
-        for (; gap_ns > 0 && due <= now_ns(); due += gap_ns, next = (next + 1) % count)
+        for (; gap_ns > 0 && due <= test_now_ns(); due += gap_ns, next = (next + 1) % count)
             (blind ? send_blind : send_frame)(&boards[next]);
     }
 }
@@ -245,7 +178,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < count; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &boards[i]};
         if (begin(&boards[i], argv[1], i) != 0 ||
-            epoll_ctl(epoll, EPOLL_CTL_ADD, boards[i].fd, &event) != 0) {
+            epoll_ctl(epoll, EPOLL_CTL_ADD, boards[i].line.pty.master, &event) != 0) {
             perror("bench_boards");
             return 1;
         }

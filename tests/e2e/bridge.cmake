@@ -1,5 +1,5 @@
 add_executable(odd-board odd_board.c)
-target_link_libraries(odd-board PRIVATE mcu_protocol)
+target_link_libraries(odd-board PRIVATE test_board)
 mcu_e2e_test(bridge_main test_bridge_main.py)
 mcu_e2e_test(bridge_server test_bridge_server.py)
 mcu_e2e_test(bridge_boards test_bridge_boards.py)

@@ -1,4 +1,4 @@
 # Many boards, and everything that goes wrong in a lab, for a minute; test_soak.py --seconds for longer.
 add_executable(soak-boards soak_boards.c)
-target_link_libraries(soak-boards PRIVATE mcu_protocol mcu_link_parts)
+target_link_libraries(soak-boards PRIVATE test_board)
 mcu_e2e_test(soak test_soak.py)

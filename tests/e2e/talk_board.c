@@ -12,20 +12,19 @@
  */
 #define _GNU_SOURCE
 #include "mp_crc.h"
-#include "mp_device.h"
+#include "test_board.h"
+#include "test_clock.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #define LINE_MAX   80
 #define PERIOD_US  200000
+#define WAIT_MS    2
 #define HEX_DIGITS 2
 
-static struct mp_device device;
+static struct test_board board;
 static char line[LINE_MAX];
 static size_t line_len;
 static uint32_t sum_crc, sum_count, line_crc, line_count; /* after the last sum; up to this line */
@@ -33,16 +32,9 @@ static unsigned messages;
 static unsigned lines_done, lines_wanted, logs_done, logs_wanted;
 static char waiting[LINE_MAX]; /* an answer that had no room */
 
-static uint32_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint32_t)((uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u);
-}
-
 static bool print(const char *text)
 {
-    return mp_device_console(&device, (const uint8_t *)text, strlen(text)) == MP_OK;
+    return mp_device_console(&board.device, (const uint8_t *)text, strlen(text)) == MP_OK;
 }
 
 static void answer(const char *text)
@@ -102,7 +94,7 @@ static void on_reset(void *user, enum mp_reset_mode mode)
     answer("reset\n");
 }
 
-static void talk(void)
+static void talk(struct mp_device *device)
 {
     char text[LINE_MAX];
     if (waiting[0] != '\0' && print(waiting))
@@ -114,45 +106,30 @@ static void talk(void)
     }
     for (; logs_done < logs_wanted; logs_done++) {
         snprintf(text, sizeof text, "log %u", logs_done);
-        if (mp_device_log(&device, MP_LEVEL_WARNING, text) != MP_OK)
+        if (mp_device_log(device, MP_LEVEL_WARNING, text) != MP_OK)
             return;
     }
 }
 
-static void send_reading(void)
+static void send_reading(struct mp_device *device)
 {
     static int32_t count;
     const union mp_value value = {.i = count};
-    if (mp_device_reading(&device, 0, value, mp_device_ticks(&device), true) == MP_OK &&
-        mp_device_flush(&device) == MP_OK)
+    if (mp_device_reading(device, 0, value, mp_device_ticks(device), true) == MP_OK &&
+        mp_device_flush(device) == MP_OK)
         count++;
 }
 
-static void run(int fd)
+static void turn(struct mp_device *device)
 {
-    uint32_t due_us = now_us();
-    for (;;) {
-        uint8_t bytes[256];
-        struct pollfd in = {.fd = fd, .events = POLLIN};
-        if (poll(&in, 1, 2) < 0)
-            return;
-        if (in.revents != 0) {
-            ssize_t got = read(fd, bytes, sizeof bytes);
-            if (got <= 0)
-                return;
-            mp_device_bytes(&device, bytes, (size_t)got, now_us());
-        }
-        if ((int32_t)(now_us() - due_us) >= 0) {
-            due_us += PERIOD_US;
-            send_reading();
-        }
-        talk();
-        mp_device_poll(&device, now_us());
-        size_t n;
-        while ((n = mp_device_output(&device, bytes, sizeof bytes, now_us())) > 0)
-            if (write(fd, bytes, n) != (ssize_t)n)
-                return;
+    static uint64_t due_us;
+    if (due_us == 0)
+        due_us = test_now_us();
+    if (test_now_us() >= due_us) {
+        due_us += PERIOD_US;
+        send_reading(device);
     }
+    talk(device);
 }
 
 static size_t read_hex(const char *text, uint8_t *out, size_t cap)
@@ -170,30 +147,22 @@ int main(int argc, char **argv)
     static const struct mp_sensor sensors[] = {
         {"counter", MP_KIND_TEMPERATURE, NULL, NULL, MP_TYPE_I32, 0},
     };
-    static uint8_t tx_mem[2048], rx_mem[1024], image[MP_IMAGE_ID_MAX];
+    static uint8_t image[MP_IMAGE_ID_MAX];
     const struct mp_device_io io = {
         .console = on_console, .identify = on_identify, .reset = on_reset};
     struct mp_device_config config = {
-        .firmware = {"talk-board", "1.0.0", "any", "posix"},
+        .firmware = {.product = "talk-board", .version = "1.0.0"},
         .sensors = sensors,
         .sensor_count = 1,
-        .device_id = (const uint8_t *)"talker",
-        .device_id_len = 6,
         .image_id = image,
-        .tick_us = 1000,
-        .deadman_ms = 1500,
-        .tx_mem = tx_mem,
-        .rx_mem = rx_mem,
-        .tx_bytes = sizeof tx_mem,
-        .rx_bytes = sizeof rx_mem,
-        .max_body = 128,
+        .tx_bytes = 2048,
     };
     if (argc < 2)
         return 2;
     if (argc > 2)
         config.image_id_len = (uint8_t)read_hex(argv[2], image, sizeof image);
-    if (mp_device_init(&device, &config, &io, now_us()) != MP_OK)
+    if (test_board_start(&board, "talker", &config, &io) != MP_OK)
         return 2;
-    run((int)strtol(argv[1], NULL, 10));
+    test_board_run(&board.device, (int)strtol(argv[1], NULL, 10), WAIT_MS, turn);
     return 0;
 }

@@ -58,6 +58,15 @@ class House(unittest.TestCase):
                     self.assertTrue(stem.startswith(part[1]), f"{name} includes {include}")
         self.assertGreater(found, 10)
 
+    def test_nothing_outside_of_the_tests_includes_what_is_theirs(self):
+        theirs = {path.name for path in (ROOT / "tests").rglob("*.h")}
+        theirs -= {path.name for top in ("mcu-protocol", "firmware-stub", "bridge", "tools")
+                   for path in (ROOT / top).rglob("*.h")}
+        self.assertIn("test_board.h", theirs)
+        for name, text in sources():
+            for include in includes(text):
+                self.assertNotIn(include.split("/")[-1], theirs, name)
+
     def test_a_board_is_flashed_by_a_flasher_alone(self):
         for name, text in sources():
             if name.startswith("bridge/") and not name.startswith("bridge/flash/"):
