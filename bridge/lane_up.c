@@ -348,8 +348,7 @@ static void expire(struct lane *lane, uint64_t now)
     do {
         before = lane->uplink.counts.expired;
         if (uplink_oldest(&lane->uplink, &at_us, &clock))
-            uplink_expire(&lane->uplink, clock,
-                          (uint64_t)(limit_us - unix_minus_clock_us(lane, clock)));
+            uplink_expire(&lane->uplink, clock, limit_us - unix_minus_clock_us(lane, clock));
     } while (lane->uplink.counts.expired != before);
     settle(lane);
     spool_expire(lane->stream, uplink_tail(&lane->uplink));

@@ -283,8 +283,7 @@ struct phx_socket *seat_socket(const struct seat *seat)
 
 void seat_probe(struct seat *seat)
 {
-    if (seat->question == QUESTION_NONE || !seat->connection->probing)
-        seat->question = QUESTION_WAITING;
+    seat->question = QUESTION_WAITING;
     if (!seat->connection->probing)
         ask(seat->connection);
 }

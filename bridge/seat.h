@@ -35,7 +35,7 @@ void seat_free(struct seat *seat);
 struct phx_socket *seat_socket(const struct seat *seat);
 
 /* As phx_socket_probe for this seat's question: heartbeat() of its events says that what follows
- * was sent after this call, whatever the other seats have asked meanwhile. */
+ * was sent after this call, whatever this seat or the others have asked before. */
 void seat_probe(struct seat *seat);
 
 /* Connects anew, with credentials asked for again; all who sit there do. */

@@ -250,8 +250,8 @@ void uplink_on_loaded(struct uplink *uplink, bool end);
 /* What io.delivered told has left the disk: without identity, the next upload waits for it. */
 void uplink_on_settled(struct uplink *uplink);
 /* Gives up readings of `clock` taken before at_us that wait in memory and are in no batch, oldest
- * first; they are counted and delivered. */
-void uplink_expire(struct uplink *uplink, uint32_t clock, uint64_t at_us);
+ * first; they are counted and delivered. A negative at_us is before the clock began. */
+void uplink_expire(struct uplink *uplink, uint32_t clock, int64_t at_us);
 
 /* -- Batches. */
 

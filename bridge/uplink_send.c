@@ -323,13 +323,13 @@ void uplink_on_settled(struct uplink *uplink)
 
 /* Whether all of a segment was taken before that time of its clock. */
 static bool is_older(const struct uplink_queue *queue, const struct uplink_segment *segment,
-                     uint32_t clock, uint64_t at_us)
+                     uint32_t clock, int64_t at_us)
 {
-    return queue->rows != NULL && segment->clock == clock &&
-           queue->rows[queue->head + segment->left - 1].at_us < at_us;
+    return queue->rows != NULL && segment->clock == clock && at_us > 0 &&
+           queue->rows[queue->head + segment->left - 1].at_us < (uint64_t)at_us;
 }
 
-void uplink_expire(struct uplink *uplink, uint32_t clock, uint64_t at_us)
+void uplink_expire(struct uplink *uplink, uint32_t clock, int64_t at_us)
 {
     for (uint8_t which = 0; which < UPLINK_QUEUES; which++) {
         struct uplink_queue *queue = &uplink->queues[which];

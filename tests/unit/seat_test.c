@@ -234,6 +234,23 @@ static void an_answer_is_for_those_who_had_asked_before_it_was_asked(void **stat
     seat_free(b.seat);
 }
 
+/* As after a gap: the answer to the first may have lain there for as long as that. */
+static void who_asks_again_hears_the_answer_to_the_later_question(void **state)
+{
+    (void)state;
+    struct lane a = {0};
+    sit(&a, NULL);
+    come_up(latest);
+    seat_probe(a.seat);
+    seat_probe(a.seat);
+    heartbeat(latest);
+    assert_int_equal(a.heartbeats, 0);
+    assert_int_equal(latest->probes, 2);
+    heartbeat(latest);
+    assert_int_equal(a.heartbeats, 1);
+    seat_free(a.seat);
+}
+
 static void a_question_ends_with_the_connection(void **state)
 {
     (void)state;
@@ -280,6 +297,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_may_leave_while_they_are_told_of_the_end, open_seats,
                                         close_seats),
         cmocka_unit_test_setup_teardown(an_answer_is_for_those_who_had_asked_before_it_was_asked,
+                                        open_seats, close_seats),
+        cmocka_unit_test_setup_teardown(who_asks_again_hears_the_answer_to_the_later_question,
                                         open_seats, close_seats),
         cmocka_unit_test_setup_teardown(a_question_ends_with_the_connection, open_seats,
                                         close_seats),

@@ -414,6 +414,7 @@ static void what_is_too_old_is_delivered_to_nobody(void **state)
     store(&uplink, 250);
     uplink_expire(&uplink, CLOCK + 1, 100);
     uplink_expire(&uplink, CLOCK, 1);
+    uplink_expire(&uplink, CLOCK, -1); /* before the clock began: so young is everything */
     assert_int_equal(uplink.counts.expired, 0);
     uplink_expire(&uplink, CLOCK, 2);
     assert_int_equal(uplink.counts.expired, 3);
