@@ -12,7 +12,7 @@ target_link_libraries(bridge_config PUBLIC bridge_log PRIVATE bridge_flash_words
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
 add_library(bridge_spool STATIC spool.c spool_db.c spool_file.c spool_sql.c spool_stream.c
-                                spool_table.c spool_work.c)
+                                spool_order.c spool_table.c spool_work.c)
 target_compile_definitions(bridge_spool PRIVATE _GNU_SOURCE)
 target_link_libraries(bridge_spool PUBLIC bridge_log PkgConfig::LIBUV PRIVATE PkgConfig::SQLITE)
 

@@ -148,7 +148,8 @@ static void tell_added(struct spool *spool, struct spool_stream *stream,
     spool->total_readings += group->count;
     stream->told.readings += group->count;
     stream->told.bytes += group->len + 32;
-    stream->events.committed(stream->events.user, request->id, request->clock);
+    if (!stream->closed)
+        stream->events.committed(stream->events.user, request->id, request->clock);
 }
 
 static void count_expired(struct spool *spool, const struct request *request)
@@ -178,7 +179,7 @@ static void tell(struct spool *spool, struct request *request)
             tell_bound(spool, stream, request);
         break;
     case REQUEST_ADD:
-        if (!stream->closed)
+        if (!request->given_up)
             tell_added(spool, stream, request);
         break;
     case REQUEST_SETTLE:

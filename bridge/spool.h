@@ -108,7 +108,8 @@ struct spool_events {
  * must hold; NULL: out of memory. */
 struct spool_stream *spool_stream_open(struct spool *spool, const uint8_t key[SPOOL_KEY_BYTES],
                                        const char *url, const struct spool_events *events);
-/* Tells nothing more; what was asked for is still done. */
+/* Tells nothing more; what was asked for is still done, but for groups that cannot be written at
+ * once: nobody was told that those are safe. */
 void spool_stream_close(struct spool_stream *stream);
 /* The four that return a bool: false when out of memory, then nothing follows.
  *

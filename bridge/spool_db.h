@@ -70,6 +70,9 @@ struct spool_db_stream {
  * 0: any. */
 enum spool_db_result spool_db_bind(struct spool_db *db, const struct spool_db_who *who,
                                    uint64_t wanted, struct spool_db_stream *stream, bool *changed);
+/* Would spool_db_bind say *changed? Changes nothing. */
+enum spool_db_result spool_db_moves(struct spool_db *db, const struct spool_db_who *who,
+                                    const struct spool_db_stream *stream, bool *moves);
 
 enum spool_db_result spool_db_add(struct spool_db *db, uint64_t id,
                                   const struct spool_group *group);

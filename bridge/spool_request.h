@@ -1,6 +1,7 @@
 /*
  * spool_request.h - what is asked of the spool's thread, and streams, as spool.c (telling),
- * spool_work.c (the thread) and spool_stream.c (asking) share them. Nobody else includes it.
+ * spool_work.c (the thread), spool_order.c and spool_stream.c (asking) share them. Nobody else
+ * includes it.
  */
 #ifndef SPOOL_REQUEST_H
 #define SPOOL_REQUEST_H
@@ -23,6 +24,8 @@ struct request {
     struct spool_stream *stream;
     enum request_kind kind;
     bool finished;
+    bool held;     /* a bind that may not overtake the groups before it */
+    bool given_up; /* a group that was not stored */
     uint8_t *data; /* the group's device and bytes, or the rows */
     /* What is wanted. */
     uint8_t key[SPOOL_KEY_BYTES];
@@ -127,6 +130,16 @@ void spool_work_round(struct spool *spool);
 /* The thread. */
 void spool_work(void *user);
 int64_t spool_work_unix_minus_boot_us(void);
+
+/* spool_order.c, for the worker. Does another stream that is in use have this id? `user` is the one
+ * that asks. With the mutex. */
+bool spool_is_taken(void *user, uint64_t id);
+/* Of a bind. */
+struct spool_db_who spool_who_of(const struct request *bind);
+/* Marks what is not to be done while only that is done which frees room. */
+void spool_hold_back(struct spool *spool);
+/* Gives up groups that could not be written, of streams that are gone: of all, or of the faulty. */
+void spool_give_up_closed(struct spool *spool, bool all);
 
 /* spool.c; the first with the mutex. */
 void spool_mark_locked(void *user, const uint8_t *device, uint8_t len, uint32_t epoch,

@@ -106,13 +106,15 @@ static enum spool_db_result topic_of(struct spool_db *db, uint64_t id, char *top
     return spool_sql_finish(statement, code);
 }
 
-/* Which stream is it now? *id holds the one so far; 0 comes back for a new one. */
+/* Which stream is it now? *id holds the one so far; 0 comes back for a new one. What *merged has
+ * (0: none) is to be merged into it. */
 static enum spool_db_result choose(struct spool_db *db, const struct spool_db_who *who,
-                                   uint64_t *id)
+                                   uint64_t *id, uint64_t *merged)
 {
     char topic[SPOOL_TOPIC_MAX] = "";
     uint64_t so_far = *id, other = 0;
     enum spool_db_result result = SPOOL_DB_OK;
+    *merged = 0;
     if (so_far == 0 || who->topic[0] == '\0')
         result = find_by_key(db, who, &so_far);
     if (result == SPOOL_DB_OK && so_far != 0)
@@ -122,7 +124,7 @@ static enum spool_db_result choose(struct spool_db *db, const struct spool_db_wh
         return result;
     result = find_by_topic(db, who, so_far, &other);
     if (result == SPOOL_DB_OK && so_far != 0 && topic[0] == '\0' && other != 0)
-        result = merge(db, so_far, other);
+        *merged = so_far;
     if (so_far == 0 || topic[0] != '\0' || other != 0)
         *id = other;
     return result;
@@ -150,8 +152,10 @@ enum spool_db_result spool_db_bind(struct spool_db *db, const struct spool_db_wh
                                    uint64_t wanted, struct spool_db_stream *stream, bool *changed)
 {
     char topic[SPOOL_TOPIC_MAX];
-    uint64_t before = stream->id, id = before;
-    enum spool_db_result result = choose(db, who, &id);
+    uint64_t before = stream->id, id = before, merged;
+    enum spool_db_result result = choose(db, who, &id, &merged);
+    if (result == SPOOL_DB_OK && merged != 0)
+        result = merge(db, merged, id);
     if (result == SPOOL_DB_OK && id == 0) {
         result = put_stream(db, SQL_NEW_STREAM, wanted, who);
         id = (uint64_t)sqlite3_last_insert_rowid(db->sql);
@@ -165,6 +169,15 @@ enum spool_db_result spool_db_bind(struct spool_db *db, const struct spool_db_wh
     if (*changed)
         stream->n = 0;
     return result == SPOOL_DB_OK && *changed ? sum_of(db, stream) : result;
+}
+
+enum spool_db_result spool_db_moves(struct spool_db *db, const struct spool_db_who *who,
+                                    const struct spool_db_stream *stream, bool *moves)
+{
+    uint64_t id = stream->id, merged;
+    enum spool_db_result result = choose(db, who, &id, &merged);
+    *moves = id != stream->id;
+    return result;
 }
 
 /* -- Groups. */

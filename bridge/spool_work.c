@@ -41,31 +41,10 @@ static void found_clock(void *user, uint32_t clock, int64_t unix_minus_us)
 
 /* -- One transaction. */
 
-/* `user` is the stream that asks. */
-static bool is_taken(void *user, uint64_t id)
-{
-    const struct spool_stream *asking = user;
-    for (const struct spool_stream *s = asking->spool->streams; s != NULL; s = s->next)
-        if (s != asking && !s->closed && (s->kept.id == id || s->work.id == id))
-            return true;
-    return false;
-}
-
-static bool is_taken_locking(void *user, uint64_t id)
-{
-    struct spool_stream *asking = user;
-    uv_mutex_lock(&asking->spool->mutex);
-    bool taken = is_taken(user, id);
-    uv_mutex_unlock(&asking->spool->mutex);
-    return taken;
-}
-
 static enum spool_db_result bind_stream(struct spool *spool, struct request *request)
 {
     struct spool_stream *stream = request->stream;
-    struct spool_db_who who = {
-        .url = stream->url, .topic = request->topic, .taken = is_taken_locking, .user = stream};
-    memcpy(who.key, request->key, sizeof who.key);
+    const struct spool_db_who who = spool_who_of(request);
     enum spool_db_result result =
         spool_db_bind(spool->db, &who, 0, &stream->work, &request->changed);
     request->bound = stream->work;
@@ -150,7 +129,7 @@ struct choice {
 static bool is_of(const struct request *request, const struct choice *choice)
 {
     if (request->kind == REQUEST_LOAD || request->finished ||
-        (choice->freeing_only && request->kind == REQUEST_ADD))
+        (choice->freeing_only && (request->kind == REQUEST_ADD || request->held)))
         return false;
     return choice->only == NULL ? !request->stream->faulty : request->stream == choice->only;
 }
@@ -257,6 +236,8 @@ static enum spool_db_result try_apart(struct spool *spool, bool faulty, char *wh
 static enum spool_db_result write_all(struct spool *spool, bool freeing_only, char *why)
 {
     const struct choice choice = {.freeing_only = freeing_only};
+    if (freeing_only)
+        spool_hold_back(spool);
     enum spool_db_result result = transact(spool, &choice, why);
     if (result == SPOOL_DB_FAULT)
         result = try_apart(spool, false, why);
@@ -319,7 +300,7 @@ static enum spool_db_result refind_locked(struct spool *spool)
         if (!s->lost)
             continue;
         struct spool_db_who who = {
-            .url = s->url, .topic = s->work_topic, .taken = is_taken, .user = s};
+            .url = s->url, .topic = s->work_topic, .taken = spool_is_taken, .user = s};
         struct spool_db_stream fresh = {.id = 0};
         memcpy(who.key, s->work_key, sizeof who.key);
         result = spool_db_bind(spool->db, &who, s->kept.id, &fresh, &changed);
@@ -491,6 +472,8 @@ static enum spool_db_result write_pending(struct spool *spool, bool failed_befor
     if (result == SPOOL_DB_OK && faulty_before &&
         (!spool->threaded || uv_hrtime() >= spool->fault_ns))
         result = try_apart(spool, true, why);
+    if (result == SPOOL_DB_FAILED || spool->stats.faulty > 0)
+        spool_give_up_closed(spool, result == SPOOL_DB_FAILED);
     if (result == SPOOL_DB_FAILED && !failed_before) {
         char again[WHY_BYTES];
         write_all(spool, true, again);
@@ -512,6 +495,8 @@ void spool_work_round(struct spool *spool)
     enum spool_db_result result = SPOOL_DB_OK;
     bool failed_before = spool->failures > 0;
     bool too_early = spool->threaded && uv_hrtime() < spool->retry_ns;
+    if (failed_before)
+        spool_give_up_closed(spool, true);
     if (spool->db == NULL && too_early)
         return;
     if (spool->db == NULL)

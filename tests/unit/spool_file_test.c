@@ -233,20 +233,95 @@ static void what_only_frees_room_is_done_once_though_tried_twice(void **state)
     spool_close(spool);
 }
 
-static void assert_file_stays(const struct spool *spool)
-{
-    struct spool_stats stats;
-    spool_stats(spool, &stats);
-    assert_int_equal(stats.set_aside, 0);
-    assert_int_equal(rig_files_like(".damaged*"), 0);
-}
-
 static uint64_t faulty(const struct spool *spool)
 {
     struct spool_stats stats;
     spool_stats(spool, &stats);
     assert_false(stats.failing);
     return stats.faulty;
+}
+
+static void on_a_full_disk_what_waits_goes_to_no_other_controller(void **state)
+{
+    (void)state;
+    struct spool *spool = rig_open_spool();
+    struct spool_stream *stream = rig_open_stream(spool, rig_key_a);
+    rig_bind_to(spool, stream, rig_key_a, "topic:3");
+    rig_add(stream, "first", 1);
+    spool_turn(spool);
+    fault_vfs.kind = FAULT_FULL;
+    rig_failing = 1;
+    rig_add(stream, "three", 2);
+    rig_bind_to(spool, stream, rig_key_a, "topic:7");
+    spool_turn(spool);
+    assert_int_equal(rig_told.committed, 2);
+    rig_load(spool, stream, 0);
+    rig_assert_texts("");
+    rig_bind_to(spool, stream, rig_key_a, "topic:3");
+    rig_load(spool, stream, 0);
+    rig_assert_texts("first three");
+    spool_close(spool);
+}
+
+/* Else a disk full of readings could not be emptied. */
+static void on_a_full_disk_a_controller_that_stays_the_same_is_found(void **state)
+{
+    (void)state;
+    struct spool *spool = rig_open_spool();
+    struct spool_stream *stream = rig_open_stream(spool, rig_key_a);
+    rig_bind_to(spool, stream, rig_key_a, "topic:3");
+    rig_add(stream, "first", 1);
+    spool_turn(spool);
+    fault_vfs.kind = FAULT_FULL;
+    rig_failing = 1;
+    rig_add(stream, "three", 2);
+    assert_true(spool_bind(stream, rig_key_a, "topic:3"));
+    spool_turn(spool);
+    assert_int_equal(rig_told.committed, 1);
+    assert_int_equal(rig_told.bound, 3);
+    rig_failing = 0;
+    spool_close(spool);
+}
+
+/* Nobody was told that its last group is safe, so its board has that still. */
+static void a_stream_that_goes_while_the_disk_is_full_is_not_in_its_heirs_way(void **state)
+{
+    (void)state;
+    struct spool *spool = rig_open_spool();
+    struct spool_stream *stream = rig_open_stream(spool, rig_key_a);
+    uint32_t epoch, next;
+    rig_add(stream, "first", 1);
+    spool_turn(spool);
+    fault_vfs.kind = FAULT_FULL;
+    for (unsigned i = 0; i < 2; i++) { /* it goes before or after the disk is known to be full */
+        rig_failing = 1000;
+        if (i == 1)
+            spool_turn(spool);
+        rig_add(stream, "given up", 2);
+        if (i == 1)
+            spool_turn(spool);
+        spool_stream_close(stream);
+        stream = spool_stream_open(spool, rig_key_a, URL, &rig_events);
+        spool_turn(spool);
+        rig_failing = 0;
+        rig_add(stream, "again", 2 + i);
+        spool_turn(spool);
+        assert_int_equal(rig_told.committed, 2 + i);
+        assert_int_equal(faulty(spool), 0);
+        assert_true(spool_device(spool, (const uint8_t *)"dev", 3, &epoch, &next));
+        assert_int_equal(next, 2 + i);
+    }
+    rig_load(spool, stream, 0);
+    rig_assert_texts("first again again");
+    spool_close(spool);
+}
+
+static void assert_file_stays(const struct spool *spool)
+{
+    struct spool_stats stats;
+    spool_stats(spool, &stats);
+    assert_int_equal(stats.set_aside, 0);
+    assert_int_equal(rig_files_like(".damaged*"), 0);
 }
 
 static void a_group_that_sqlite_refuses_keeps_the_file_and_only_its_stream_waits(void **state)
@@ -437,6 +512,9 @@ int main(void)
         TEST(a_second_process_is_refused_and_the_file_is_ours_alone),
         TEST(a_folder_that_cannot_be_made_is_told),
         TEST(what_only_frees_room_is_done_once_though_tried_twice),
+        TEST(on_a_full_disk_what_waits_goes_to_no_other_controller),
+        TEST(on_a_full_disk_a_controller_that_stays_the_same_is_found),
+        TEST(a_stream_that_goes_while_the_disk_is_full_is_not_in_its_heirs_way),
         TEST(a_group_that_sqlite_refuses_keeps_the_file_and_only_its_stream_waits),
         TEST(a_table_that_is_gone_keeps_the_file),
         TEST(an_error_of_the_disk_while_opening_sets_nothing_aside),

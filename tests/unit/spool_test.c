@@ -262,6 +262,9 @@ static void a_stream_may_go_while_it_is_waited_for(void **state)
     spool_stream_close(stream);
     spool_turn(spool);
     assert_int_equal(rig_told.committed, 0);
+    uint32_t epoch, next;
+    assert_true(spool_device(spool, (const uint8_t *)"dev", 3, &epoch, &next));
+    assert_int_equal(next, 1);
     stream = rig_open_stream(spool, rig_key_a);
     rig_load(spool, stream, 0);
     rig_assert_texts("one");
