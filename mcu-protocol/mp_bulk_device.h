@@ -12,6 +12,10 @@
 #include "mp_device.h"
 #include "mp_sha256.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Where images go. All of it may block for as long as the dead-man timers of the device's host
  * allow; none may call back. */
 struct mp_bulk_store {
@@ -66,5 +70,9 @@ void mp_bulk_device_message(struct mp_bulk_device *bulk, const struct mp_message
 
 /* Call it after mp_device_poll. Returns in how many microseconds again: 0 while it checks. */
 uint32_t mp_bulk_device_poll(struct mp_bulk_device *bulk);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

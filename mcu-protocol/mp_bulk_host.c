@@ -246,7 +246,7 @@ bool mp_bulk_host_result(struct mp_bulk_host *bulk, uint16_t request, enum mp_st
 {
     bool ours = answers_us(bulk, request) &&
                 (bulk->phase == MP_BULK_HOST_BEGINNING || bulk->phase == MP_BULK_HOST_COMMITTING);
-    if (ours)
+    if (ours && status != MP_STATUS_DONE) /* which only a BULK_STATE tells */
         end(bulk, status);
     return ours;
 }

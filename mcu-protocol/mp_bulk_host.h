@@ -12,6 +12,10 @@
 #include "mp_host.h"
 #include "mp_sha256.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct mp_bulk_host_io {
     void *user;
     /* `n` bytes of the image from `offset` on. False: it cannot be read; the upload ends FAILED. */
@@ -70,5 +74,9 @@ bool mp_bulk_host_result(struct mp_bulk_host *bulk, uint16_t request, enum mp_st
 /* Returns in how many microseconds it wants to be called again, as mp_host_poll; UINT32_MAX: only
  * after an event. Who waits, waits for the shorter of the two. */
 uint32_t mp_bulk_host_poll(struct mp_bulk_host *bulk, uint64_t now_us);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -263,7 +263,7 @@ bool mp_clock_sample(struct mp_clock *clock, const struct mp_clock_sample *sampl
 {
     int64_t span = (int64_t)(sample->answered_us - sample->asked_us) - sample->turnaround_us;
     int64_t line = (int64_t)sample->ask_line_us + sample->answer_line_us;
-    if (span < 0)
+    if (span < 0 || sample->device_us >= MP_CLOCK_DEVICE_US)
         return false;
     if (line > span && !clock->line_unreal) {
         clock->line_unreal = true;

@@ -9,9 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MP_CLOCK_UNKNOWN UINT32_MAX
-#define MP_CLOCK_POOR_US 10000u /* a bound above this is worth telling a person */
-#define MP_CLOCK_PIECES  32
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MP_CLOCK_UNKNOWN   UINT32_MAX
+#define MP_CLOCK_POOR_US   10000u /* a bound above this is worth telling a person */
+#define MP_CLOCK_PIECES    32
+#define MP_CLOCK_DEVICE_US ((uint64_t)1 << 53) /* 285 years */
 
 /* Between what the device's clock lies, by the best questions and answers of one stretch of time:
  * host time - device time is at least `low` at `low_us`, at most `high` at `high_us`. */
@@ -45,7 +50,8 @@ struct mp_clock_sample {
 
 void mp_clock_reset(struct mp_clock *clock);
 
-/* Takes a sample. Returns false for one that cannot be: the device took longer than the host. */
+/* Takes a sample. Returns false for one that cannot be, and forgets it: the device took longer than
+ * the host, or runs for MP_CLOCK_DEVICE_US or more. */
 bool mp_clock_sample(struct mp_clock *clock, const struct mp_clock_sample *sample);
 
 /* Moves offset_us and bound_us on to `now_us`. */
@@ -53,5 +59,9 @@ void mp_clock_age(struct mp_clock *clock, uint64_t now_us);
 
 /* Whether the bound is unknown or above MP_CLOCK_POOR_US. */
 bool mp_clock_is_poor(const struct mp_clock *clock);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

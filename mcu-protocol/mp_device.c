@@ -24,10 +24,23 @@ static bool text_ok(const char *text)
     return text != NULL && text[0] != '\0' && strlen(text) <= UINT8_MAX;
 }
 
+static bool is_integer(uint8_t type)
+{
+    return type == MP_TYPE_I16 || type == MP_TYPE_I32;
+}
+
+/* What sensors and controls have in common. */
+static bool scale_ok(const char *name, uint8_t type, int8_t exponent)
+{
+    uint8_t from_least = (uint8_t)(exponent + MP_EXPONENT_MAX);
+    return text_ok(name) && type < MP_TYPE_COUNT &&
+           (exponent == 0 || (is_integer(type) && from_least <= 2 * MP_EXPONENT_MAX));
+}
+
 static bool sensor_ok(const struct mp_sensor *sensor)
 {
     bool custom = sensor->kind == MP_KIND_CUSTOM;
-    return text_ok(sensor->name) && sensor->kind < MP_KIND_END && mp_type_size(sensor->type) > 0 &&
+    return scale_ok(sensor->name, sensor->type, sensor->exponent) && sensor->kind < MP_KIND_END &&
            custom == (sensor->custom_kind != NULL) && custom == (sensor->custom_unit != NULL) &&
            (!custom || text_ok(sensor->custom_kind));
 }
@@ -35,7 +48,7 @@ static bool sensor_ok(const struct mp_sensor *sensor)
 static bool control_ok(const struct mp_control *control)
 {
     uint8_t type = control->type;
-    return text_ok(control->name) && mp_type_size(type) > 0 &&
+    return scale_ok(control->name, type, control->exponent) &&
            mp_value_in_range(type, control->min, control->min, control->max) &&
            mp_value_in_range(type, control->max, control->min, control->max) &&
            mp_value_in_range(type, control->initial, control->min, control->max) &&
@@ -52,8 +65,9 @@ static bool named_before(const struct mp_device_config *config, size_t control)
 
 static bool config_ok(const struct mp_device_config *config, const struct mp_device_io *io)
 {
-    if (config->control_count > MP_DEVICE_CONTROLS_MAX || config->tick_us < TICK_MIN_US ||
-        (config->control_count > 0 && io->apply == NULL))
+    if (config->sensor_count > MP_SENSORS_MAX || config->control_count > MP_CONTROLS_MAX ||
+        config->device_id_len > MP_DEVICE_ID_MAX || config->image_id_len > MP_IMAGE_ID_MAX ||
+        config->tick_us < TICK_MIN_US || (config->control_count > 0 && io->apply == NULL))
         return false;
     for (size_t i = 0; i < config->sensor_count; i++)
         if (!sensor_ok(&config->sensors[i]))

@@ -13,6 +13,10 @@
 #include "mp_msg.h"
 #include "mp_value.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One slot of the readings. Several slots may share a name (one chip, several kinds). */
 struct mp_sensor {
     const char *name;        /* the sensor as the application calls it, such as "bme280" */
@@ -55,8 +59,8 @@ struct mp_device_config {
     struct mp_firmware firmware;
     const struct mp_sensor *sensors; /* kept by pointer, as are the controls and the identity */
     const struct mp_control *controls;
-    uint8_t sensor_count;  /* at most 255 */
-    uint8_t control_count; /* at most MP_DEVICE_CONTROLS_MAX */
+    uint8_t sensor_count;  /* at most MP_SENSORS_MAX */
+    uint8_t control_count; /* at most MP_CONTROLS_MAX */
     const uint8_t *device_id;
     const uint8_t *image_id;
     uint8_t device_id_len;
@@ -69,8 +73,6 @@ struct mp_device_config {
     uint16_t tx_bytes, rx_bytes;
     uint8_t max_body;
 };
-
-#define MP_DEVICE_CONTROLS_MAX 32
 
 struct mp_device {
     struct mp_link link;
@@ -99,8 +101,9 @@ struct mp_device {
     uint8_t batch[MP_BODY_MAX];
 };
 
-/* Checks the tables (names neither empty nor twice among the controls, types known, bounds finite
- * and in order, initial and fail-safe value between them), puts every control to its initial value
+/* Checks the tables (names neither empty nor twice among the controls, types known, exponents as
+ * MP_EXPONENT_MAX says, bounds finite and in order, initial and fail-safe value between them) and
+ * the lengths of both ids, puts every control to its initial value
  * by io.apply, and computes the hash of the description. Returns MP_OK or MP_ERR_BAD_VALUE.
  * `config` and `io` are copied. */
 int mp_device_init(struct mp_device *device, const struct mp_device_config *config,
@@ -142,5 +145,9 @@ int mp_device_console(struct mp_device *device, const uint8_t *bytes, size_t n);
 int mp_device_control_changed(struct mp_device *device, uint8_t control, union mp_value value);
 
 uint32_t mp_device_ticks(const struct mp_device *device); /* as of the latest poll or bytes */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include "mp_host.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Writes such as "ack #7 safe=7 credit=512 flags=0 bitmap=-" to `out`, always NUL-terminated, cut
  * to `cap` (at least 1). Bytes are shown as text where all are printable ASCII, else in
  * hexadecimal, so the line holds no control characters. Returns the length of what was written. */
@@ -13,5 +17,9 @@ size_t mp_dump(const struct mp_message *message, char *out, size_t cap);
 
 /* Name of the message, NULL if this version has none of that id. */
 const char *mp_message_name(uint8_t id);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

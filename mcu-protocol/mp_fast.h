@@ -7,6 +7,10 @@
 
 #include "mp_link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* As mp_framer_begin and mp_framer_read, of which each may follow the other. */
 void mp_fast_begin(struct mp_framer *framer, uint8_t *frame, size_t len, bool shared);
 size_t mp_fast_read(struct mp_framer *framer, uint8_t *out, size_t cap);
@@ -28,5 +32,9 @@ enum mp_deframed mp_fast_take(struct mp_fast *fast, struct mp_deframer *deframer
 void mp_fast_bytes(struct mp_fast *fast, struct mp_link *link, const uint8_t *bytes, size_t n,
                    uint32_t now_us);
 size_t mp_fast_output(struct mp_link *link, uint8_t *out, size_t cap, uint32_t now_us);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

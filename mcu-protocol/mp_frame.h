@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A frame in memory: room for its first code, head, body, and behind the body two bytes of CRC. */
 enum mp_frame_field { MP_FRAME_CODE, MP_FRAME_ID, MP_FRAME_TAG, MP_FRAME_NUMBER, MP_FRAME_BODY };
 
@@ -83,5 +87,9 @@ enum mp_deframed mp_deframer_take(struct mp_deframer *deframer, const uint8_t *b
 
 /* Forgets what came so far. */
 void mp_deframer_reset(struct mp_deframer *deframer);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,8 +12,12 @@
 #include "mp_link.h"
 #include "mp_value.h"
 
-#define MP_HOST_SENSORS_MAX     64
-#define MP_HOST_CONTROLS_MAX    32
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MP_HOST_SENSORS_MAX     MP_SENSORS_MAX
+#define MP_HOST_CONTROLS_MAX    MP_CONTROLS_MAX
 #define MP_HOST_DESCRIPTION_MAX 4096
 
 /* Strings are inside the description's bytes, NUL-terminated by the host, valid UTF-8. */
@@ -208,5 +212,9 @@ double mp_value_to_physical(uint8_t type, int8_t exponent, union mp_value value)
 const char *mp_mismatch_text(const struct mp_mismatch *mismatch, char *out, size_t cap);
 const char *mp_status_text(enum mp_status status);
 const char *mp_down_text(enum mp_down why);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

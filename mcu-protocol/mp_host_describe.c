@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define EXPONENT_MAX 12
-
 struct parser {
     uint8_t *at, *end;
     const char *wrong; /* the first thing found wrong */
@@ -95,7 +93,7 @@ static uint8_t get_type(struct parser *p)
 static int8_t get_exponent(struct parser *p, uint8_t type)
 {
     int8_t exponent = (int8_t)get_u8(p);
-    if (exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX)
+    if (exponent < -MP_EXPONENT_MAX || exponent > MP_EXPONENT_MAX)
         fail(p, "description: exponent out of range");
     if (exponent != 0 && (type == MP_TYPE_F32 || type == MP_TYPE_BOOL))
         fail(p, "description: an exponent on a type that has none");

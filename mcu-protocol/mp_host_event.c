@@ -6,17 +6,18 @@
 #include "mp_host_parts.h"
 #include "mp_msg.h"
 
-#define TICKS_AHEAD 8192 /* that a reading's time may lie after our idea of now */
+#define TICKS_AHEAD      8192 /* that a reading's time may lie after our idea of now */
+#define TICKS_SINCE_TOLD ((uint32_t)1 << 28) /* that may pass until the device tells its time */
 
 /* -- Readings. */
 
-/* The full tick count nearest to the newest one known. */
+/* The latest full tick count that ends in these bits and lies not much after the newest one known:
+ * readings may have waited for days, and none is of times to come. */
 static uint64_t unwrap(const struct mp_host *host, uint32_t ticks)
 {
-    int32_t ahead = (int32_t)(ticks - (uint32_t)host->newest_ticks);
-    if (ahead < 0 && (uint64_t)(-(int64_t)ahead) > host->newest_ticks)
-        return ticks;
-    return host->newest_ticks + (uint64_t)(int64_t)ahead;
+    uint64_t latest = host->newest_ticks + TICKS_SINCE_TOLD;
+    uint32_t before = (uint32_t)latest - ticks;
+    return before <= latest ? latest - before : ticks;
 }
 
 static void give_reading(struct mp_host *host, struct mp_host_reading *reading,

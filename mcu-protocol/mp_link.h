@@ -20,6 +20,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Whether the link can be a host's too, and count and trace: what only firmware needs is about half
  * of it. Where there is no operating system it cannot, unless -DMP_LINK_HOST=1 says so. */
 #ifndef MP_LINK_HOST
@@ -177,6 +181,7 @@ struct mp_link_stats {
 };
 
 #include "mp_link_state.h" /* struct mp_link: sized here, its members are the link's own */
+struct mp_link;            /* also where that file was included first */
 
 /* Prepares `link`; the host starts saying hello at the first poll. Returns MP_OK, or
  * MP_ERR_BAD_VALUE when the memory is too small or a member out of range. `config` is copied; `io`
@@ -239,5 +244,9 @@ size_t mp_link_room(const struct mp_link *link);
 size_t mp_link_room_once(const struct mp_link *link);
 /* Whether a reliable message of this priority or a more urgent one has not yet reached the peer. */
 bool mp_link_pending(const struct mp_link *link, enum mp_priority priority);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

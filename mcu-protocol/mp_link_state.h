@@ -6,6 +6,7 @@
 #define MP_LINK_STATE_H
 
 #include "mp_frame.h"
+#include "mp_link.h" /* MP_LINK_HOST, on which the size depends */
 #include "mp_queue.h"
 
 enum mp_link_phase {

@@ -18,6 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MP_MEMBER_U8(name)  uint8_t name;
 #define MP_MEMBER_U16(name) uint16_t name;
 #define MP_MEMBER_U32(name) uint32_t name;
@@ -74,5 +78,9 @@ static inline uint32_t mp_get_u32(const uint8_t *in)
 {
     return in[0] | ((uint32_t)in[1] << 8) | ((uint32_t)in[2] << 16) | ((uint32_t)in[3] << 24);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

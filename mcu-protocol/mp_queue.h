@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MP_RECORD_MAX UINT8_MAX
 
 /* Bytes of all records. */
@@ -26,5 +30,9 @@ uint8_t *mp_queue_put(uint8_t *queue, uint8_t size);
 /* Takes the record out; what followed begins at `record` now. Pointers behind it must go down by
  * the size it had. */
 void mp_queue_take(uint8_t *record);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

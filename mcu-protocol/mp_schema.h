@@ -16,6 +16,9 @@
 
 #define MP_DEVICE_ID_MAX 16 /* bytes of a device's identity */
 #define MP_IMAGE_ID_MAX  20 /* bytes of an image id: a GNU build id is 20 */
+#define MP_SENSORS_MAX   64 /* of a description, ... */
+#define MP_CONTROLS_MAX  32
+#define MP_EXPONENT_MAX  12 /* ... and of each of both; also negative; 0 for BOOL and F32 */
 #define MP_BODY_MIN      64 /* every peer takes message bodies of this many bytes */
 #ifndef MP_BODY_MAX
 #if defined __AVR_2_BYTE_PC__ /* mostly 2 KiB of RAM, and three buffers are as long as this */

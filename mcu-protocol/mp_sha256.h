@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MP_SHA256_BYTES 32
 #define MP_SHA256_BLOCK 64
 
@@ -20,5 +24,9 @@ void mp_sha256_begin(struct mp_sha256 *sha);
 void mp_sha256_add(struct mp_sha256 *sha, const uint8_t *bytes, size_t n);
 /* Nothing may be added after it. */
 void mp_sha256_end(struct mp_sha256 *sha, uint8_t out[MP_SHA256_BYTES]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Which member counts is said by an enum mp_type beside it: BOOL and I16 use `i` too. */
 union mp_value {
     int32_t i;
@@ -60,5 +64,9 @@ void mp_readings_begin(struct mp_readings_iter *iter, uint32_t base, const uint8
 /* 1: *reading holds the next; 0: end; -1: malformed from here on (unknown slot, cut short, bad
  * varint, a value that its type cannot have, NaN among them). */
 int mp_readings_next(struct mp_readings_iter *iter, struct mp_reading *reading);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,7 +9,9 @@
 
 #include <string.h>
 
-#define LOG_MAX MP_BODY_MIN
+#define LOG_MAX    MP_BODY_MIN
+#define READ_BYTES 16u /* few, for a small stack */
+#define READS_MOST 64u /* in one step */
 
 const struct mp_sensor fw_sensors[FW_SENSOR_COUNT] = {
     [FW_TEMPERATURE] = {.name = "bme280",
@@ -93,7 +95,7 @@ static void identify(void *user, uint16_t ms)
 {
     struct fw_app *app = user;
 
-    app->identify_from_us = port_micros();
+    app->identify_from_us = app->now_us;
     app->identify_for_us = ms * (uint32_t)1000;
     port_identify(ms > 0);
 }
@@ -279,13 +281,16 @@ static bool due(uint32_t *last, uint32_t period_us, uint32_t now_us)
     return true;
 }
 
+/* What is left comes with the next step: noise without end must not hold up the dead-man timer. */
 static void receive(struct fw_app *app, uint32_t now_us)
 {
-    uint8_t bytes[16]; /* few, for a small stack */
-    size_t n;
+    uint8_t bytes[READ_BYTES];
+    size_t n = sizeof bytes;
 
-    while ((n = port_uart_read(bytes, sizeof bytes)) > 0)
+    for (uint8_t reads = 0; n > 0 && reads < READS_MOST; reads++) {
+        n = port_uart_read(bytes, sizeof bytes);
         mp_device_bytes(&app->device, bytes, n, now_us);
+    }
 }
 
 /* What is refused for want of room is counted in readings_dropped. */
@@ -340,6 +345,7 @@ uint32_t fw_app_step(struct fw_app *app, uint32_t now_us)
 {
     uint32_t idle, images, next;
 
+    app->now_us = now_us;
     receive(app, now_us);
     (void)mp_device_poll(&app->device, now_us);
     while (due(&app->plant_us, FW_PLANT_STEP_US, now_us))

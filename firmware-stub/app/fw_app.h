@@ -58,6 +58,7 @@ struct fw_app {
     struct fw_console console;
     union mp_value controls[FW_CONTROL_COUNT]; /* in effect now */
     struct fw_plant_reading latest;
+    uint32_t now_us;                            /* of this step */
     uint32_t plant_us, sample_us, flush_us;     /* when each last ran */
     uint32_t identify_from_us, identify_for_us; /* for 0: not identifying */
 #if FW_IMAGES

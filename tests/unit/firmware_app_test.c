@@ -65,6 +65,18 @@ static void the_motor_runs_until_the_host_was_gone_for_the_dead_man_time(void **
     assert_int_equal(rig.app.plant.valve_permille, 0);
 }
 
+/* A UART faster than the processor, and nothing but noise on it. */
+static void noise_without_end_does_not_put_off_the_fail_safe(void **state)
+{
+    (void)state;
+    rig_meet();
+    rig_command(FW_MOTOR, whole(60));
+    rig.host_there = false;
+    rig.babble = true;
+    rig_run(FW_DEADMAN_MS + 100);
+    assert_int_equal(rig.app.plant.motor_percent, 0);
+}
+
 static void back_again_the_host_is_told_of_the_fail_safe(void **state)
 {
     (void)state;
@@ -276,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup(a_host_meets_it_and_gets_readings_of_every_sensor, start),
         cmocka_unit_test_setup(a_command_moves_the_motor_and_the_temperature_follows, start),
         cmocka_unit_test_setup(the_motor_runs_until_the_host_was_gone_for_the_dead_man_time, start),
+        cmocka_unit_test_setup(noise_without_end_does_not_put_off_the_fail_safe, start),
         cmocka_unit_test_setup(back_again_the_host_is_told_of_the_fail_safe, start),
         cmocka_unit_test_setup(an_unknown_control_and_a_value_out_of_range_are_refused, start),
         cmocka_unit_test_setup(a_uart_that_takes_a_byte_at_a_time_is_enough, start),

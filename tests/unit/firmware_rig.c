@@ -18,9 +18,10 @@ struct rig rig;
 
 /* -- The port. */
 
+/* As a counter does, it goes on between two looks. */
 uint32_t port_micros(void)
 {
-    return (uint32_t)rig.now_us;
+    return (uint32_t)++rig.now_us;
 }
 
 static size_t take(struct rig_queue *queue, uint8_t *out, size_t cap)
@@ -45,7 +46,11 @@ static size_t put(struct rig_queue *queue, const uint8_t *bytes, size_t n)
 
 size_t port_uart_read(uint8_t *out, size_t cap)
 {
-    return take(&rig.down, out, cap);
+    if (!rig.babble)
+        return take(&rig.down, out, cap);
+    assert_true(++rig.reads < RIG_READS_MOST);
+    memset(out, 0x55, cap);
+    return cap;
 }
 
 size_t port_uart_write(const uint8_t *bytes, size_t n)
@@ -256,6 +261,7 @@ void rig_start_with_images(enum port_image_state state)
 void rig_run(uint32_t ms)
 {
     for (uint32_t i = 0; i < ms; i++) {
+        rig.reads = 0;
         (void)fw_app_step(&rig.app, port_micros());
         if (rig.host_there)
             host_turn();

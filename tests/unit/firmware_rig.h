@@ -11,6 +11,7 @@
 
 #define RIG_LINE_BYTES 16384
 #define RIG_TEXT_BYTES 2048
+#define RIG_READS_MOST 10000 /* in one step: more is for ever */
 
 struct rig_queue {
     uint8_t bytes[RIG_LINE_BYTES];
@@ -24,6 +25,8 @@ struct rig {
     struct mp_host_space space;
     struct rig_queue up, down; /* up: from the firmware */
     bool host_there;           /* false: it neither hears nor says anything */
+    bool babble;               /* the UART never runs out of noise */
+    unsigned reads;            /* of the UART in this step */
     size_t uart_room;          /* bytes that the UART takes at once */
     /* What the port was asked for. */
     uint8_t stored_id[MP_DEVICE_ID_MAX];

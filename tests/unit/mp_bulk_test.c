@@ -128,6 +128,18 @@ static void a_device_without_a_store_refuses_as_unsupported(void **state)
     assert_int_equal(world->written, 0);
 }
 
+/* Only a BULK_STATE tells that an image is committed. */
+static void a_result_that_says_done_is_no_image_in_place(void **state)
+{
+    (void)state;
+    world->no_store = true;
+    world_restart_device(world);
+    world_upload(world, 1000, 1);
+    assert_true(mp_bulk_host_result(&world->bulk_host, world->bulk_host.request, MP_STATUS_DONE));
+    assert_int_not_equal(world->bulk_host.phase, MP_BULK_HOST_IDLE);
+    must_end(MP_STATUS_UNSUPPORTED);
+}
+
 static void an_image_that_has_no_place_is_refused(void **state)
 {
     (void)state;
@@ -293,6 +305,7 @@ int main(void)
         TEST(noise_delays_but_does_not_spoil),
         TEST(readings_that_nobody_makes_safe_do_not_hold_it_up),
         TEST(a_device_without_a_store_refuses_as_unsupported),
+        TEST(a_result_that_says_done_is_no_image_in_place),
         TEST(an_image_that_has_no_place_is_refused),
         TEST(an_image_for_another_board_is_refused_as_such),
         TEST(a_late_answer_will_do_though_it_was_asked_again_meanwhile),

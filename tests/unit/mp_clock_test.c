@@ -124,6 +124,34 @@ static void a_clock_that_jumps_is_followed_at_the_next_answer(void **state)
     assert_true(llabs(clock.offset_us - ((int64_t)START_US - 2000000)) <= clock.bound_us);
 }
 
+/* One that came through the CRC damaged, or of a device that makes them up. */
+static void a_clock_that_no_device_can_have_is_not_believed(void **state)
+{
+    static const uint64_t impossible[] = {UINT64_MAX, (uint64_t)1 << 63, ((uint64_t)1 << 63) - 1,
+                                          (uint64_t)1 << 62, (uint64_t)1 << 53};
+    (void)state;
+    for (size_t i = 0; i < sizeof impossible / sizeof impossible[0]; i++) {
+        struct mp_clock_sample sample = {
+            .asked_us = START_US, .answered_us = START_US + 100, .device_us = impossible[i]};
+        mp_clock_reset(&clock);
+        assert_false(mp_clock_sample(&clock, &sample));
+        assert_int_equal(clock.bound_us, MP_CLOCK_UNKNOWN);
+        assert_true(exchange(START_US, 50, 50, 0));
+        assert_false(mp_clock_sample(&clock, &sample));
+        assert_in_range(clock.offset_us, START_US - 100, START_US + 100);
+    }
+}
+
+static void the_oldest_device_there_can_be_is_believed(void **state)
+{
+    struct mp_clock_sample sample = {
+        .asked_us = START_US, .answered_us = START_US + 100, .device_us = ((uint64_t)1 << 53) - 1};
+    (void)state;
+    assert_true(exchange(START_US, 50, 50, 0));
+    assert_true(mp_clock_sample(&clock, &sample));
+    assert_true(llabs(clock.offset_us + ((int64_t)1 << 53) - (int64_t)START_US) <= clock.bound_us);
+}
+
 static void a_line_faster_than_its_speed_is_not_taken_at_its_word(void **state)
 {
     struct mp_clock_sample sample = {.asked_us = START_US,
@@ -155,6 +183,8 @@ int main(void)
         cmocka_unit_test_setup(a_crystal_that_is_off_is_learnt_and_foreseen, set_up),
         cmocka_unit_test_setup(a_silence_makes_the_bound_grow_until_it_is_poor, set_up),
         cmocka_unit_test_setup(a_clock_that_jumps_is_followed_at_the_next_answer, set_up),
+        cmocka_unit_test_setup(a_clock_that_no_device_can_have_is_not_believed, set_up),
+        cmocka_unit_test_setup(the_oldest_device_there_can_be_is_believed, set_up),
         cmocka_unit_test_setup(a_line_faster_than_its_speed_is_not_taken_at_its_word, set_up),
     };
     return cmocka_run_group_tests_name("mp_clock", tests, NULL, NULL);

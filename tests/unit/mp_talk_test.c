@@ -503,6 +503,21 @@ static void readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones(
     assert_true(world->readings[0].device_us >= 0x100000000ull * 1000 * 3);
 }
 
+/* More than half of what its ticks can tell apart. */
+static void readings_that_waited_for_long_are_not_taken_for_ones_to_come(void **state)
+{
+    (void)state;
+    mp_rig_get_ready(); /* the description is known from now on */
+    world_restart_device(world);
+    set_device_clock(1000 * 1000);
+    world_read(world, 1, true);
+    mp_device_flush(&world->device);
+    set_device_clock(0xe0000000ull * 1000);
+    sim_run(&world->sim, 500000);
+    assert_int_equal(world->reading_count, 1);
+    assert_in_range(world->readings[0].device_us, 1000 * 1000, 1001 * 1000);
+}
+
 static void tables_that_make_no_sense_are_refused(void **state)
 {
     struct mp_device device;
@@ -538,6 +553,54 @@ static void tables_that_make_no_sense_are_refused(void **state)
     assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
 }
 
+/* A host would refuse each of them as a description that makes no sense, or not hear it at all. */
+static void what_no_host_could_read_is_refused_at_the_start(void **state)
+{
+    static const uint8_t id[MP_IMAGE_ID_MAX + 1];
+    struct mp_device device;
+    struct mp_device_config config = world->device_config;
+    struct mp_sensor sensors[MP_SENSORS_MAX + 1];
+    struct mp_control control = world_controls[0];
+    struct mp_device_io io = world->device.io;
+    (void)state;
+    for (size_t i = 0; i <= MP_SENSORS_MAX; i++)
+        sensors[i] = (struct mp_sensor){
+            .name = "s", .kind = MP_KIND_VOLTAGE, .type = MP_TYPE_I16, .exponent = 12};
+    control.type = MP_TYPE_I16;
+    control.exponent = -12;
+    config.controls = &control;
+    config.control_count = 1;
+    config.sensors = sensors;
+    config.sensor_count = MP_SENSORS_MAX;
+    config.device_id = config.image_id = id;
+    config.device_id_len = MP_DEVICE_ID_MAX;
+    config.image_id_len = MP_IMAGE_ID_MAX;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_OK);
+    config.sensor_count++;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    config.sensor_count--;
+    config.device_id_len++;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    config.device_id_len--;
+    config.image_id_len++;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    config.image_id_len--;
+    sensors[1].exponent = 13;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    sensors[1].exponent = -13;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    sensors[1].exponent = 1;
+    sensors[1].type = MP_TYPE_F32;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    sensors[1].type = MP_TYPE_BOOL;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    sensors[1].exponent = 0;
+    control.exponent = -128;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_ERR_BAD_VALUE);
+    control.exponent = 0;
+    assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, mp_rig_setup, mp_rig_teardown)
 
 int main(void)
@@ -569,7 +632,9 @@ int main(void)
         TEST(different_hosts_ask_at_moments_that_they_have_in_common),
         TEST(device_times_go_on_over_the_wrap_of_ticks),
         TEST(readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones),
+        TEST(readings_that_waited_for_long_are_not_taken_for_ones_to_come),
         TEST(tables_that_make_no_sense_are_refused),
+        TEST(what_no_host_could_read_is_refused_at_the_start),
     };
     return cmocka_run_group_tests_name("mp_talk", tests, NULL, NULL);
 }

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define TICK_US 1000
+#define TICK_US    1000
+#define READS_MOST 64 /* in one call, of 16 bytes each */
 
 #if defined __AVR_ATmega328P__
 #define PLATFORM "atmega328p"
@@ -59,8 +60,8 @@ void McuDeviceBase::sized(void *user, uint16_t rows, uint16_t columns)
 }
 
 bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const McuFirmware &firmware,
-                          const mp_sensor *sensors, uint8_t sensorCount,
-                          const mp_control *controls, uint8_t controlCount)
+                          const mp_sensor *sensors, uint8_t sensorCount, const mp_control *controls,
+                          uint8_t controlCount)
 {
     memcpy_P(image_, firmware.build->id, sizeof image_);
     config_.image_id = image_;
@@ -80,7 +81,7 @@ bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const cha
     io.apply = apply;
     io.console = typed;
     io.console_size = sized;
-    line_ = &line;
+    line_ = 0;
     config_.firmware.product = product;
     config_.firmware.version = version;
     config_.firmware.architecture = ARCHITECTURE;
@@ -90,24 +91,29 @@ bool McuDeviceBase::begin(Stream &line, uint32_t baud, const char *id, const cha
     config_.controls = controls;
     config_.control_count = controlCount;
     config_.device_id = reinterpret_cast<const uint8_t *>(id);
-    config_.device_id_len = static_cast<uint8_t>(strlen(id));
+    config_.device_id_len = static_cast<uint8_t>(strnlen(id, UINT8_MAX));
     config_.tick_us = TICK_US;
     config_.baud = baud;
     config_.max_body = MP_BODY_MIN;
-    return mp_device_init(&device_, &config_, &io, micros()) == MP_OK;
+    line_ = mp_device_init(&device_, &config_, &io, micros()) == MP_OK ? &line : 0;
+    return line_ != 0;
 }
 
 void McuDeviceBase::poll()
 {
     uint8_t bytes[16];
-    uint8_t n;
+    uint8_t n = sizeof bytes;
 
-    do {
+    if (!line_)
+        return;
+    /* What is left comes with the next call: noise without end must not hold up the dead-man timer.
+     */
+    for (uint8_t reads = 0; n == sizeof bytes && reads < READS_MOST; reads++) {
         for (n = 0; n < sizeof bytes && line_->available() > 0; n++)
             bytes[n] = static_cast<uint8_t>(line_->read());
         if (n > 0)
             mp_device_bytes(&device_, bytes, n, micros());
-    } while (n == sizeof bytes);
+    }
     mp_device_poll(&device_, micros());
     for (;;) {
         if (outAt_ == outLen_) {
@@ -122,5 +128,6 @@ void McuDeviceBase::poll()
 
 bool McuDeviceBase::reading(uint8_t slot, mp_value value)
 {
-    return mp_device_reading(&device_, slot, value, mp_device_ticks(&device_), true) == MP_OK;
+    return line_ &&
+           mp_device_reading(&device_, slot, value, mp_device_ticks(&device_), true) == MP_OK;
 }

@@ -1,5 +1,7 @@
 /*
- * McuProtocol.h - mcu-protocol for Arduino: a device with sensors and controls on any Stream.
+ * McuProtocol.h - mcu-protocol for Arduino: a device with sensors and controls on any Stream whose
+ * availableForWrite() says how much it takes, as every core's Serial does (SoftwareSerial does
+ * not).
  *
  * Call poll() in loop(), at least every 5 ms at 115200 baud: Arduino's receive buffer holds 64
  * bytes. Nothing here waits, allocates or touches an interrupt. Tables and texts are kept by
@@ -10,9 +12,7 @@
 
 #include <Arduino.h>
 
-extern "C" {
 #include "mp_device.h"
-}
 
 /* A number as the protocol carries it: an integer in units of the sensor's exponent, or a float. */
 inline mp_value mcuInt(int32_t value)
@@ -101,12 +101,13 @@ class McuDeviceBase
     /* Text for the host's console. False: there was no room for it, and nothing of it leaves. */
     bool console(const char *text)
     {
-        return mp_device_console(&device_, reinterpret_cast<const uint8_t *>(text), strlen(text)) ==
-               MP_OK;
+        return line_ && mp_device_console(&device_, reinterpret_cast<const uint8_t *>(text),
+                                          strlen(text)) == MP_OK;
     }
 
     /* `line` is open already, at `baud`. `id`: which board this is, at most 16 characters. False: a
-     * table is wrong (mp_device.h says what is checked) or memory too small. */
+     * table is wrong (mp_device.h says what is checked), `id` too long, or memory too small; then
+     * all the rest does nothing. */
     bool begin(Stream &line, uint32_t baud, const char *id, const McuFirmware &firmware,
                const mp_sensor *sensors, uint8_t sensorCount, const mp_control *controls,
                uint8_t controlCount);
@@ -122,22 +123,22 @@ class McuDeviceBase
     /* Sends what was read so far; it leaves by itself only when a message is full. */
     bool flush()
     {
-        return mp_device_flush(&device_) == MP_OK;
+        return line_ && mp_device_flush(&device_) == MP_OK;
     }
 
     bool log(mp_level level, const char *text)
     {
-        return mp_device_log(&device_, level, text) == MP_OK;
+        return line_ && mp_device_log(&device_, level, text) == MP_OK;
     }
     /* The device itself changed a control: tells the host. */
     bool changed(uint8_t control, mp_value value)
     {
-        return mp_device_control_changed(&device_, control, value) == MP_OK;
+        return line_ && mp_device_control_changed(&device_, control, value) == MP_OK;
     }
 
     bool connected() const
     {
-        return device_.host_present;
+        return line_ && device_.host_present;
     }
     uint32_t ticks() const
     {
