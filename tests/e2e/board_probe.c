@@ -19,6 +19,8 @@
  */
 #include "board_probe.h"
 
+#include "json_out.h"
+#include "orders.h"
 #include "phx.h"
 
 #include <assert.h>
@@ -33,7 +35,6 @@
 
 #define BOARDS_MAX 4
 #define TICK_MS    5
-#define INPUT_MAX  65536
 
 static struct board boards[BOARDS_MAX];
 static size_t board_count;
@@ -41,9 +42,6 @@ static uint64_t speed = 1;
 static atomic_uint operations;
 static unsigned die_at;
 static uv_timer_t timer;
-static uv_pipe_t input;
-static char text_in[INPUT_MAX];
-static size_t text_length;
 static struct phx_context *context;
 static struct nh_files *files;
 static bool quitting;
@@ -57,28 +55,13 @@ int __wrap_rename(const char *from, const char *to);
 int __wrap_unlink(const char *path);
 int __wrap_unlinkat(int folder, const char *path, int flags);
 
-static void put_json(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < ' ')
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
-}
-
 void probe_line(const char *board, const char *event, const char *text)
 {
     flockfile(stdout);
-    printf("{\"board\":\"%s\",\"event\":\"%s\",\"text\":", board, event);
-    put_json(text);
-    puts("}");
-    fflush(stdout);
+    json_begin(event);
+    json_text("board", board);
+    json_text("text", text);
+    json_end();
     funlockfile(stdout);
 }
 
@@ -176,7 +159,7 @@ static void quit(void)
     nh_files_close(files);
     phx_context_close(context, NULL, NULL);
     uv_close((uv_handle_t *)&timer, NULL);
-    uv_close((uv_handle_t *)&input, NULL);
+    orders_close();
 }
 
 static void obey(struct board *b, const char *word, const char *rest)
@@ -213,9 +196,10 @@ static void obey(struct board *b, const char *word, const char *rest)
     }
 }
 
-static void take_order(char *order)
+static void take_order(void *user, char *order)
 {
-    char *word = strchr(order, ' ');
+    char *word = order != NULL ? strchr(order, ' ') : NULL;
+    (void)user;
     if (word == NULL) {
         quit();
         return;
@@ -227,32 +211,6 @@ static void take_order(char *order)
     for (struct board *b = boards; b < boards + board_count; b++)
         if (strcmp(b->name, order) == 0)
             obey(b, word, rest != NULL ? rest : "");
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-    (void)handle;
-    (void)suggested;
-    *buf = uv_buf_init(text_in + text_length, (unsigned)(sizeof(text_in) - 1 - text_length));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-    char *end;
-    (void)stream;
-    (void)buf;
-    if (n < 0) {
-        if (!quitting)
-            quit();
-        return;
-    }
-    text_length += (size_t)n;
-    while (!quitting && (end = memchr(text_in, '\n', text_length)) != NULL) {
-        *end = '\0';
-        take_order(text_in);
-        text_length -= (size_t)(end + 1 - text_in);
-        memmove(text_in, end + 1, text_length);
-    }
 }
 
 /* -- */
@@ -361,11 +319,9 @@ int main(int argc, char **argv)
             char order[100];
             snprintf(order, sizeof(order), "%s", argv[i] + 3);
             *strchr(order, ':') = ' ';
-            take_order(order);
+            take_order(NULL, order);
         }
-    uv_pipe_init(uv_default_loop(), &input, 0);
-    uv_pipe_open(&input, 0);
-    uv_read_start((uv_stream_t *)&input, on_alloc, on_read);
+    orders_open(uv_default_loop(), take_order, NULL);
     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
     uv_loop_close(uv_default_loop());
     return 0;

@@ -1,5 +1,5 @@
 add_executable(mp-probe mp_probe.c)
-target_link_libraries(mp-probe PRIVATE mcu_protocol_host)
+target_link_libraries(mp-probe PRIVATE mcu_protocol_host json_out)
 mcu_e2e_test(firmware_process test_firmware.py Process)
 mcu_e2e_test(firmware_cortex_m3 test_firmware.py CortexM3)
 mcu_e2e_test(firmware_atmega328p test_firmware.py ATmega328P)

@@ -6,6 +6,7 @@
  */
 #include "flash_claim.h"
 #include "flash_command.h"
+#include "json_out.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -30,16 +31,17 @@ static void close_all(struct probe *probe)
 
 static void say_why(const char *event, const char *why)
 {
-    printf("{\"event\":\"%s\",\"why\":\"", event);
-    for (; *why != '\0'; why++)
-        printf(*why == '"' || *why == '\\' ? "\\%c" : "%c", *why);
-    puts("\"}");
+    json_begin(event);
+    json_text("why", why);
+    json_end();
 }
 
 static void on_progress(void *user, unsigned percent)
 {
     (void)user;
-    printf("{\"event\":\"progress\",\"percent\":%u}\n", percent);
+    json_begin("progress");
+    json_number("percent", percent);
+    json_end();
 }
 
 static void on_done(void *user, const char *why)
@@ -63,7 +65,8 @@ static void on_stop(uv_signal_t *handle, int number)
 static void on_drop(uv_signal_t *handle, int number)
 {
     (void)number;
-    puts("{\"event\":\"freed\"}");
+    json_begin("freed");
+    json_end();
     close_all(handle->data);
 }
 
@@ -86,7 +89,6 @@ int main(int argc, char **argv)
     struct probe probe = {.command = NULL};
     char why[FLASH_COMMAND_WHY_MAX];
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc < 6)
         return 2;
     uv_loop_init(&probe.loop);

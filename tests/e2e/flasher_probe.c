@@ -11,12 +11,12 @@
  */
 #include "flasher.h"
 #include "log.h"
+#include "orders.h"
+#include "test_client.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define KEEPALIVE_MS 300
 #define CREDIT       2048
@@ -28,12 +28,9 @@ struct probe {
     struct config_port config;
     struct port *port, *board; /* board: while it is claimed */
     struct flasher *flasher;
-    uv_poll_t typed;
     uint32_t quiet_ms;
     uint16_t reset;
     bool by_command, resetting, ended;
-    char text[4096];
-    size_t text_len;
 };
 
 /* -- JSON out. */
@@ -57,12 +54,6 @@ static void say_number(const char *event, const char *name, long value)
 
 /* -- The board. */
 
-static void on_reading(void *user, const struct mp_host_reading *reading)
-{
-    (void)user;
-    (void)reading;
-}
-
 static void on_received(void *user, uint32_t number)
 {
     struct probe *probe = user;
@@ -77,14 +68,6 @@ static void on_result(void *user, uint16_t request, enum mp_status status)
         return;
     probe->resetting = false;
     port_quiet(probe->board, probe->quiet_ms);
-}
-
-static void on_control_state(void *user, uint8_t control, enum mp_cause cause, union mp_value value)
-{
-    (void)user;
-    (void)control;
-    (void)cause;
-    (void)value;
 }
 
 static void on_log(void *user, enum mp_level level, const char *text, size_t n)
@@ -114,8 +97,13 @@ static bool claim(void *user, struct port *port, const struct mp_peer *peer,
 {
     struct probe *probe = user;
     (void)fresh;
-    *client = (struct port_client){probe,  on_reading, on_received, on_result, on_control_state,
-                                   on_log, on_console, on_lost};
+    *client = test_client;
+    client->user = probe;
+    client->received = on_received;
+    client->result = on_result;
+    client->log = on_log;
+    client->console = on_console;
+    client->lost = on_lost;
     probe->board = port;
     printf("{\"event\":\"board\",\"version\":\"%s\",\"image\":\"", description->version);
     for (size_t i = 0; i < peer->image_len; i++)
@@ -189,7 +177,7 @@ static void end(struct probe *probe)
     port_free(probe->port);
     turns_deinit(&probe->turns);
     hotplug_close(probe->hotplug);
-    uv_close((uv_handle_t *)&probe->typed, NULL);
+    orders_close();
     loop_close(&probe->loop);
 }
 
@@ -215,8 +203,13 @@ static void on_board_command(struct probe *probe, const char *word, const char *
     }
 }
 
-static void on_command(struct probe *probe, char *line)
+static void on_command(void *user, char *line)
 {
+    struct probe *probe = user;
+    if (line == NULL) {
+        end(probe);
+        return;
+    }
     char *space = strchr(line, ' ');
     const char *rest = space != NULL ? space + 1 : "";
     if (space != NULL)
@@ -233,27 +226,6 @@ static void on_command(struct probe *probe, char *line)
         drop_port(probe);
     } else {
         on_board_command(probe, line, rest);
-    }
-}
-
-static void on_typed(uv_poll_t *poll, int status, int events)
-{
-    struct probe *probe = poll->data;
-    (void)status;
-    (void)events;
-    ssize_t n =
-        read(STDIN_FILENO, probe->text + probe->text_len, sizeof probe->text - 1 - probe->text_len);
-    if (n <= 0) {
-        end(probe);
-        return;
-    }
-    probe->text_len += (size_t)n;
-    probe->text[probe->text_len] = '\0';
-    for (char *line_end; (line_end = strchr(probe->text, '\n')) != NULL;) {
-        *line_end = '\0';
-        on_command(probe, probe->text);
-        probe->text_len -= (size_t)(line_end + 1 - probe->text);
-        memmove(probe->text, line_end + 1, probe->text_len + 1);
     }
 }
 
@@ -310,10 +282,7 @@ int main(int argc, char **argv)
         return 1;
     }
     open_port(&probe);
-    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
-    uv_poll_init(&probe.loop.uv, &probe.typed, STDIN_FILENO);
-    probe.typed.data = &probe;
-    uv_poll_start(&probe.typed, UV_READABLE, on_typed);
+    orders_open(&probe.loop.uv, on_command, &probe);
     loop_run(&probe.loop);
     return 0;
 }

@@ -8,7 +8,9 @@
  * beyond printing them, so they are safe at once. The protocol is mp_host's.
  */
 #define _GNU_SOURCE
+#include "json_out.h"
 #include "mp_host.h"
+#include "test_clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REOPEN_MS    20
@@ -34,98 +35,49 @@ struct probe {
     uint8_t tx[4096], rx[4096];
 };
 
-static uint64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
-/* -- JSON out. */
-
-static void put_text(const char *text, size_t n)
-{
-    putchar('"');
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c < ' ' || c == '"' || c == '\\' || c >= 0x7f)
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
-}
-
-static void put_member(const char *name, const char *text)
-{
-    printf(",\"%s\":", name);
-    put_text(text, strlen(text));
-}
-
-static void put_hex(const char *name, const uint8_t *bytes, size_t n)
-{
-    printf(",\"%s\":\"", name);
-    for (size_t i = 0; i < n; i++)
-        printf("%02x", bytes[i]);
-    putchar('"');
-}
-
-static void begin(const char *event)
-{
-    printf("{\"event\":\"%s\"", event);
-}
-
-static void end(void)
-{
-    puts("}");
-    fflush(stdout);
-}
-
 /* -- What the host tells. */
 
 static void on_ready(void *user, const struct mp_peer *peer, const struct mp_description *d,
                      bool fresh)
 {
     (void)user;
-    begin("ready");
-    printf(",\"device\":");
-    put_text((const char *)peer->device, peer->device_len);
-    put_hex("image", peer->image, peer->image_len);
+    json_begin("ready");
+    json_bytes("device", peer->device, peer->device_len);
+    json_hex("image", peer->image, peer->image_len);
     printf(",\"epoch\":%lu,\"reset\":%u,\"fresh\":%s", (unsigned long)peer->epoch,
            peer->reset_cause, fresh ? "true" : "false");
-    put_member("product", d->product);
-    put_member("version", d->version);
-    put_member("architecture", d->architecture);
-    put_member("platform", d->platform);
+    json_text("product", d->product);
+    json_text("version", d->version);
+    json_text("architecture", d->architecture);
+    json_text("platform", d->platform);
     printf(",\"sensors\":[");
     for (size_t i = 0; i < d->sensor_count; i++) {
         printf("%s{\"slot\":%zu", i ? "," : "", i);
-        put_member("name", d->sensors[i].name);
-        put_member("kind", d->sensors[i].kind);
-        put_member("unit", d->sensors[i].unit);
+        json_text("name", d->sensors[i].name);
+        json_text("kind", d->sensors[i].kind);
+        json_text("unit", d->sensors[i].unit);
         printf("}");
     }
     printf("],\"controls\":[");
     for (size_t i = 0; i < d->control_count; i++) {
         const struct mp_host_control *c = &d->controls[i];
         printf("%s{\"type\":%u", i ? "," : "", c->type);
-        put_member("name", c->name);
+        json_text("name", c->name);
         printf(",\"min\":%.9g,\"max\":%.9g,\"failsafe\":%.9g}",
                mp_value_to_physical(c->type, c->exponent, c->min),
                mp_value_to_physical(c->type, c->exponent, c->max),
                mp_value_to_physical(c->type, c->exponent, c->failsafe));
     }
     printf("]");
-    end();
+    json_end();
 }
 
 static void on_lost(void *user, enum mp_down why)
 {
     (void)user;
-    begin("lost");
-    put_member("why", mp_down_text(why));
-    end();
+    json_begin("lost");
+    json_text("why", mp_down_text(why));
+    json_end();
 }
 
 static void on_reading(void *user, const struct mp_host_reading *reading)
@@ -133,29 +85,29 @@ static void on_reading(void *user, const struct mp_host_reading *reading)
     const struct probe *probe = user;
     const struct mp_host_sensor *sensor = &probe->host.description.sensors[reading->slot];
 
-    begin("reading");
-    put_member("sensor", sensor->name);
-    put_member("kind", sensor->kind);
+    json_begin("reading");
+    json_text("sensor", sensor->name);
+    json_text("kind", sensor->kind);
     printf(",\"value\":%.9g,\"number\":%lu,\"index\":%u,\"device_us\":%llu", reading->value,
            (unsigned long)reading->number, reading->index, (unsigned long long)reading->device_us);
-    end();
+    json_end();
 }
 
 static void on_received(void *user, uint32_t number)
 {
     (void)user;
-    begin("received");
-    printf(",\"number\":%lu", (unsigned long)number);
-    end();
+    json_begin("received");
+    json_number("number", number);
+    json_end();
 }
 
 static void on_result(void *user, uint16_t request, enum mp_status status)
 {
     (void)user;
-    begin("result");
-    printf(",\"request\":%u", request);
-    put_member("status", mp_status_text(status));
-    end();
+    json_begin("result");
+    json_number("request", request);
+    json_text("status", mp_status_text(status));
+    json_end();
 }
 
 static void on_state(void *user, uint8_t control, enum mp_cause cause, union mp_value value)
@@ -168,37 +120,36 @@ static void on_state(void *user, uint8_t control, enum mp_cause cause, union mp_
     const struct probe *probe = user;
     const struct mp_host_control *c = &probe->host.description.controls[control];
 
-    begin("state");
-    put_member("control", c->name);
-    put_member("cause", cause < MP_CAUSE_COUNT ? causes[cause] : "unknown");
+    json_begin("state");
+    json_text("control", c->name);
+    json_text("cause", cause < MP_CAUSE_COUNT ? causes[cause] : "unknown");
     printf(",\"value\":%.9g", mp_value_to_physical(c->type, c->exponent, value));
-    end();
+    json_end();
 }
 
 static void on_log(void *user, enum mp_level level, const char *text, size_t n)
 {
     (void)user;
-    begin("log");
-    printf(",\"level\":%u,\"text\":", level);
-    put_text(text, n);
-    end();
+    json_begin("log");
+    json_number("level", level);
+    json_bytes("text", text, n);
+    json_end();
 }
 
 static void on_console(void *user, const uint8_t *bytes, size_t n)
 {
     (void)user;
-    begin("console");
-    printf(",\"text\":");
-    put_text((const char *)bytes, n);
-    end();
+    json_begin("console");
+    json_bytes("text", bytes, n);
+    json_end();
 }
 
 static void on_nonsense(void *user, const char *what)
 {
     (void)user;
-    begin("nonsense");
-    put_member("what", what);
-    end();
+    json_begin("nonsense");
+    json_text("what", what);
+    json_end();
 }
 
 /* -- Commands in. */
@@ -224,7 +175,7 @@ static int send_command(struct probe *probe, const char *name, double physical, 
     if (control < 0 || mp_value_to_wire(d->controls[control].type, d->controls[control].exponent,
                                         physical, &value) != MP_OK)
         return MP_ERR_BAD_VALUE;
-    return mp_host_command(&probe->host, (uint8_t)control, value, ttl_ms, now_us(), request);
+    return mp_host_command(&probe->host, (uint8_t)control, value, ttl_ms, test_now_us(), request);
 }
 
 static int send_console(struct probe *probe, const char *text, uint16_t *request)
@@ -271,9 +222,9 @@ static bool run_oldest(struct probe *probe)
     *newline = '\n';
     if (result == MP_ERR_NO_SESSION || result == MP_ERR_FULL)
         return false;
-    begin(result == MP_OK ? "sent" : "refused");
-    printf(",\"request\":%u", request);
-    end();
+    json_begin(result == MP_OK ? "sent" : "refused");
+    json_number("request", request);
+    json_end();
     used = (size_t)(newline + 1 - probe->commands);
     probe->commands_len -= used;
     memmove(probe->commands, newline + 1, probe->commands_len);
@@ -313,8 +264,8 @@ static void port_gone(struct probe *probe)
     close(probe->fd);
     probe->fd = -1;
     mp_host_line_lost(&probe->host);
-    begin("gone");
-    end();
+    json_begin("gone");
+    json_end();
 }
 
 static void read_port(struct probe *probe)
@@ -323,7 +274,7 @@ static void read_port(struct probe *probe)
     ssize_t n = read(probe->fd, bytes, sizeof bytes);
 
     if (n > 0)
-        mp_host_bytes(&probe->host, bytes, (size_t)n, now_us());
+        mp_host_bytes(&probe->host, bytes, (size_t)n, test_now_us());
     else if (n == 0 || errno != EAGAIN)
         port_gone(probe);
 }
@@ -335,7 +286,8 @@ static void write_port(struct probe *probe)
     uint8_t bytes[256];
     size_t n;
 
-    while (probe->fd >= 0 && (n = mp_host_output(&probe->host, bytes, sizeof bytes, now_us())) > 0)
+    while (probe->fd >= 0 &&
+           (n = mp_host_output(&probe->host, bytes, sizeof bytes, test_now_us())) > 0)
         if (write(probe->fd, bytes, n) < 0 && errno != EAGAIN)
             port_gone(probe);
 }
@@ -344,11 +296,11 @@ static void turn(struct probe *probe, bool *running)
 {
     struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
                             {.fd = probe->fd, .events = POLLIN}};
-    mp_host_poll(&probe->host, now_us());
+    mp_host_poll(&probe->host, test_now_us());
     while (run_oldest(probe))
         ;
     write_port(probe);
-    uint32_t wait_us = mp_host_poll(&probe->host, now_us());
+    uint32_t wait_us = mp_host_poll(&probe->host, test_now_us());
     int wait_ms = wait_us / 1000 < REOPEN_MS ? (int)(wait_us / 1000) + 1 : REOPEN_MS;
     if (poll(fds, 2, wait_ms) < 0)
         return;
@@ -371,7 +323,7 @@ int main(int argc, char **argv)
         .space = &probe.space,
         .credit = 2048,
         .baud = 115200,
-        .seed = (uint32_t)getpid() * 2654435761u ^ (uint32_t)now_us(),
+        .seed = (uint32_t)getpid() * 2654435761u ^ (uint32_t)test_now_us(),
         .keepalive_ms = KEEPALIVE_MS,
         .safe_at_once = true,
     };
@@ -395,7 +347,7 @@ int main(int argc, char **argv)
     }
     probe.path = argv[1];
     probe.fd = -1;
-    if (mp_host_init(&probe.host, &config, &io, now_us()) != MP_OK) {
+    if (mp_host_init(&probe.host, &config, &io, test_now_us()) != MP_OK) {
         fputs("mp-probe: mp_host_init refuses\n", stderr);
         return 1;
     }

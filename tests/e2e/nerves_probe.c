@@ -9,6 +9,7 @@
  * its clock is ahead, MCU_PROBE_CA, MCU_PROBE_CERT and MCU_PROBE_KEY name PEM files.
  */
 #include "nh_device.h"
+#include "orders.h"
 #include "phx.h"
 
 #include <stdio.h>
@@ -17,17 +18,13 @@
 #include <time.h>
 #include <uv.h>
 
-#define TICK_MS   20
-#define ORDER_MAX 4096
+#define TICK_MS 20
 
 static struct nh_device *device;
 static struct phx_context *context;
 static char downloading_uuid[NH_UUID_TEXT];
-static char order[ORDER_MAX];
-static size_t order_len;
 static unsigned lines_to_print, line_number;
 static uv_timer_t tick;
-static uv_pipe_t input;
 
 static void line(const char *word, const char *text)
 {
@@ -135,7 +132,7 @@ static void quit(void)
     device = NULL;
     phx_context_close(context, NULL, NULL);
     uv_close((uv_handle_t *)&tick, NULL);
-    uv_close((uv_handle_t *)&input, NULL);
+    orders_close();
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -162,10 +159,15 @@ static enum nh_status status_named(const char *word)
     return NH_FAILED;
 }
 
-static void obey(char *text)
+static void obey(void *user, char *text)
 {
-    char *rest = strchr(text, ' ');
     uint64_t now = uv_now(uv_default_loop());
+    (void)user;
+    if (text == NULL) {
+        quit();
+        return;
+    }
+    char *rest = strchr(text, ' ');
     if (rest != NULL)
         *rest++ = '\0';
     else
@@ -193,31 +195,6 @@ static void obey(char *text)
         nh_device_log(device, "info", rest, now);
     else if (strcmp(text, "quit") == 0)
         quit();
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-    (void)handle;
-    (void)suggested;
-    *buf = uv_buf_init(order + order_len, (unsigned)(sizeof(order) - 1 - order_len));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-    char *end;
-    (void)stream;
-    (void)buf;
-    if (n < 0) {
-        quit();
-        return;
-    }
-    order_len += (size_t)n;
-    while ((end = memchr(order, '\n', order_len)) != NULL && device != NULL) {
-        *end = '\0';
-        obey(order);
-        order_len -= (size_t)(end + 1 - order);
-        memmove(order, end + 1, order_len);
-    }
 }
 
 int main(int argc, char **argv)
@@ -259,9 +236,7 @@ int main(int argc, char **argv)
         return 1;
     uv_timer_init(uv_default_loop(), &tick);
     uv_timer_start(&tick, on_tick, TICK_MS, TICK_MS);
-    uv_pipe_init(uv_default_loop(), &input, 0);
-    uv_pipe_open(&input, 0);
-    uv_read_start((uv_stream_t *)&input, on_alloc, on_read);
+    orders_open(uv_default_loop(), obey, NULL);
     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
     uv_loop_close(uv_default_loop());
     return 0;

@@ -7,6 +7,8 @@
  *
  * `--inside EVENT=ORDER` obeys an order once from inside that event instead.
  */
+#include "json_out.h"
+#include "orders.h"
 #include "phx.h"
 
 #include <stdio.h>
@@ -14,8 +16,7 @@
 #include <string.h>
 #include <uv.h>
 
-#define HEADERS_MAX    8
-#define LINE_MAX_BYTES (1 << 20)
+#define HEADERS_MAX 8
 
 /* A push's token is the address of its number's place here. */
 #define TOKENS 4096
@@ -23,7 +24,6 @@ static char tokens[TOKENS];
 
 struct probe {
     uv_loop_t *loop;
-    uv_pipe_t input;
     uv_timer_t watch;
     struct phx_context *context;
     struct phx_socket *socket;
@@ -37,45 +37,21 @@ struct probe {
     bool join_on_metadata, doubtful, freed;
     const char *inside_event, *inside_order;
     unsigned pushes;
-    char *line;
-    size_t line_len;
 };
 
-static void put_text(struct phx_text text)
+static void put_name(struct phx_text event)
 {
-    putchar('"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (c < 0x20 || c == '"' || c == '\\')
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
-}
-
-static void put_string(const char *text)
-{
-    put_text((struct phx_text){text, strlen(text)});
-}
-
-static void put_json(struct phx_text json)
-{
-    fwrite(json.at, 1, json.len, stdout);
-}
-
-static void end_line(void)
-{
-    puts("}");
-    fflush(stdout);
+    printf(",\"name\":");
+    json_put_text(event.at, event.len);
 }
 
 static void log_line(void *user, int level, const char *text)
 {
     (void)user;
-    printf("{\"event\":\"log\",\"level\":%d,\"text\":", level);
-    put_string(text);
-    end_line();
+    json_begin("log");
+    json_number("level", level);
+    json_text("text", text);
+    json_end();
 }
 
 static void obey(struct probe *probe, const char *line);
@@ -103,20 +79,22 @@ static bool credentials(void *user, struct phx_credentials *to)
 
 static void connected(void *user)
 {
-    printf("{\"event\":\"connected\"");
-    end_line();
+    json_begin("connected");
+    json_end();
     inside(user, "connected");
 }
 
 static void disconnected(void *user, const struct phx_disconnect *why)
 {
-    printf("{\"event\":\"disconnected\",\"cause\":%d,\"http\":%d,\"code\":%d,\"was_connected\":%s,"
-           "\"retry\":%s,\"retry_ms\":%u,\"text\":",
-           (int)why->cause, why->http_status, why->close_code,
-           why->was_connected ? "true" : "false", why->retry ? "true" : "false",
-           (unsigned)why->retry_ms);
-    put_string(why->text);
-    end_line();
+    json_begin("disconnected");
+    json_number("cause", why->cause);
+    json_number("http", why->http_status);
+    json_number("code", why->close_code);
+    json_bool("was_connected", why->was_connected);
+    json_bool("retry", why->retry);
+    json_number("retry_ms", why->retry_ms);
+    json_text("text", why->text);
+    json_end();
     inside(user, "disconnected");
 }
 
@@ -135,63 +113,70 @@ static bool retry(void *user, const struct phx_disconnect *why, uint32_t *wait_m
 
 static void joined(void *user, struct phx_text response)
 {
-    printf("{\"event\":\"joined\",\"response\":");
-    put_json(response);
-    end_line();
+    json_begin("joined");
+    json_value("response", response.at, response.len);
+    json_end();
     inside(user, "joined");
 }
 
 static void refused(void *user, struct phx_text response, uint32_t retry_ms)
 {
-    printf("{\"event\":\"refused\",\"retry_ms\":%u,\"response\":", (unsigned)retry_ms);
-    put_json(response);
-    end_line();
+    json_begin("refused");
+    json_number("retry_ms", retry_ms);
+    json_value("response", response.at, response.len);
+    json_end();
     inside(user, "refused");
 }
 
 static void ended(void *user, bool crashed, uint32_t retry_ms)
 {
-    printf("{\"event\":\"ended\",\"crashed\":%s,\"retry_ms\":%u", crashed ? "true" : "false",
-           (unsigned)retry_ms);
-    end_line();
+    json_begin("ended");
+    json_bool("crashed", crashed);
+    json_number("retry_ms", retry_ms);
+    json_end();
     inside(user, "ended");
 }
 
 static void channel_message(void *user, struct phx_text event, struct phx_text payload)
 {
-    printf("{\"event\":\"message\",\"name\":");
-    put_text(event);
-    printf(",\"payload\":");
-    put_json(payload);
-    end_line();
+    json_begin("message");
+    put_name(event);
+    json_value("payload", payload.at, payload.len);
+    json_end();
     inside(user, "message");
 }
 
 static void channel_binary(void *user, struct phx_text event, struct phx_text bytes)
 {
-    printf("{\"event\":\"binary\",\"name\":");
-    put_text(event);
-    printf(",\"hex\":\"");
-    for (size_t i = 0; i < bytes.len; i++)
-        printf("%02x", (unsigned char)bytes.at[i]);
-    printf("\"");
-    end_line();
+    json_begin("binary");
+    put_name(event);
+    json_hex("hex", bytes.at, bytes.len);
+    json_end();
     inside(user, "binary");
 }
 
 static void push_end(void *user, void *token, const struct phx_push_result *result)
 {
-    printf("{\"event\":\"push_end\",\"push\":%u,\"end\":%d", (unsigned)((char *)token - tokens),
-           (int)result->end);
+    const struct phx_text *response = &result->response;
+    json_begin("push_end");
+    json_number("push", (char *)token - tokens);
+    json_number("end", result->end);
     if (result->end == PHX_PUSH_REPLY) {
-        printf(",\"ok\":%s,\"response\":", result->ok ? "true" : "false");
+        json_bool("ok", result->ok);
         if (result->binary)
-            put_text(result->response);
+            json_bytes("response", response->at, response->len);
         else
-            put_json(result->response);
+            json_value("response", response->at, response->len);
     }
-    end_line();
+    json_end();
     inside(user, "push_end");
+}
+
+static void done(const char *event, int error)
+{
+    json_begin(event);
+    json_number("error", error);
+    json_end();
 }
 
 static void join(struct probe *probe)
@@ -208,28 +193,27 @@ static void join(struct probe *probe)
     int error = phx_join(probe->socket, &probe->channel_options, &events, &probe->channel);
 
     if (error)
-        printf("{\"event\":\"join_error\",\"error\":%d}\n", error);
+        done("join_error", error);
 }
 
 static void socket_message(void *user, const struct phx_message *message)
 {
     struct probe *probe = user;
 
-    printf("{\"event\":\"stray\",\"topic\":");
-    put_text(message->topic);
-    printf(",\"name\":");
-    put_text(message->event);
-    printf(",\"payload\":");
-    put_json(message->payload);
-    end_line();
+    json_begin("stray");
+    printf(",\"topic\":");
+    json_put_text(message->topic.at, message->topic.len);
+    put_name(message->event);
+    json_value("payload", message->payload.at, message->payload.len);
+    json_end();
     if (probe->join_on_metadata && !probe->channel)
         join(probe);
 }
 
 static void heartbeat(void *user)
 {
-    printf("{\"event\":\"heartbeat\"");
-    end_line();
+    json_begin("heartbeat");
+    json_end();
     inside(user, "heartbeat");
 }
 
@@ -237,7 +221,6 @@ static void context_closed(void *user)
 {
     struct probe *probe = user;
 
-    uv_close((uv_handle_t *)&probe->input, NULL);
     uv_close((uv_handle_t *)&probe->watch, NULL);
 }
 
@@ -256,8 +239,10 @@ static void push(struct probe *probe, const char *rest, bool binary)
     token = &tokens[++probe->pushes % TOKENS];
     error = binary ? phx_push_binary(probe->channel, event, bytes, 0, token)
                    : phx_push(probe->channel, event, bytes, 0, token);
-    printf("{\"event\":\"pushed\",\"push\":%u,\"error\":%d", probe->pushes, error);
-    end_line();
+    json_begin("pushed");
+    json_number("push", probe->pushes);
+    json_number("error", error);
+    json_end();
 }
 
 static void quit(struct probe *probe)
@@ -265,12 +250,7 @@ static void quit(struct probe *probe)
     if (probe->context)
         phx_context_close(probe->context, context_closed, probe);
     probe->context = NULL;
-}
-
-static void done(const char *event, int error)
-{
-    printf("{\"event\":\"%s\",\"error\":%d", event, error);
-    end_line();
+    orders_close();
 }
 
 static void obey(struct probe *probe, const char *line)
@@ -307,33 +287,12 @@ static void obey(struct probe *probe, const char *line)
     }
 }
 
-static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void on_order(void *user, char *line)
 {
-    struct probe *probe = handle->data;
-
-    (void)suggested;
-    *buf = uv_buf_init(probe->line + probe->line_len, (unsigned)(LINE_MAX_BYTES - probe->line_len));
-}
-
-static void on_input(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-    struct probe *probe = stream->data;
-    char *end;
-
-    (void)buf;
-    if (n < 0) {
-        uv_read_stop(stream);
-        quit(probe);
-        return;
-    }
-    probe->line_len += (size_t)n;
-    while ((end = memchr(probe->line, '\n', probe->line_len)) != NULL) {
-        *end = '\0';
-        if (probe->context)
-            obey(probe, probe->line);
-        probe->line_len -= (size_t)(end + 1 - probe->line);
-        memmove(probe->line, end + 1, probe->line_len);
-    }
+    if (line == NULL)
+        quit(user);
+    else
+        obey(user, line);
 }
 
 static void on_watch(uv_timer_t *timer)
@@ -343,8 +302,9 @@ static void on_watch(uv_timer_t *timer)
     if (!probe->context || probe->freed || probe->doubtful == phx_socket_is_doubtful(probe->socket))
         return;
     probe->doubtful = !probe->doubtful;
-    printf("{\"event\":\"doubtful\",\"is\":%s", probe->doubtful ? "true" : "false");
-    end_line();
+    json_begin("doubtful");
+    json_bool("is", probe->doubtful);
+    json_end();
 }
 
 static enum phx_via via_of(const char *value)
@@ -481,9 +441,9 @@ static bool start(struct probe *probe)
     if (!probe->socket)
         return false;
     if (phx_socket_connect(probe->socket)) {
-        printf("{\"event\":\"bad_option\",\"text\":");
-        put_string(phx_socket_error(probe->socket));
-        end_line();
+        json_begin("bad_option");
+        json_text("text", phx_socket_error(probe->socket));
+        json_end();
     }
     if (probe->channel_options.topic && !probe->join_on_metadata)
         join(probe);
@@ -492,25 +452,20 @@ static bool start(struct probe *probe)
 
 int main(int argc, char **argv)
 {
-    struct probe probe = {.loop = uv_default_loop(), .line = malloc(LINE_MAX_BYTES)};
+    struct probe probe = {.loop = uv_default_loop()};
 
     for (int i = 1; i + 1 < argc; i += 2)
         if (strncmp(argv[i], "--", 2) != 0 || !set_option(&probe, argv[i] + 2, argv[i + 1])) {
             fprintf(stderr, "phx_probe: unknown option %s\n", argv[i]);
-            free(probe.line);
             return 2;
         }
-    if (!probe.line || !start(&probe))
+    if (!start(&probe))
         return 1;
-    uv_pipe_init(probe.loop, &probe.input, 0);
-    probe.input.data = &probe;
-    uv_pipe_open(&probe.input, 0);
-    uv_read_start((uv_stream_t *)&probe.input, on_room, on_input);
+    orders_open(probe.loop, on_order, &probe);
     uv_timer_init(probe.loop, &probe.watch);
     probe.watch.data = &probe;
     uv_timer_start(&probe.watch, on_watch, 20, 20);
     uv_run(probe.loop, UV_RUN_DEFAULT);
-    free(probe.line);
     if (uv_loop_close(probe.loop))
         puts("{\"event\":\"loop_busy\"}");
     puts("{\"event\":\"closed\"}");

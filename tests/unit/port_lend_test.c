@@ -17,7 +17,7 @@ static void a_lent_line_is_closed_and_stays_closed_until_it_is_taken_back(void *
     assert_int_equal(port_lend(rig.port, &rig_borrower), -1);
     WAIT_FOR(rig.lent == 1);
     assert_string_equal(rig.lent_why, "");
-    assert_string_equal(port_path(rig.port), rig.path);
+    assert_string_equal(port_path(rig.port), rig.pty.path);
     assert_true(rig_is_free());
     port_look(rig.port);
     rig_turn_for(1200); /* longer than any look for a line that came */

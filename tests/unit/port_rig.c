@@ -3,34 +3,24 @@
  */
 #include "port_rig.h"
 
+#include "test_client.h"
+#include "test_clock.h"
+
 #include <fcntl.h>
 #include <poll.h>
-#include <pty.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 struct rig rig;
 
 uint32_t rig_now_us(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint32_t)((uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u);
+    return (uint32_t)test_now_us();
 }
 
 /* -- The board. */
-
-static enum mp_status apply(void *user, uint8_t control, union mp_value value)
-{
-    (void)user;
-    (void)control;
-    (void)value;
-    return MP_STATUS_DONE;
-}
 
 static void restart(void *user, enum mp_reset_mode mode)
 {
@@ -55,93 +45,63 @@ static void sized(void *user, uint16_t rows, uint16_t columns)
 static void echo(void *user, const uint8_t *bytes, size_t n)
 {
     (void)user;
-    mp_device_console(&rig.device, bytes, n);
+    mp_device_console(&rig.board.device, bytes, n);
 }
 
 void rig_start_board(void)
 {
     static const struct mp_sensor sensors[] = {
         {"bme280", MP_KIND_TEMPERATURE, 0, 0, MP_TYPE_I16, -2}};
-    static const uint8_t id[] = "bench";
+    static const char id[] = "bench";
     const struct mp_device_config config = {
         .firmware = {"test", "1.0.0", "host", "unit"},
         .sensors = sensors,
         .sensor_count = 1,
-        .device_id = id,
-        .device_id_len = 5,
-        .image_id = id,
-        .image_id_len = 5,
-        .tick_us = 1000,
+        .image_id = (const uint8_t *)id,
+        .image_id_len = sizeof id - 1,
         .deadman_ms = 1000,
-        .tx_mem = rig.tx,
-        .rx_mem = rig.rx,
-        .tx_bytes = sizeof rig.tx,
-        .rx_bytes = sizeof rig.rx,
+        .tx_bytes = 512,
+        .rx_bytes = 512,
         .max_body = 64,
     };
-    const struct mp_device_io io = {.apply = apply,
-                                    .reset = restart,
-                                    .identify = identify,
-                                    .console = echo,
-                                    .console_size = sized};
-    assert_int_equal(mp_device_init(&rig.device, &config, &io, rig_now_us()), MP_OK);
+    const struct mp_device_io io = {
+        .reset = restart, .identify = identify, .console = echo, .console_size = sized};
+    assert_int_equal(test_board_start(&rig.board, id, &config, &io), MP_OK);
 }
 
 void rig_plug(void)
 {
-    assert_int_equal(openpty(&rig.master, &rig.slave, rig.path, NULL, NULL), 0);
-    struct termios raw;
-    tcgetattr(rig.slave, &raw);
-    cfmakeraw(&raw);
-    tcsetattr(rig.slave, TCSANOW, &raw);
-    fcntl(rig.master, F_SETFL, O_NONBLOCK);
-    unlink(rig.link);
-    assert_int_equal(symlink(rig.path, rig.link), 0);
-    rig.is_plugged = true;
+    assert_int_equal(pty_open(&rig.pty, rig.link), 0);
     rig_start_board();
 }
 
 void rig_pull(void)
 {
-    unlink(rig.link);
-    close(rig.slave);
-    close(rig.master);
-    rig.is_plugged = false;
+    pty_close(&rig.pty);
 }
 
 void rig_turn_board(void)
 {
     uint8_t bytes[512];
     ssize_t n;
-    struct pollfd master = {.fd = rig.is_plugged ? rig.master : -1, .events = POLLIN};
+    struct mp_device *device = &rig.board.device;
+    struct pollfd master = {.fd = rig.pty.master, .events = POLLIN};
     poll(&master, 1, 1);
-    if (!rig.is_plugged)
+    if (rig.pty.master < 0)
         return;
-    while ((n = read(rig.master, bytes, sizeof bytes)) > 0) {
+    while ((n = read(rig.pty.master, bytes, sizeof bytes)) > 0) {
         rig.bytes_down += (size_t)n;
         if (!rig.board_is_mute)
-            mp_device_bytes(&rig.device, bytes, (size_t)n, rig_now_us());
+            mp_device_bytes(device, bytes, (size_t)n, rig_now_us());
     }
     if (rig.board_is_mute)
         return;
-    mp_device_poll(&rig.device, rig_now_us());
-    while ((n = (ssize_t)mp_device_output(&rig.device, bytes, sizeof bytes, rig_now_us())) > 0)
-        assert_int_equal(write(rig.master, bytes, (size_t)n), n);
+    mp_device_poll(device, rig_now_us());
+    while ((n = (ssize_t)mp_device_output(device, bytes, sizeof bytes, rig_now_us())) > 0)
+        assert_int_equal(write(rig.pty.master, bytes, (size_t)n), n);
 }
 
 /* -- Its client. */
-
-static void on_reading(void *user, const struct mp_host_reading *reading)
-{
-    (void)user;
-    (void)reading;
-}
-
-static void on_received(void *user, uint32_t number)
-{
-    (void)user;
-    (void)number;
-}
 
 static void on_result(void *user, uint16_t request, enum mp_status status)
 {
@@ -149,22 +109,6 @@ static void on_result(void *user, uint16_t request, enum mp_status status)
     (void)request;
     rig.results++;
     rig.status = status;
-}
-
-static void on_control_state(void *user, uint8_t control, enum mp_cause cause, union mp_value value)
-{
-    (void)user;
-    (void)control;
-    (void)cause;
-    (void)value;
-}
-
-static void on_log(void *user, enum mp_level level, const char *text, size_t n)
-{
-    (void)user;
-    (void)level;
-    (void)text;
-    (void)n;
 }
 
 static void on_console(void *user, const uint8_t *bytes, size_t n)
@@ -191,8 +135,10 @@ static bool on_claim(void *user, struct port *port, const struct mp_peer *peer,
     (void)description;
     (void)fresh;
     rig.ready++;
-    *client = (struct port_client){NULL,   on_reading, on_received, on_result, on_control_state,
-                                   on_log, on_console, on_lost};
+    *client = test_client;
+    client->result = on_result;
+    client->console = on_console;
+    client->lost = on_lost;
     if (rig.claims)
         port_credit(port, CREDIT);
     return rig.claims;
@@ -263,8 +209,7 @@ int rig_tear_down(void **state)
     turns_deinit(&rig.turns);
     loop_close(&rig.loop);
     loop_run(&rig.loop);
-    if (rig.is_plugged)
-        rig_pull();
+    rig_pull();
     return 0;
 }
 
@@ -284,7 +229,7 @@ bool rig_is_open(void)
 
 bool rig_is_free(void)
 {
-    int fd = open(rig.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    int fd = open(rig.pty.path, O_RDWR | O_NOCTTY | O_NONBLOCK);
     assert_true(fd >= 0);
     bool free_of_locks = flock(fd, LOCK_EX | LOCK_NB) == 0;
     close(fd);

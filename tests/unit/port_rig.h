@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "mp_device.h"
 #include "port.h"
+#include "test_board.h"
 
 #define PATIENCE_MS 60000
 #define CREDIT      600 /* what the client gives when it claims the board */
@@ -25,11 +25,10 @@ struct rig {
     struct port *port;
     bool claims; /* whether the bridge takes the board */
 
-    bool is_plugged, board_is_mute;
-    int master, slave;
-    char path[64], link[64];
-    struct mp_device device;
-    uint8_t tx[512], rx[512];
+    bool board_is_mute;
+    char link[64];
+    struct pty pty; /* not open: the board is not plugged in */
+    struct test_board board;
     size_t bytes_down; /* what the board has got */
 
     unsigned ready, lost, lent, freed, results, identified, resets;
