@@ -388,6 +388,7 @@ void lane_hub_board(struct lane_hub *hub, const struct mp_peer *peer,
         .version = description->version,
         .architecture = description->architecture,
         .platform = description->platform,
+        .auto_reverted = peer->taken_back,
     };
     free(hub->port);
     hub->port = strdup(port_name(port));

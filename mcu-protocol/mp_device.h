@@ -65,7 +65,7 @@ struct mp_device_config {
     const uint8_t *image_id;
     uint8_t device_id_len;
     uint8_t image_id_len;
-    uint8_t reset_cause;
+    uint8_t reset_cause; /* enum mp_reset_cause, with MP_RESET_TAKEN_BACK where that is so */
     uint16_t tick_us;    /* unit of reading times and deadlines: at least 100 */
     uint16_t deadman_ms; /* no valid frame of the session for so long: fail-safe */
     uint32_t baud;

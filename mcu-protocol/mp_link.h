@@ -59,6 +59,7 @@ enum mp_down {
 struct mp_peer {
     uint8_t version;
     uint8_t reset_cause; /* enum mp_reset_cause */
+    bool taken_back;     /* it runs what ran before its latest update, which did not work */
     uint8_t max_body;
     uint8_t device_len;
     uint8_t image_len;
@@ -110,7 +111,7 @@ struct mp_identity {
     const uint8_t *image;
     uint8_t device_len;
     uint8_t image_len;
-    uint8_t reset_cause;
+    uint8_t reset_cause; /* enum mp_reset_cause, with MP_RESET_TAKEN_BACK where that is so */
     uint16_t tick_us;
     uint32_t schema;
 };

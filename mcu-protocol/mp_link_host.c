@@ -127,7 +127,8 @@ static bool same_device(const struct mp_link *link, const struct mp_hello_ack *a
 static void note_peer(struct mp_peer *peer, const struct mp_hello_ack *ack)
 {
     peer->version = ack->version;
-    peer->reset_cause = ack->reset;
+    peer->reset_cause = ack->reset & (uint8_t)~MP_RESET_TAKEN_BACK;
+    peer->taken_back = (ack->reset & MP_RESET_TAKEN_BACK) != 0;
     peer->max_body = ack->max_body;
     peer->tick_us = ack->tick_us;
     peer->nonce = ack->nonce;

@@ -112,7 +112,7 @@
     F(U32, nonce, "the hello it answers")                                                     \
     F(U32, epoch, "names this run of the device since its start")                             \
     F(U32, first, "number of the oldest message that the device still holds")                 \
-    F(U8, reset, "why the device started: MP_RESETS")                                         \
+    F(U8, reset, "why the device started: MP_RESETS; MP_RESET_TAKEN_BACK may be added")       \
     F(U8, max_body, "longest message body the device takes")                                  \
     F(U16, credit, "bytes of messages the device takes beyond what is safe")                  \
     F(U16, tick_us, "unit of the time stamps of readings, in microseconds")                   \
@@ -261,6 +261,9 @@
 
 #define MP_ACK_BAD_FRAME 0x01u
 #define MP_ACK_ASK       0x02u
+
+/* Of HELLO_ACK's reset: what runs is what ran before the latest update, which was taken back. */
+#define MP_RESET_TAKEN_BACK 0x80u
 
 #define MP_X_KIND(id, NAME, name, unit)        MP_KIND_##NAME = id,
 #define MP_X_TYPE(id, NAME, name, size)        MP_TYPE_##NAME = id,

@@ -45,7 +45,7 @@ static void tell_server(struct nh_board *b, bool anew)
     b->told_reverted = reverted;
     nh_device_wake(b->device);
     b->resting = false;
-    nh_device_board(b->device, running, !b->on_trial, reverted);
+    nh_device_board(b->device, running, reverted);
     if (known && anew)
         nh_device_rejoin(b->device);
 }
@@ -400,22 +400,17 @@ static void go_unknown(struct nh_board *b, const struct nh_firmware *f)
 void nh_board_here(struct nh_board *b, const struct nh_board_hello *hello)
 {
     char device[2 * NH_DEVICE_MAX + 1];
-    bool was_on_trial = b->on_trial;
     hex_of(hello->device, hello->device_length, device);
     bool over = look_who(b, device);
     struct nh_firmware f = firmware_of(b, hello);
     b->here = true;
     b->hello_reverted = hello->auto_reverted;
-    b->on_trial = hello->on_trial;
     if (!nh_firmware_is_known(&f)) {
         go_unknown(b, &f);
         return;
     }
-    bool same = strcmp(b->update.running.uuid, f.uuid) == 0;
     nh_update_board(&b->update, &f, now_of(b));
     tell_server(b, over);
-    if (same && was_on_trial && !b->on_trial)
-        nh_device_validated(b->device);
     hold(b);
     b->io.wake(b->io.user);
 }

@@ -84,7 +84,6 @@ struct nh_board_hello {
     size_t image_length;
     const char *product, *version, *architecture, *platform;
     bool auto_reverted; /* its boot loader took a new firmware back */
-    bool on_trial;      /* its boot loader may still take this one back */
 };
 
 /* Goes on with the update that the record tells of. NULL: out of memory, or an option makes no

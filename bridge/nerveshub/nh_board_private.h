@@ -18,9 +18,8 @@ struct nh_board {
     char *resource; /* NULL: whichever fits */
     bool stopping;
 
-    bool here;     /* its session stands */
-    bool resting;  /* the connection is closed, since it is not there */
-    bool on_trial; /* as its latest hello said */
+    bool here;    /* its session stands */
+    bool resting; /* the connection is closed, since it is not there */
     bool hello_reverted;
     uint64_t gone_ms;
     char told_uuid[NH_UUID_TEXT]; /* the server was last joined with */

@@ -26,7 +26,7 @@ struct nh_device {
     struct phx_channel *device, *console, *extensions; /* NULL: not asked for */
     struct nh_clock clock;
     struct nh_firmware firmware;
-    bool validated, auto_reverted;
+    bool auto_reverted;
     unsigned attached; /* a bit for each extension */
     struct nh_log_limit limit;
     struct nh_console typed_back;
@@ -107,7 +107,6 @@ static void set_payload(struct nh_device *d)
     struct nh_join join = {
         .firmware = &d->firmware,
         .downloading_uuid = d->io.downloading != NULL ? d->io.downloading(d->io.user) : NULL,
-        .validated = d->validated,
         .auto_reverted = d->auto_reverted,
     };
     char *payload = nh_encode_join(&join);
@@ -349,7 +348,6 @@ static void join_device(struct nh_device *d)
     struct nh_join what = {
         .firmware = &d->firmware,
         .downloading_uuid = d->io.downloading != NULL ? d->io.downloading(d->io.user) : NULL,
-        .validated = d->validated,
         .auto_reverted = d->auto_reverted,
     };
     char *payload = nh_encode_join(&what);
@@ -371,15 +369,13 @@ void nh_device_rejoin(struct nh_device *d)
     join_device(d);
 }
 
-void nh_device_board(struct nh_device *d, const struct nh_firmware *firmware, bool validated,
-                     bool auto_reverted)
+void nh_device_board(struct nh_device *d, const struct nh_firmware *firmware, bool auto_reverted)
 {
     if (!nh_firmware_is_known(firmware))
         return;
     bool same = strcmp(d->firmware.uuid, firmware->uuid) == 0 &&
                 (d->auto_reverted || !auto_reverted); /* once is enough */
     d->firmware = *firmware;
-    d->validated = validated;
     d->auto_reverted = auto_reverted;
     if (same && d->device != NULL)
         set_payload(d);
@@ -418,13 +414,6 @@ bool nh_device_progress(struct nh_device *d, unsigned percent, enum nh_status st
 bool nh_device_rebooting(struct nh_device *d)
 {
     return push(d->device, "rebooting", "{}");
-}
-
-bool nh_device_validated(struct nh_device *d)
-{
-    d->validated = true;
-    set_payload(d);
-    return push(d->device, "firmware_validated", "{}");
 }
 
 bool nh_device_log(struct nh_device *d, const char *level, const char *message, uint64_t now_ms)

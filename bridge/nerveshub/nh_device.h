@@ -57,8 +57,8 @@ struct nh_device *nh_device_new(struct phx_context *context,
 void nh_device_free(struct nh_device *device); /* without callbacks; NULL is fine */
 
 /* What the board runs, as it said itself. Joins, or joins anew if it is another firmware; one that
- * is not wholly known is not joined with. */
-void nh_device_board(struct nh_device *device, const struct nh_firmware *firmware, bool validated,
+ * is not wholly known is not joined with. `auto_reverted`: the latest update was taken back. */
+void nh_device_board(struct nh_device *device, const struct nh_firmware *firmware,
                      bool auto_reverted);
 void nh_device_rejoin(struct nh_device *device);
 
@@ -72,7 +72,6 @@ bool nh_device_status(struct nh_device *device, enum nh_server server, enum nh_s
                       const char *reason);
 bool nh_device_progress(struct nh_device *device, unsigned percent, enum nh_status stage);
 bool nh_device_rebooting(struct nh_device *device);
-bool nh_device_validated(struct nh_device *device);
 
 /* A line of the board's log; beyond the server's limit it is counted and dropped. */
 bool nh_device_log(struct nh_device *device, const char *level, const char *message,

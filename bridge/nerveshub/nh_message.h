@@ -46,7 +46,6 @@ bool nh_firmware_is_known(const struct nh_firmware *firmware);
 struct nh_join {
     const struct nh_firmware *firmware;
     const char *downloading_uuid; /* NULL: none, and the server forgets an update in flight */
-    bool validated;               /* false blocks updates until firmware_validated is sent */
     bool auto_reverted;           /* the board went back to its previous firmware by itself */
 };
 

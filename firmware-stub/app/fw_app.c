@@ -164,11 +164,19 @@ static uint32_t poll_images(struct fw_app *app, uint32_t now_us)
     return mp_bulk_device_poll(&app->images);
 }
 
+/* What the hello says of the latest update, beside why the board started. */
+static uint8_t image_flag(const struct fw_app *app)
+{
+    return app->images.device != NULL && port_image_state() == PORT_IMAGE_TAKEN_BACK
+               ? MP_RESET_TAKEN_BACK
+               : 0;
+}
+
 static void log_image(struct fw_app *app)
 {
     if (app->on_trial)
         (void)mp_device_log(&app->device, MP_LEVEL_INFO, "a new image, on trial");
-    else if (app->images.device != NULL && port_image_state() == PORT_IMAGE_TAKEN_BACK)
+    else if ((app->device.config.reset_cause & MP_RESET_TAKEN_BACK) != 0)
         (void)mp_device_log(&app->device, MP_LEVEL_WARNING, "the latest update was taken back");
 }
 #else
@@ -189,6 +197,12 @@ static uint32_t poll_images(struct fw_app *app, uint32_t now_us)
     (void)app;
     (void)now_us;
     return UINT32_MAX;
+}
+
+static uint8_t image_flag(const struct fw_app *app)
+{
+    (void)app;
+    return 0;
 }
 
 static void log_image(struct fw_app *app)
@@ -219,7 +233,7 @@ static void log_start(struct fw_app *app)
     fw_text_add(&text, FW_ROM("mcu-stub "));
     fw_text_add_plain(&text, port_version());
     fw_text_add(&text, FW_ROM(" started: "));
-    fw_text_add(&text, reset_text(app->device.config.reset_cause));
+    fw_text_add(&text, reset_text(app->device.config.reset_cause & (uint8_t)~MP_RESET_TAKEN_BACK));
     (void)mp_device_log(&app->device, MP_LEVEL_INFO, line);
 }
 
@@ -259,6 +273,7 @@ int fw_app_init(struct fw_app *app, uint32_t now_us)
     fw_plant_init(&app->plant, port_seed());
     app->plant_us = app->sample_us = app->flush_us = now_us;
     prepare_images(app, &io, now_us);
+    config.reset_cause |= image_flag(app);
     result = mp_device_init(&app->device, &config, &io, now_us);
     if (result == MP_OK) {
         log_start(app);

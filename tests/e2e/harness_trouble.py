@@ -182,6 +182,10 @@ class Desk:
         wait_until(lambda: "device" in self.device().get("topics", []) and self.device()["uuid"], "it has joined")
         return self.device()["uuid"]
 
+    def joins(self):
+        """What each join of `device` said."""
+        return [e["payload"] for e in self.hub.events("a", "phx_join") if e["topic"] == "device"]
+
     def runs(self, file, patience=LONG):
         """The server knows that the board runs this file, or this uuid, and nothing is in flight."""
         uuid = self.uuid(file) if isinstance(file, pathlib.Path) else file

@@ -2,8 +2,8 @@
  * nerves_probe.c - a NervesHub device without a board, for tests: says in one line each what comes,
  * and takes orders on standard input, one a line:
  *
- *   board UUID VERSION     status WORD     progress N     rebooting     validated     downloading
- * UUID print TEXT             lines N         log TEXT       quit
+ *   board UUID VERSION     status WORD     progress N     rebooting     downloading UUID
+ *   print TEXT             lines N         log TEXT       quit
  *
  * nerves_probe URL IDENTIFIER KEY SECRET (@FILE: read for every attempt); MCU_PROBE_AHEAD_S is what
  * its clock is ahead, MCU_PROBE_CA, MCU_PROBE_CERT and MCU_PROBE_KEY name PEM files.
@@ -123,7 +123,7 @@ static void set_board(const char *uuid, const char *version)
     snprintf(firmware.uuid, sizeof(firmware.uuid), "%s", uuid);
     snprintf(firmware.version, sizeof(firmware.version), "%s", version);
     snprintf(firmware.architecture, sizeof(firmware.architecture), "avr8");
-    nh_device_board(device, &firmware, true, false);
+    nh_device_board(device, &firmware, false);
 }
 
 static void quit(void)
@@ -183,8 +183,6 @@ static void obey(void *user, char *text)
         nh_device_progress(device, (unsigned)strtoul(rest, NULL, 10), NH_UPDATING);
     else if (strcmp(text, "rebooting") == 0)
         nh_device_rebooting(device);
-    else if (strcmp(text, "validated") == 0)
-        nh_device_validated(device);
     else if (strcmp(text, "downloading") == 0)
         snprintf(downloading_uuid, sizeof(downloading_uuid), "%s", rest);
     else if (strcmp(text, "print") == 0)

@@ -331,7 +331,15 @@ class DoesNotRun(Trouble):
         desk.failed("came back with its previous firmware")
         desk.runs(good)
         wait_until(lambda: desk.device()["auto_revert"], "the server is told that the board went back")
+        joins = len(desk.joins())
+        desk.kill()
+        desk.mcu.reset()
+        desk.start()  # from now on the board alone knows of it
+        wait_until(lambda: len(desk.joins()) > joins, "it has joined anew")
+        self.assertEqual(desk.joins()[-1]["meta"],
+                         {"firmware_validated": True, "firmware_auto_revert_detected": True})
         desk.at_peace()
+        self.assertFalse(desk.device()["auto_revert"])
 
     @LONG_TIER
     def test_a_flasher_that_wrote_nothing_and_said_that_all_went_well(self):

@@ -232,6 +232,21 @@ static void an_image_on_trial_stays_once_it_has_met_a_host(void **state)
     assert_false(rig.reset_asked);
 }
 
+static void the_hello_of_an_image_that_is_back_says_so_beside_the_cause_of_the_reset(void **state)
+{
+    (void)state;
+    rig_start_with_images(PORT_IMAGE_TAKEN_BACK);
+    rig_meet();
+    assert_true(mp_link_peer(&rig.host.link)->taken_back);
+    assert_int_equal(mp_link_peer(&rig.host.link)->reset_cause, MP_RESET_WATCHDOG);
+    assert_non_null(strstr(rig.log, "taken back"));
+    assert_non_null(strstr(rig.log, "started: watchdog"));
+    rig_start_with_images(PORT_IMAGE_SETTLED);
+    rig_meet();
+    assert_false(mp_link_peer(&rig.host.link)->taken_back);
+    assert_int_equal(mp_link_peer(&rig.host.link)->reset_cause, MP_RESET_WATCHDOG);
+}
+
 static void an_image_on_trial_that_meets_no_host_starts_anew(void **state)
 {
     (void)state;
@@ -301,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup(the_console_knows_how_much_of_it_is_seen, start),
         cmocka_unit_test_setup(the_console_refuses_what_it_cannot_do, start),
         cmocka_unit_test(an_image_on_trial_stays_once_it_has_met_a_host),
+        cmocka_unit_test(the_hello_of_an_image_that_is_back_says_so_beside_the_cause_of_the_reset),
         cmocka_unit_test(an_image_on_trial_that_meets_no_host_starts_anew),
         cmocka_unit_test(a_settled_image_needs_no_host_and_confirms_nothing),
         cmocka_unit_test(a_committed_image_is_started_when_the_host_had_time_to_hear_of_it),

@@ -84,7 +84,7 @@ static void a_join_has_all_five_or_is_not_made(void **state)
                                    .version = "1",
                                    .platform = "avr",
                                    .architecture = "avr8"};
-    struct nh_join join = {.firmware = &firmware, .validated = true};
+    struct nh_join join = {.firmware = &firmware};
     char *text = nh_encode_join(&join);
     assert_string_equal(
         text,

@@ -181,10 +181,8 @@ static void join(struct nerves *server)
     put(f.description, NH_TEXT_MAX);
     put(f.vcs_identifier, NH_TEXT_MAX);
     put(f.misc, NH_TEXT_MAX);
-    struct nh_join what = {.firmware = &f,
-                           .downloading_uuid = pick(2) ? UUID : NULL,
-                           .validated = pick(2) == 0,
-                           .auto_reverted = pick(2) == 0};
+    struct nh_join what = {
+        .firmware = &f, .downloading_uuid = pick(2) ? UUID : NULL, .auto_reverted = pick(2) == 0};
     bool whole = which == 0 && f.product[0] && f.version[0] && f.platform[0] && f.architecture[0];
     char *text = nh_encode_join(&what);
     MUST((text != NULL) == whole);

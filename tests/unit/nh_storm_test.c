@@ -337,7 +337,6 @@ static void join(struct world *w)
     struct json_doc doc;
     struct nh_join with = {.firmware = &w->update.running,
                            .downloading_uuid = nh_update_joining(&w->update, now()),
-                           .validated = true,
                            .auto_reverted = w->update.auto_reverted};
     char *text = nh_encode_join(&with);
     if (text == NULL)
