@@ -167,6 +167,7 @@ static void apply(struct bridge *bridge, struct config *next)
     bool devices_anew = config_take_nerveshub(bridge->config, next);
     if (devices_anew)
         log_info(WHO, "nerveshub has changed: its boards begin anew");
+    hub_boards(&bridge->hub, next);
     if (registry_apply(&bridge->registry, next, devices_anew, &changes) != 0)
         log_error(WHO, "out of memory: some entries are missing until the next SIGHUP");
     log_info(WHO,
@@ -295,6 +296,7 @@ static int start(struct bridge *bridge)
         .spool = bridge->spool,
         .hub = has_hub ? &bridge->hub : NULL,
     };
+    hub_boards(&bridge->hub, config);
     registry_init(&bridge->registry, &shared, config->keepalive_ms);
     if (config->metrics_listen != NULL) {
         bridge->server = watch_server_open(&bridge->loop, config->metrics_listen, picture, bridge);

@@ -198,7 +198,7 @@ static bool is_of_files(int row)
     static const int rows[] = {
         CONFIG_HUB_CA_FILE,   CONFIG_HUB_FIRMWARE_KEYS, CONFIG_HUB_FIRMWARE_KEYS_FILE,
         CONFIG_HUB_FOLDER,    CONFIG_HUB_FILE_MAX,      CONFIG_HUB_IMAGE_MAX,
-        CONFIG_HUB_KEEP_FREE, CONFIG_HUB_ALLOW_HTTP,
+        CONFIG_HUB_KEEP_FREE, CONFIG_HUB_ALLOW_HTTP,    CONFIG_HUB_PROXY,
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i] == row)

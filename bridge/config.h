@@ -54,6 +54,7 @@ struct config_nerveshub {
     char *key;         /* the part of the shared secret that is no secret, nhp_... */
     char *secret_file; /* the other; read afresh at every connection attempt */
     char *ca_file;     /* of the server and of its files; NULL: the system's */
+    char *proxy;       /* to both; "none": none; NULL: that of the environment */
     char **firmware_keys;
     char *firmware_keys_file; /* the same, one a line */
     char *folder;             /* of firmware files and records; NULL: by spool_folder */

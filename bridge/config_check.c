@@ -327,12 +327,10 @@ static void check_auth_token(struct config_parsing *parsing)
 }
 
 /* The rest of it is libphx's to judge; it is not shown, since it may hold a password. */
-static void check_proxy(struct config_parsing *parsing)
+void config_check_proxy(struct config_parsing *parsing, struct config_mark at, const char *proxy)
 {
-    const char *proxy = parsing->config->proxy;
     if (proxy && !same(proxy, "none") && strncmp(proxy, "http://", 7) != 0)
-        config_complain(parsing, (struct config_mark){0},
-                        "\"proxy\": expected http://HOST:PORT, or none");
+        config_complain(parsing, at, "\"proxy\": expected http://HOST:PORT, or none");
 }
 
 static void check_metrics(struct config_parsing *parsing)
@@ -375,7 +373,7 @@ void config_check(struct config_parsing *parsing)
     check_ca_file(parsing);
     check_certificate(parsing);
     check_auth_token(parsing);
-    check_proxy(parsing);
+    config_check_proxy(parsing, (struct config_mark){0}, parsing->config->proxy);
     check_waits(parsing);
     check_metrics(parsing);
 }

@@ -140,6 +140,7 @@ static void check_section(struct config_parsing *parsing)
     check_secret(parsing, hub_mark(parsing, CONFIG_HUB_SECRET_FILE), "secret_file",
                  hub->secret_file);
     check_there(parsing, hub_mark(parsing, CONFIG_HUB_CA_FILE), "ca_file", hub->ca_file);
+    config_check_proxy(parsing, hub_mark(parsing, CONFIG_HUB_PROXY), hub->proxy);
     check_there(parsing, hub_mark(parsing, CONFIG_HUB_FIRMWARE_KEYS_FILE), "firmware_keys_file",
                 hub->firmware_keys_file);
     check_firmware_keys(parsing);

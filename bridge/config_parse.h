@@ -67,6 +67,9 @@ bool config_yaml_walk(struct config_parsing *parsing);
  * `ports` a port of their own. */
 void config_check(struct config_parsing *parsing);
 
+/* "none" is one, and so is what begins as a proxy does; NULL is fine. */
+void config_check_proxy(struct config_parsing *parsing, struct config_mark at, const char *proxy);
+
 /* config_nerveshub.c: the same for what the file says of NervesHub. */
 void config_check_nerveshub(struct config_parsing *parsing);
 

@@ -108,6 +108,9 @@ static const struct config_setting nerveshub[] = {
                             "certificates (PEM) to trust in place of the system's, for the socket "
                             "and for firmware files",
                             IN(config, nerveshub.ca_file)},
+    [CONFIG_HUB_PROXY] = {"proxy", CONFIG_TEXT, 1, 512, NULL, NULL, false,
+                          "as of server, for the socket and for firmware files",
+                          IN(config, nerveshub.proxy)},
     [CONFIG_HUB_FIRMWARE_KEYS] = {"firmware_keys", CONFIG_WORDS, 1, 16, NULL, NULL, false,
                                   "public keys of fwup, in base64; with any, firmware that none of "
                                   "them has signed is refused",

@@ -67,6 +67,11 @@ int hub_keys(const struct config_nerveshub *config, struct fw_keys *keys, char *
 
 /* -- Files. */
 
+const char *hub_proxy(const struct config_nerveshub *config)
+{
+    return config->proxy != NULL && strcmp(config->proxy, "none") == 0 ? "" : config->proxy;
+}
+
 static int folder_of(const struct config_nerveshub *config, char *out, size_t cap)
 {
     char state[PATH_BYTES];
@@ -88,6 +93,7 @@ int hub_open(struct hub *hub, struct loop *loop, struct phx_context *phx,
         .loop = &loop->uv,
         .folder = folder,
         .ca_file = config->ca_file,
+        .proxy = hub_proxy(config),
         .file_max = config->file_max,
         .image_max = config->image_max,
         .keep_free = config->keep_free,
@@ -105,6 +111,17 @@ int hub_open(struct hub *hub, struct loop *loop, struct phx_context *phx,
         return 0;
     log_error(WHO, "%s", why);
     return -1;
+}
+
+void hub_boards(struct hub *hub, const struct config *config)
+{
+    struct config_device device;
+    if (hub->boards.files == NULL)
+        return;
+    nh_files_no_boards(hub->boards.files);
+    for (size_t i = 0; i < config->mcu_count; i++)
+        if (config_device(hub->config, &config->mcus[i], &device))
+            nh_files_board(hub->boards.files, device.id);
 }
 
 void hub_close(struct hub *hub)

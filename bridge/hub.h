@@ -21,8 +21,13 @@ struct hub {
  * hub_close. Returns 0, or -1 after a line in the log. */
 int hub_open(struct hub *hub, struct loop *loop, struct phx_context *phx,
              const struct config_nerveshub *config);
+/* Which MCUs there are from now on. */
+void hub_boards(struct hub *hub, const struct config *config);
 /* When no board is left; the loop must run on. */
 void hub_close(struct hub *hub);
+
+/* As phx.h and nh_download.h want it: "" for "none". */
+const char *hub_proxy(const struct config_nerveshub *config);
 
 /* The public keys of fwup that the configuration names. Returns 0, or -1 with one line in `why`
  * that says what is wrong; it begins with the setting's name. */

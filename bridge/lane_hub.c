@@ -268,6 +268,7 @@ static struct nh_board *new_board(struct lane_hub *hub, const struct config_devi
         .cert_file = device->cert_file,
         .key_file = device->cert_key_file,
         .ca_file = config->ca_file,
+        .proxy = hub_proxy(config),
         .resource = device->resource,
         .backoff_min_ms = config->backoff_min_ms,
         .backoff_max_ms = config->backoff_max_ms,

@@ -476,6 +476,7 @@ static struct nh_device *new_device(struct nh_board *b, const struct nh_board_sh
         .cert_file = o->cert_file,
         .key_file = o->key_file,
         .ca_file = o->ca_file,
+        .proxy = o->proxy,
         .backoff_min_ms = o->backoff_min_ms,
         .backoff_max_ms = o->backoff_max_ms,
         .rejoin_min_ms = o->rejoin_min_ms,

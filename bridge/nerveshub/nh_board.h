@@ -41,6 +41,7 @@ struct nh_board_options {
     const char *key, *secret;         /* of the shared secret; NULL with a certificate */
     const char *cert_file, *key_file; /* PEM; both or none */
     const char *ca_file;              /* NULL: the system's */
+    const char *proxy;                /* as in phx.h */
     const char *resource;             /* to be flashed; NULL: see nh_claim_check */
     uint32_t backoff_min_ms, backoff_max_ms, rejoin_min_ms; /* 0: libphx's own */
 };

@@ -301,6 +301,7 @@ struct nh_device *nh_device_new(struct phx_context *context,
     struct phx_socket_options socket = {
         .url = options->url,
         .ca_file = options->ca_file,
+        .proxy = options->proxy,
         .cert_file = options->cert_file,
         .key_file = options->key_file,
         .backoff_min_ms = options->backoff_min_ms,

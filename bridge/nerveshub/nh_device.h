@@ -25,6 +25,7 @@ struct nh_device_options {
     const char *key, *secret;
     const char *cert_file, *key_file;                       /* PEM; both or none */
     const char *ca_file;                                    /* NULL: the system's */
+    const char *proxy;                                      /* as in phx.h */
     uint32_t backoff_min_ms, backoff_max_ms, rejoin_min_ms; /* 0: libphx's own */
     bool at_rest;                                           /* connects only with nh_device_wake */
 };

@@ -16,7 +16,7 @@
 struct nh_download {
     struct nh_download_options options;
     struct nh_download_events events;
-    char *folder, *ca_file;
+    char *folder, *ca_file, *proxy;
     uv_async_t news;
     struct nh_transfer *transfer; /* NULL: none under way */
     struct nh_offer *next;        /* to be begun when the one that was stopped has ended */
@@ -34,13 +34,20 @@ static void *run(void *arg)
 
 static void begin(struct nh_download *d, const struct nh_offer *offer);
 
-static void on_closed(uv_handle_t *handle)
+static void free_all(struct nh_download *d)
 {
-    struct nh_download *d = handle->data;
     free(d->folder);
     free(d->ca_file);
+    if (d->proxy != NULL)
+        explicit_bzero(d->proxy, strlen(d->proxy));
+    free(d->proxy);
     free(d->next);
     free(d);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free_all(handle->data);
 }
 
 /* The thread has nothing left to do but to return. */
@@ -108,12 +115,12 @@ struct nh_download *nh_download_new(uv_loop_t *loop, const struct nh_download_op
     d->events = *events;
     d->options.folder = d->folder = copy(options->folder);
     d->options.ca_file = d->ca_file = copy(options->ca_file);
+    d->options.proxy = d->proxy = copy(options->proxy);
     d->news.data = d;
-    if (d->folder == NULL || (options->ca_file != NULL && d->ca_file == NULL) ||
-        uv_async_init(loop, &d->news, on_news) != 0) {
-        free(d->folder);
-        free(d->ca_file);
-        free(d);
+    bool copied =
+        d->folder != NULL && !options->ca_file == !d->ca_file && !options->proxy == !d->proxy;
+    if (!copied || uv_async_init(loop, &d->news, on_news) != 0) {
+        free_all(d);
         return NULL;
     }
     uv_unref((uv_handle_t *)&d->news);

@@ -20,8 +20,10 @@
 typedef struct uv_loop_s uv_loop_t;
 
 struct nh_download_options {
-    const char *folder;     /* must exist; belongs to this program alone */
-    const char *ca_file;    /* PEM; NULL: the system's */
+    const char *folder;  /* must exist; belongs to this program alone */
+    const char *ca_file; /* PEM; NULL: the system's */
+    /* http://[USER:PASSWORD@]HOST[:PORT], for every address; "": none; NULL: by the environment. */
+    const char *proxy;
     uint64_t file_max;      /* bytes of one file */
     uint64_t keep_free;     /* bytes of the file system that stay free for others */
     bool allow_http;        /* plain http:// too; without it https:// alone */

@@ -9,6 +9,7 @@
 #include "nh_check.h"
 #include "nh_curl.h"
 #include "nh_download.h"
+#include "nh_holders.h"
 #include "nh_keep.h"
 #include "nh_store.h"
 
@@ -30,15 +31,6 @@
 #define MEMO_COUNT        16
 #define PRUNE_MS          200 /* at most once in so long: a thousand boards may change at once */
 
-enum { HOLD_RUNS, HOLD_BEFORE, HOLD_COMING, HOLD_COUNT };
-
-/* What one board needs, whether it is configured now or only has a record. */
-struct holder {
-    struct holder *next;
-    char id[NH_UUID_TEXT];
-    char uuid[HOLD_COUNT][NH_UUID_TEXT];
-};
-
 /* One download; it may stand idle, since its thread may not have ended yet. */
 struct fetch {
     struct fetch *next;
@@ -58,7 +50,7 @@ struct job {
 struct nh_claim {
     struct nh_claim *next;
     struct nh_files *files;
-    struct holder *holder;
+    struct nh_holder *holder;
     struct nh_claim_events events;
     struct fetch *fetch; /* that it waits for */
     struct job *job;     /* that it waits for */
@@ -80,12 +72,12 @@ struct memo {
 struct nh_files {
     struct nh_files_options options;
     char folder[NH_FILE_PATH_MAX];
-    char *ca_file;
+    char *ca_file, *proxy;
     int lock; /* the folder, held against another program */
     uv_async_t news;
     uv_timer_t pruning; /* runs when something may be of no use any more */
     unsigned handles;   /* of the loop, not closed yet */
-    struct holder *holders;
+    struct nh_holders holders;
     struct fetch *fetches;
     struct nh_claim *claims;
     struct job *jobs; /* the first is the one that runs */
@@ -96,44 +88,16 @@ struct nh_files {
 
 /* -- Keeping and throwing away. */
 
-static struct holder *holder_of(struct nh_files *f, const char *id)
-{
-    struct holder *h = f->holders;
-    while (h != NULL && strcmp(h->id, id) != 0)
-        h = h->next;
-    if (h != NULL || (h = calloc(1, sizeof(*h))) == NULL)
-        return h;
-    snprintf(h->id, sizeof(h->id), "%s", id);
-    h->next = f->holders;
-    f->holders = h;
-    return h;
-}
-
-static void hold_record(void *user, const char *id, const struct nh_record *record)
-{
-    struct holder *h = holder_of(user, id);
-    if (h == NULL)
-        return;
-    memcpy(h->uuid[HOLD_RUNS], record->running, NH_UUID_TEXT);
-    memcpy(h->uuid[HOLD_BEFORE], record->before, NH_UUID_TEXT);
-    memcpy(h->uuid[HOLD_COMING], record->uuid, NH_UUID_TEXT);
-}
-
-/* An image is taken out of its file again before every use. */
-static bool is_held(void *user, const char *uuid, bool image)
+static enum nh_need need_of(void *user, const char *uuid, bool image)
 {
     const struct nh_files *f = user;
-    for (const struct holder *h = f->holders; h != NULL; h = h->next)
-        for (int i = image ? HOLD_COMING : 0; i < HOLD_COUNT; i++)
-            if (strcmp(h->uuid[i], uuid) == 0)
-                return true;
     for (const struct fetch *t = f->fetches; t != NULL; t = t->next)
         if (strcmp(t->uuid, uuid) == 0)
-            return true;
+            return NH_NEED_NOW;
     for (const struct job *j = f->jobs; j != NULL; j = j->next)
         if (strcmp(j->check.uuid, uuid) == 0)
-            return true;
-    return false;
+            return NH_NEED_NOW;
+    return nh_holders_need(&f->holders, uuid, image);
 }
 
 static void forget_memos(struct nh_files *f)
@@ -168,7 +132,7 @@ static void on_prune(uv_timer_t *timer)
 {
     struct nh_files *f = timer->data;
     drop_idle_fetches(f);
-    if (nh_keep_prune(f->folder, is_held, f))
+    if (nh_keep_prune(f->folder, need_of, f))
         forget_memos(f);
 }
 
@@ -271,6 +235,7 @@ static struct nh_download *new_download(struct nh_files *f, struct fetch *t)
     struct nh_download_options options = {
         .folder = f->folder,
         .ca_file = f->ca_file,
+        .proxy = f->proxy,
         .file_max = o->file_max,
         .keep_free = o->keep_free,
         .allow_http = o->allow_http,
@@ -430,7 +395,7 @@ struct nh_claim *nh_claim_new(struct nh_files *f, const char *name,
     char id[NH_UUID_TEXT];
     struct nh_claim *c = calloc(1, sizeof(*c));
     nh_board_id(name, id);
-    if (c == NULL || (c->holder = holder_of(f, id)) == NULL) {
+    if (c == NULL || (c->holder = nh_holders_get(&f->holders, id)) == NULL) {
         free(c);
         return NULL;
     }
@@ -458,8 +423,8 @@ void nh_claim_drop(struct nh_claim *c)
 
 void nh_claim_hold(struct nh_claim *c, const char *runs, const char *before, const char *coming)
 {
-    const char *const now[HOLD_COUNT] = {runs, before, coming};
-    for (int i = 0; i < HOLD_COUNT; i++) {
+    const char *const now[NH_HOLD_COUNT] = {runs, before, coming};
+    for (int i = 0; i < NH_HOLD_COUNT; i++) {
         if (strcmp(c->holder->uuid[i], now[i]) == 0)
             continue;
         snprintf(c->holder->uuid[i], NH_UUID_TEXT, "%s", now[i]);
@@ -507,15 +472,21 @@ static bool take_folder(struct nh_files *f, const char *folder, char *why, size_
 
 static void free_all(struct nh_files *f)
 {
-    while (f->holders != NULL) {
-        struct holder *h = f->holders;
-        f->holders = h->next;
-        free(h);
-    }
+    nh_holders_free(&f->holders);
     if (f->lock >= 0)
         close(f->lock);
     free(f->ca_file);
+    if (f->proxy != NULL)
+        explicit_bzero(f->proxy, strlen(f->proxy));
+    free(f->proxy);
     free(f);
+}
+
+static bool copy_texts(struct nh_files *f, const struct nh_files_options *options)
+{
+    f->ca_file = options->ca_file != NULL ? strdup(options->ca_file) : NULL;
+    f->proxy = options->proxy != NULL ? strdup(options->proxy) : NULL;
+    return !options->ca_file == !f->ca_file && !options->proxy == !f->proxy;
 }
 
 /* At the start, not when the first update comes. */
@@ -537,8 +508,7 @@ struct nh_files *nh_files_open(const struct nh_files_options *options, char *why
     f->options = *options;
     f->lock = -1;
     set_defaults(&f->options);
-    f->ca_file = options->ca_file != NULL ? strdup(options->ca_file) : NULL;
-    if (!has_libraries(why, cap) || (options->ca_file != NULL && f->ca_file == NULL) ||
+    if (!copy_texts(f, options) || !has_libraries(why, cap) ||
         !take_folder(f, options->folder, why, cap) ||
         uv_async_init(options->loop, &f->news, on_news) != 0) {
         free_all(f);
@@ -546,15 +516,31 @@ struct nh_files *nh_files_open(const struct nh_files_options *options, char *why
     }
     f->options.folder = f->folder;
     f->options.ca_file = f->ca_file;
+    f->options.proxy = f->proxy;
     uv_timer_init(options->loop, &f->pruning);
     f->handles = 2;
     f->news.data = f->pruning.data = f;
     uv_unref((uv_handle_t *)&f->news);
     uv_unref((uv_handle_t *)&f->pruning);
     nh_keep_clean(f->folder);
-    nh_store_records(f->folder, hold_record, f);
+    nh_store_records(f->folder, nh_holders_record, &f->holders);
     prune(f);
     return f;
+}
+
+void nh_files_no_boards(struct nh_files *f)
+{
+    nh_holders_all_left(&f->holders);
+    prune(f);
+}
+
+void nh_files_board(struct nh_files *f, const char *name)
+{
+    char id[NH_UUID_TEXT];
+    nh_board_id(name, id);
+    struct nh_holder *h = nh_holders_get(&f->holders, id);
+    if (h != NULL)
+        h->left = false;
 }
 
 const char *nh_files_folder(const struct nh_files *f)

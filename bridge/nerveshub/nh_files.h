@@ -9,8 +9,8 @@
  *   and nh_store.h's
  *
  * A board keeps the files of what runs on it, of what ran before and of what is under way, over a
- * restart of the program too; others are thrown away. Names come from a UUID and from nothing else.
- * Files are 0600, the folder 0700.
+ * restart of the program too; others are thrown away. So are most of boards that have left. Names
+ * come from a UUID and from nothing else. Files are 0600, the folder 0700.
  *
  * All calls and callbacks on the loop's thread; no callback comes from within a call.
  */
@@ -28,6 +28,7 @@ struct nh_files_options {
     uv_loop_t *loop;
     const char *folder;  /* made when it is missing */
     const char *ca_file; /* PEM; NULL: the system's */
+    const char *proxy;   /* as in nh_download.h */
     struct fw_keys keys; /* with none, signatures are not asked for */
     uint64_t file_max;   /* bytes of a .fw file; 0: 64 MiB */
     uint64_t image_max;  /* bytes of any resource in it; 0: 16 MiB, the most that is flashed */
@@ -46,6 +47,11 @@ struct nh_files *nh_files_open(const struct nh_files_options *options, char *why
  * the threads have ended: a second at most, or as long as a file takes to be checked. NULL is
  * allowed. */
 void nh_files_close(struct nh_files *files);
+/* Which boards there are, after nh_files_no_boards, by the names of their claims: of what only
+ * others hold, the NH_LATER_MAX files that came last are kept, since they may come back; and all of
+ * a board whose update was under way. Where it is never said, whoever has a record is there. */
+void nh_files_no_boards(struct nh_files *files);
+void nh_files_board(struct nh_files *files, const char *name);
 /* An absolute path. */
 const char *nh_files_folder(const struct nh_files *files);
 /* As nh_store_find, but looks on the disk only for what it was not asked lately. */

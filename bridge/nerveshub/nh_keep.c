@@ -48,6 +48,28 @@ struct oldest {
     char name[UUID_LENGTH + sizeof(".json")];
 };
 
+/* Files of boards that have left, the newest first. */
+struct newest {
+    unsigned count;
+    time_t at[NH_LATER_MAX + 1];
+    char name[NH_LATER_MAX + 1][UUID_LENGTH + sizeof(".fw")];
+};
+
+/* One more than there may be is the oldest, and goes. */
+static void keep_newest(int folder, const char *name, struct newest *later)
+{
+    time_t at = changed_at(folder, name);
+    unsigned i = later->count++;
+    for (; i > 0 && later->at[i - 1] < at; i--) {
+        later->at[i] = later->at[i - 1];
+        memcpy(later->name[i], later->name[i - 1], sizeof(later->name[i]));
+    }
+    later->at[i] = at;
+    snprintf(later->name[i], sizeof(later->name[i]), "%s", name);
+    if (later->count > NH_LATER_MAX)
+        unlinkat(folder, later->name[--later->count], 0);
+}
+
 /* A name of `kind` that nobody holds. */
 static void let_go(int folder, const char *name, enum kind kind, struct oldest *known)
 {
@@ -72,16 +94,21 @@ static void let_go(int folder, const char *name, enum kind kind, struct oldest *
 }
 
 /* Of what is only known, at most one is removed at a time: they come one at a time. */
-bool nh_keep_prune(const char *folder, bool (*held)(void *user, const char *uuid, bool image),
-                   void *user)
+bool nh_keep_prune(const char *folder,
+                   enum nh_need (*need)(void *user, const char *uuid, bool image), void *user)
 {
     struct oldest known = {0};
+    struct newest later = {0};
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         char uuid[NH_UUID_TEXT];
         enum kind kind = kind_of(entry->d_name);
         snprintf(uuid, sizeof(uuid), "%.36s", entry->d_name);
-        if (kind != KIND_OTHER && !held(user, uuid, ends_in(entry->d_name, ".image")))
+        enum nh_need needed =
+            kind != KIND_OTHER ? need(user, uuid, ends_in(entry->d_name, ".image")) : NH_NEED_NOW;
+        if (needed == NH_NEED_LATER && kind == KIND_FILE)
+            keep_newest(dirfd(dir), entry->d_name, &later);
+        else if (needed != NH_NEED_NOW)
             let_go(dirfd(dir), entry->d_name, kind, &known);
     }
     bool forgotten = known.count > NH_KNOWN_MAX && unlinkat(dirfd(dir), known.name, 0) == 0;

@@ -385,6 +385,10 @@ static void set_options(struct nh_transfer *t)
         t->lib->easy_setopt(c, CURLOPT_CAINFO, o->ca_file);
         t->lib->easy_setopt(c, CURLOPT_CAPATH, NULL);
     }
+    if (o->proxy != NULL) { /* and no no_proxy of the environment beside it */
+        t->lib->easy_setopt(c, CURLOPT_PROXY, o->proxy);
+        t->lib->easy_setopt(c, CURLOPT_NOPROXY, "");
+    }
     t->lib->easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes);
     t->lib->easy_setopt(c, CURLOPT_WRITEDATA, t);
     t->lib->easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);

@@ -87,6 +87,7 @@ static void every_setting_reaches_its_member(void **state)
     assert_taken(
         &c, "server: {url: 'ws://h/websocket'}\n"
             "nerveshub:\n  url: " URL "\n  key: nhp_1\n  secret_file: s\n  ca_file: ca\n"
+            "  proxy: http://p:1\n"
             "  firmware_keys: [zdjVDGE39+rAXNcZWZ6cf2DfvGDnECeIJRSPJf8KMFA=]\n"
             "  firmware_keys_file: keys.pub\n  folder: fw\n  flash: command\n"
             "  flash_command: [avrdude, '-P{port}', 115200, '-Uflash:w:{file}:i']\n"
@@ -96,6 +97,7 @@ static void every_setting_reaches_its_member(void **state)
                                         ", api_key_file: l, nerveshub_id: dev-2"));
     const struct config_nerveshub *hub = &c.nerveshub;
     assert_string_equal(hub->ca_file, "/etc/b/ca");
+    assert_string_equal(hub->proxy, "http://p:1");
     assert_string_equal(hub->firmware_keys[0], "zdjVDGE39+rAXNcZWZ6cf2DfvGDnECeIJRSPJf8KMFA=");
     assert_null(hub->firmware_keys[1]);
     assert_string_equal(hub->firmware_keys_file, "/etc/b/keys.pub");
@@ -119,6 +121,19 @@ static void every_setting_reaches_its_member(void **state)
     assert_string_equal(device.id, "dev-2");
     assert_string_equal(device.resource, "image");
     config_free(&c);
+}
+
+static void a_proxy_is_one_or_none(void **state)
+{
+    (void)state;
+    struct config c;
+    assert_taken(&c,
+                 "nerveshub: {url: '" URL "', key: nhp_1, secret_file: s, proxy: none}\n" ONE_MCU);
+    assert_string_equal(c.nerveshub.proxy, "none");
+    config_free(&c);
+    assert_refused("nerveshub:\n  url: '" URL
+                   "'\n  key: nhp_1\n  secret_file: s\n  proxy: socks5://u:pw@x\n" ONE_MCU,
+                   "f:5:10: \"proxy\": expected http://HOST:PORT, or none");
 }
 
 static void an_mcu_says_where_it_differs(void **state)
@@ -364,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bridge_may_have_a_nerveshub_and_no_server),
         cmocka_unit_test(every_setting_reaches_its_member),
+        cmocka_unit_test(a_proxy_is_one_or_none),
         cmocka_unit_test(an_mcu_says_where_it_differs),
         cmocka_unit_test(the_way_to_flash_is_the_section_s_or_the_mcu_s_own),
         cmocka_unit_test(a_certificate_stands_for_key_and_name),

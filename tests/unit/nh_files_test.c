@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "nh_check.h"
+#include "nh_holders.h"
 #include "nh_keep.h"
 #include "nh_ring.h"
 #include "nh_store.h"
@@ -184,10 +185,10 @@ static void a_large_image_and_a_full_disk_leave_nothing_behind(void **state)
     assert_false(is_there(image) || is_there(part));
 }
 
-static bool holds_one(void *user, const char *uuid, bool image)
+static enum nh_need holds_one(void *user, const char *uuid, bool image)
 {
     (void)user;
-    return strcmp(uuid, ONE) == 0 && !image;
+    return strcmp(uuid, ONE) == 0 && !image ? NH_NEED_NOW : NH_NEED_NONE;
 }
 
 static void what_no_board_needs_is_removed_and_nothing_else(void **state)
@@ -206,6 +207,71 @@ static void what_no_board_needs_is_removed_and_nothing_else(void **state)
         assert_true(is_there(kept[i]));
     for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
         assert_false(is_there(gone[i]));
+}
+
+static enum nh_need need_of(void *user, const char *uuid, bool image)
+{
+    return nh_holders_need(user, uuid, image);
+}
+
+/* The file of a board that runs it, `number` days old; `coming`: beside an update under way. */
+static void put_of_board(struct nh_holders *holders, int number, bool left, const char *coming)
+{
+    char id[NH_UUID_TEXT], name[64];
+    struct nh_record record = {.stage = coming[0] != '\0' ? NH_FLASHING : NH_IDLE};
+    const struct timespec times[2] = {{.tv_nsec = UTIME_NOW},
+                                      {.tv_sec = 1000000000 - number * 24 * 60 * 60}};
+    snprintf(id, sizeof(id), "e25292ef-6eb1-503d-a887-%012d", number);
+    snprintf(record.running, sizeof(record.running), "2cc211b5-e7c5-5b9c-b678-%012d", number);
+    snprintf(record.uuid, sizeof(record.uuid), "%s", coming);
+    nh_holders_record(holders, id, &record);
+    nh_holders_get(holders, id)->left = left;
+    snprintf(name, sizeof(name), "%s.fw", record.running);
+    put(name);
+    assert_int_equal(utimensat(AT_FDCWD, path_of(name), times, 0), 0);
+}
+
+static bool file_of_board_is_there(int number)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "2cc211b5-e7c5-5b9c-b678-%012d.fw", number);
+    return is_there(name);
+}
+
+static void
+of_boards_that_left_the_newest_files_are_kept_and_all_of_an_update_under_way(void **state)
+{
+    (void)state;
+    struct nh_holders holders = {0};
+    for (int i = 0; i < NH_LATER_MAX + 3; i++)
+        put_of_board(&holders, i, true, "");
+    put_of_board(&holders, 100, true, ONE);
+    put_of_board(&holders, 101, false, "");
+    put(ONE ".fw");
+    put(ONE "-0.image");
+    nh_keep_prune(folder, need_of, &holders);
+    for (int i = 0; i < NH_LATER_MAX + 3; i++)
+        assert_int_equal(file_of_board_is_there(i), i < NH_LATER_MAX);
+    assert_true(file_of_board_is_there(100) && is_there(ONE ".fw") && is_there(ONE "-0.image"));
+    assert_true(file_of_board_is_there(101));
+    nh_holders_free(&holders);
+}
+
+static void what_one_that_left_shares_with_one_that_is_there_stays(void **state)
+{
+    (void)state;
+    struct nh_holders holders = {0};
+    const struct nh_record record = {.running = ONE};
+    nh_holders_record(&holders, "a", &record);
+    nh_holders_record(&holders, "b", &record);
+    assert_int_equal(nh_holders_need(&holders, ONE, false), NH_NEED_NOW);
+    nh_holders_all_left(&holders);
+    assert_int_equal(nh_holders_need(&holders, ONE, false), NH_NEED_LATER);
+    assert_int_equal(nh_holders_need(&holders, ONE, true), NH_NEED_NONE);
+    assert_int_equal(nh_holders_need(&holders, TWO, false), NH_NEED_NONE);
+    nh_holders_get(&holders, "a")->left = false;
+    assert_int_equal(nh_holders_need(&holders, ONE, false), NH_NEED_NOW);
+    nh_holders_free(&holders);
 }
 
 static void half_a_download_is_kept_for_a_day(void **state)
@@ -281,6 +347,8 @@ int main(void)
         WITH_FOLDER(a_signature_is_asked_for_where_keys_are_set),
         WITH_FOLDER(a_large_image_and_a_full_disk_leave_nothing_behind),
         WITH_FOLDER(what_no_board_needs_is_removed_and_nothing_else),
+        WITH_FOLDER(of_boards_that_left_the_newest_files_are_kept_and_all_of_an_update_under_way),
+        cmocka_unit_test(what_one_that_left_shares_with_one_that_is_there_stays),
         WITH_FOLDER(half_a_download_is_kept_for_a_day),
         WITH_FOLDER(of_what_is_only_known_the_oldest_is_forgotten),
         WITH_FOLDER(what_was_half_written_at_the_end_is_removed_at_the_start),
