@@ -349,7 +349,8 @@ static void close_when_done(struct lane *lane, uint64_t now)
 static void on_no_greeting(struct lane *lane, uint64_t now)
 {
     if (lane->greeting_missed) {
-        lane_log_say(&lane->log, LOG_INFO, "still no metadata: connecting anew");
+        lane_log_say(&lane->log, LOG_INFO, "%sconnecting anew",
+                     lane->names == 0 ? "still no metadata: " : "");
         lane->greeting_ms = NEVER;
         seat_reconnect(lane->seat);
         return;

@@ -62,6 +62,7 @@ struct lane {
     uint64_t gone_ms;     /* since when the board is not there */
     uint64_t greeting_ms; /* when the metadata is missing for too long; NEVER: it is here */
     bool greeting_missed; /* that was said of this connection */
+    uint32_t names;       /* that the server has given it in this connection */
     uint64_t stop_ms;     /* stopping: not to wait longer for the upload, then for the close */
     uint64_t commands_ms; /* when commands wants to be called */
     uint64_t pushed_ms[UPLINK_FLIGHT_MAX]; /* when the uploads in flight were; NEVER: none */

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define GREETING_MS       10000 /* the metadata may take so long before its absence is said */
+#define NAMES_MAX         8     /* topics that a server may give an MCU in one connection */
+#define NAMES_PAUSE_MS    5000  /* then the connection is made anew, after a while */
 #define SECRET_BYTES      256
 #define QUEUE_BYTES       (4u << 20) /* one upload of the largest batch fits */
 #define MESSAGE_BYTES_MAX (256u << 10)
@@ -114,6 +116,7 @@ static void join(struct lane *lane);
 static void greet(struct lane *lane)
 {
     const struct profile *profile = lane->shared->profile;
+    lane->names = 0;
     if (profile->topic_of != NULL) {
         if (lane->topic[0] != '\0' || lane_own_topic(lane))
             join(lane);
@@ -316,6 +319,24 @@ void lane_join_own(struct lane *lane)
         join(lane);
 }
 
+/* Each name costs a join, a leave and a change of the stream on disk: more than a few are a fault
+ * of the server, and would fill our memory as fast as it sends them. */
+static bool may_name_again(struct lane *lane)
+{
+    if (lane->names > NAMES_MAX)
+        return false;
+    if (lane->names++ < NAMES_MAX)
+        return true;
+    lane_log_say(&lane->log, LOG_ERROR,
+                 "the server has given this MCU %d names in one connection: none is taken any more",
+                 NAMES_MAX);
+    lane_leave(lane);
+    lane->state = LANE_GREETING;
+    lane->greeting_missed = true;
+    lane->greeting_ms = lane_now_ms(lane) + NAMES_PAUSE_MS;
+    return false;
+}
+
 /* A message outside the channel: the metadata, before or instead of a topic known from earlier. */
 static void on_socket_message(void *user, const struct phx_message *message)
 {
@@ -339,9 +360,11 @@ static void on_socket_message(void *user, const struct phx_message *message)
             lane_log_ignored(&lane->log, message->event);
         return;
     }
-    lane->greeting_ms = NEVER;
     if (lane->channel != NULL && strcmp(topic, lane->topic) == 0)
         return;
+    if (!may_name_again(lane))
+        return;
+    lane->greeting_ms = NEVER;
     if (lane->topic[0] != '\0' && strcmp(topic, lane->topic) != 0)
         lane_log_say(&lane->log, LOG_WARNING, "the server calls this MCU %s now, not %s", topic,
                      lane->topic);

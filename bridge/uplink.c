@@ -112,10 +112,12 @@ static bool has_rows(const struct uplink *uplink)
     return uplink->queues[UPLINK_MAIN].count + uplink->queues[UPLINK_LIVE].count > 0;
 }
 
-/* Drops the sensors that no row needs and no slot is. */
-static void compact_sensors(struct uplink *uplink)
+/* The places move, so nobody may hold one: neither a row nor whoever reads a group. */
+void uplink_forget_unused(struct uplink *uplink)
 {
     size_t kept = 0;
+    if (has_rows(uplink) || uplink->sensor_count + UPLINK_GROUP_SENSORS_MAX <= PROFILE_SENSORS_MAX)
+        return;
     for (size_t i = 0; i < uplink->sensor_count; i++) {
         bool used = false;
         for (size_t slot = 0; slot < uplink->slot_count; slot++) {
@@ -139,10 +141,6 @@ static void compact_sensors(struct uplink *uplink)
 uint16_t uplink_intern(struct uplink *uplink, const struct uplink_sensor *sensor)
 {
     size_t i = find_sensor(uplink, sensor);
-    if (i == PROFILE_SENSORS_MAX && !has_rows(uplink)) {
-        compact_sensors(uplink);
-        i = uplink->sensor_count;
-    }
     if (i == uplink->sensor_count && (i == PROFILE_SENSORS_MAX || add_sensor(uplink, sensor) != 0))
         return UPLINK_REFUSED;
     return (uint16_t)i;

@@ -9,6 +9,9 @@
 
 /* uplink.c: index in the table of sensors, which may grow; UPLINK_REFUSED: no room for another. */
 uint16_t uplink_intern(struct uplink *uplink, const struct uplink_sensor *sensor);
+/* uplink.c: before a group is read: where it may need more sensors than there are places, drops
+ * those that are no slot, unless rows wait. */
+void uplink_forget_unused(struct uplink *uplink);
 
 /* uplink_send.c */
 void uplink_queue_deinit(struct uplink_queue *queue);

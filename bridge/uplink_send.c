@@ -140,6 +140,7 @@ static enum reading_back read_group(struct uplink *uplink, struct uplink_queue *
     struct places places = {.count = 0};
     size_t before = queue->count;
     uint32_t seen = 0;
+    uplink_forget_unused(uplink);
     int more = uplink_group_begin(&reader, bytes, n) ? 1 : -1;
     while (more > 0 && (more = uplink_group_next(&reader, &entry)) > 0) {
         if ((entry.fresh && !place_sensor(uplink, &places, &entry.sensor)) ||

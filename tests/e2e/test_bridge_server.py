@@ -1,5 +1,6 @@
 """What the bridge does when the server, or the way to it, misbehaves."""
 
+import json
 import signal
 import time
 import unittest
@@ -213,6 +214,23 @@ class Errors(WithABoard):
         peer.join()
         self.assertTrue(peer.message("upload_readings"))
 
+    def test_a_server_that_names_the_mcu_again_and_again_is_not_followed_for_ever(self):
+        raw = RawServer(self)
+        self.start(raw.url, server={"heartbeat": "1s"})
+        peer = raw.accept().upgrade()
+        for controller in range(1, 501):
+            peer.metadata(controller)
+        joins = 0
+        while (text := peer.text()) is not None:
+            message = json.loads(text)
+            joins += message[3] == "phx_join"
+            if message[3] == "heartbeat":
+                peer.reply(message)
+        self.assertLessEqual(joins, 8)
+        self.assertTrue(self.bridge.said(": connecting anew"))
+        peer = raw.accept().upgrade()
+        self.assertEqual(peer.join(3)[2], "microcontroller:v1:3")
+        self.assertTrue(peer.message("upload_readings"))
 
     def test_a_server_that_sends_no_metadata_is_connected_to_anew(self):
         raw = RawServer(self)
