@@ -276,9 +276,22 @@ static int set_defaults(struct config *config)
 
 /* -- From bytes. */
 
+/* Some editors put a mark of the byte order in front, which would count as a column. */
+static struct config_source without_mark(const struct config_source *source)
+{
+    static const char mark[] = {'\xEF', '\xBB', '\xBF'};
+    struct config_source plain = *source;
+    if (plain.n >= sizeof mark && memcmp(plain.bytes, mark, sizeof mark) == 0) {
+        plain.bytes += sizeof mark;
+        plain.n -= sizeof mark;
+    }
+    return plain;
+}
+
 int config_parse(struct config *config, const struct config_source *source)
 {
-    struct config_parsing parsing = {.source = source, .config = config};
+    const struct config_source plain = without_mark(source);
+    struct config_parsing parsing = {.source = &plain, .config = config};
     if (set_defaults(config)) {
         config_complain(&parsing, (struct config_mark){0}, "out of memory");
     } else if (config_yaml_walk(&parsing)) {
@@ -414,6 +427,13 @@ static void require_option(struct line_reading *reading, const char *option, con
         refuse_option(reading, option, "is missing; or give --config FILE");
 }
 
+static void check_line_certificate(struct line_reading *reading, const char *file)
+{
+    char error[512];
+    if (file && !config_is_certificate(file, error, sizeof error))
+        refuse_option(reading, "ca-file", "%s", error);
+}
+
 static void check_line_key(struct line_reading *reading, const char *file)
 {
     char secret[CONFIG_SECRET_MAX + 1] = "", error[512];
@@ -471,6 +491,7 @@ int config_from_line(struct config *config, const struct config_line *line,
     take_option(&reading, "api-key-file", line->api_key_file, CONFIG_MCUS, "api_key_file", &entry);
     config->mcus[0] = entry.mcu;
     check_line_key(&reading, line->api_key_file);
+    check_line_certificate(&reading, line->ca_file);
     if (line->port && name_line(config, line->port))
         refuse_option(&reading, "port", "out of memory");
     if (reading.errors)

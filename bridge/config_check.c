@@ -288,24 +288,23 @@ static void check_key_file(struct config_parsing *parsing, size_t i)
 
 static void check_ca_file(struct config_parsing *parsing)
 {
-    struct stat status;
+    char error[512];
     const char *file = parsing->config->ca_file;
-    if (file && parsing->source->check_files && (stat(file, &status) || !S_ISREG(status.st_mode)))
-        config_complain(parsing, (struct config_mark){0}, "\"ca_file\": there is no file %s", file);
+    if (file && parsing->source->check_files && !config_is_certificate(file, error, sizeof error))
+        config_complain(parsing, (struct config_mark){0}, "\"ca_file\": %s", error);
 }
 
 static void check_certificate(struct config_parsing *parsing)
 {
     const struct config *config = parsing->config;
-    struct stat status;
+    char error[512];
     if (!config->cert_file != !config->key_file)
         config_complain(parsing, (struct config_mark){0},
                         "\"cert_file\" and \"key_file\" go together");
     if (!parsing->source->check_files || !config->cert_file || !config->key_file)
         return;
-    if (stat(config->cert_file, &status) || !S_ISREG(status.st_mode))
-        config_complain(parsing, (struct config_mark){0}, "\"cert_file\": there is no file %s",
-                        config->cert_file);
+    if (!config_is_certificate(config->cert_file, error, sizeof error))
+        config_complain(parsing, (struct config_mark){0}, "\"cert_file\": %s", error);
     if (!config_is_private(config->key_file))
         config_complain(parsing, (struct config_mark){0},
                         "\"key_file\": expected a file that nobody else may read: chmod 600 %s",

@@ -90,6 +90,14 @@ static void check_there(struct config_parsing *parsing, struct config_mark at, c
         config_complain(parsing, at, "\"%s\": there is no file %s", key, file);
 }
 
+static void check_certificate(struct config_parsing *parsing, struct config_mark at,
+                              const char *key, const char *file)
+{
+    char error[512];
+    if (file && parsing->source->check_files && !config_is_certificate(file, error, sizeof error))
+        config_complain(parsing, at, "\"%s\": %s", key, error);
+}
+
 static void check_secret(struct config_parsing *parsing, struct config_mark at, const char *key,
                          const char *file)
 {
@@ -139,7 +147,7 @@ static void check_section(struct config_parsing *parsing)
     check_key(parsing, hub_mark(parsing, CONFIG_HUB_KEY), "key", hub->key);
     check_secret(parsing, hub_mark(parsing, CONFIG_HUB_SECRET_FILE), "secret_file",
                  hub->secret_file);
-    check_there(parsing, hub_mark(parsing, CONFIG_HUB_CA_FILE), "ca_file", hub->ca_file);
+    check_certificate(parsing, hub_mark(parsing, CONFIG_HUB_CA_FILE), "ca_file", hub->ca_file);
     config_check_proxy(parsing, hub_mark(parsing, CONFIG_HUB_PROXY), hub->proxy);
     check_there(parsing, hub_mark(parsing, CONFIG_HUB_FIRMWARE_KEYS_FILE), "firmware_keys_file",
                 hub->firmware_keys_file);

@@ -76,4 +76,8 @@ void config_check_nerveshub(struct config_parsing *parsing);
 /* config_secret.c: whether the file is there and nobody else may read it. */
 bool config_is_private(const char *file);
 
+/* config_secret.c: whether the file holds certificates as TLS takes them (PEM). When not, `error`
+ * says why, and what to do about it. */
+bool config_is_certificate(const char *file, char *error, size_t cap);
+
 #endif

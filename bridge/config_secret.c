@@ -1,7 +1,8 @@
 /*
  * config_secret.c - reads one secret from a file that is ours alone, and asks of a file that others
- * read (a private key) whether it is. What the secret must look like beyond one printable line is
- * its user's business.
+ * read (a private key) whether it is, and of one with certificates whether it has any. What the
+ * secret must look like beyond one printable line is its user's business; whether a certificate is
+ * good, that of TLS.
  */
 #define _DEFAULT_SOURCE
 #include "config_parse.h"
@@ -107,6 +108,37 @@ int config_secret(const char *file, char *out, size_t cap, char *error, size_t e
     }
     close(fd);
     return result;
+}
+
+static bool has_certificate(FILE *file)
+{
+    char line[80];
+    while (fgets(line, sizeof line, file))
+        if (strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, "CERTIFICATE-----"))
+            return true;
+    return false;
+}
+
+bool config_is_certificate(const char *file, char *error, size_t cap)
+{
+    struct stat status;
+    FILE *opened = NULL;
+    if (stat(file, &status) || !S_ISREG(status.st_mode)) {
+        snprintf(error, cap, "there is no file %s", file);
+    } else if (!(opened = fopen(file, "re"))) {
+        snprintf(error, cap, "cannot open %s: %s", file, strerror(errno));
+    } else if (!has_certificate(opened)) {
+        snprintf(error, cap,
+                 "%s holds no certificate in PEM (-----BEGIN CERTIFICATE-----); one in DER becomes "
+                 "it by: openssl x509 -inform der -in FILE -out FILE.pem",
+                 file);
+    } else {
+        fclose(opened);
+        return true;
+    }
+    if (opened)
+        fclose(opened);
+    return false;
 }
 
 bool config_is_private(const char *file)

@@ -41,6 +41,15 @@ static bool is_tab_at(const struct config_source *source, size_t line, size_t co
     return at && column < (size_t)(end - at) && memchr(at, '\t', column + 1) != NULL;
 }
 
+/* What the writer should look at, where libyaml's words do not tell. */
+static const char *hint_of(const char *problem, const char *context)
+{
+    if (strstr(context, "block") || strstr(problem, "mapping values") ||
+        strstr(problem, "<document"))
+        return "; is it indented as the lines around it?";
+    return strstr(context, "quoted") ? "; the quotation mark is not closed" : "";
+}
+
 static void complain_of_syntax(struct config_parsing *parsing, const yaml_parser_t *parser)
 {
     const struct config_source *source = parsing->source;
@@ -56,9 +65,12 @@ static void complain_of_syntax(struct config_parsing *parsing, const yaml_parser
                         "expected spaces, found a tab: YAML is indented with spaces only");
         return;
     }
-    config_complain(parsing, mark_of(parser->problem_mark), "no YAML: %s%s%s",
-                    parser->problem ? parser->problem : "out of memory",
-                    parser->context ? ", " : "", parser->context ? parser->context : "");
+    const char *problem = parser->problem ? parser->problem : "out of memory";
+    const char *context = parser->context ? parser->context : "";
+    bool quoted = strstr(context, "quoted") != NULL;
+    config_complain(parsing, mark_of(quoted ? parser->context_mark : parser->problem_mark),
+                    "no YAML: %s%s%s%s", problem, *context ? ", " : "", context,
+                    hint_of(problem, context));
 }
 
 static bool is_tagged(const yaml_event_t *event)

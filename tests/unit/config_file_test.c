@@ -129,6 +129,22 @@ static void the_files_of_a_file_are_looked_at(void **state)
     assert_non_null(strstr(errors, "f.yaml:2:41: \"api_key_file\": there is no file "));
 }
 
+static void a_file_of_certificates_must_hold_one(void **state)
+{
+    (void)state;
+    static const char pem[] = "# made by hand\n-----BEGIN CERTIFICATE-----\nMIIB\n";
+    static const char key[] = "-----BEGIN PRIVATE KEY-----\nMIIB\n";
+    char error[512];
+    assert_true(config_is_certificate(put_file("ca", pem, sizeof pem - 1, 0644), error, 512));
+    assert_false(config_is_certificate(put_file("ca", key, sizeof key - 1, 0644), error, 512));
+    assert_non_null(strstr(error, "holds no certificate in PEM"));
+    assert_false(config_is_certificate(put_file("ca", "\x30\x82\0\n", 4, 0644), error, 512));
+    assert_non_null(strstr(error, "openssl x509 -inform der"));
+    assert_false(config_is_certificate(folder, error, sizeof error));
+    assert_false(config_is_certificate("/nowhere/ca", error, sizeof error));
+    assert_string_equal(error, "there is no file /nowhere/ca");
+}
+
 static void what_is_no_file_is_refused(void **state)
 {
     (void)state;
@@ -176,10 +192,12 @@ static void the_one_line_form_tells_all_that_is_wrong(void **state)
 {
     (void)state;
     struct config c;
-    struct config_line line = {.port = "x", .url = "http://h", .baud = "fast", .vsn = "9"};
+    struct config_line line = {
+        .port = "x", .url = "http://h", .baud = "fast", .vsn = "9", .ca_file = "/nowhere/ca"};
     forget();
     assert_int_equal(config_from_line(&c, &line, keep, NULL), -1);
-    assert_int_equal(error_count, 4);
+    assert_int_equal(error_count, 5);
+    assert_non_null(strstr(errors, "--ca-file: there is no file /nowhere/ca"));
     assert_non_null(strstr(errors, "--api-key-file: is missing"));
     assert_non_null(
         strstr(errors, "--baud: expected a whole number from 300 to 4000000, found fast"));
@@ -195,6 +213,7 @@ int main(void)
         cmocka_unit_test(what_is_no_secret_is_refused_and_never_repeated),
         cmocka_unit_test(a_secret_needs_a_regular_file_and_room),
         cmocka_unit_test(the_files_of_a_file_are_looked_at),
+        cmocka_unit_test(a_file_of_certificates_must_hold_one),
         cmocka_unit_test(what_is_no_file_is_refused),
         cmocka_unit_test(the_one_line_form_is_a_whole_configuration),
         cmocka_unit_test(the_one_line_form_tells_all_that_is_wrong),

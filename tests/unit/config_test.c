@@ -440,10 +440,32 @@ static void yaml_beyond_plain_settings_is_refused(void **state)
                    "f:3:1: merge keys (<<) are not taken here: write it out");
     assert_refused("server:\n\turl: x\n",
                    "f:2:1: expected spaces, found a tab: YAML is indented with spaces only");
+    assert_refused("server:\n  url: x\n   vsn: 2.0.0\n",
+                   "f:3:7: no YAML: mapping values are not allowed in this context; is it indented "
+                   "as the lines around it?");
+    assert_refused("mcus:\n  - name: a\n   path: x\n",
+                   "f:3:4: no YAML: did not find expected '-' indicator, while parsing a block "
+                   "collection; is it indented as the lines around it?");
+    assert_refused("server:\n  url: \"ws://h\nmcus: []\n",
+                   "f:2:8: no YAML: found unexpected end of stream, while scanning a quoted "
+                   "scalar; the quotation mark is not closed");
     assert_refused("a: \xff\n", "f:1:4: expected text in UTF-8, found a byte that is none");
     assert_refused("a: \x01\n", "f:1:4: expected text, found a control character");
     assert_refused("a: [[[[[[[[[[[[[[[[[[[[\n",
                    "f:1:11: nested too deeply: nothing here has more than 8 levels");
+}
+
+static void what_editors_of_other_systems_leave_in_a_file_does_not_matter(void **state)
+{
+    (void)state;
+    struct config c;
+    if (parse(&c, "\xEF\xBB\xBFserver:\r\n  url: ws://h/websocket\r\nmcus:\r\n"
+                  "  - {name: a, path: x, api_key_file: k}\r\n"))
+        fail_msg("%s", errors);
+    assert_string_equal(c.url, "ws://h/websocket");
+    config_free(&c);
+    assert_refused("\xEF\xBB\xBFwrong: 1\n" SERVER ONE_MCU, "f:1:1: \"wrong\": no such setting; "
+                                                            "mcu-bridge --help-config lists them");
 }
 
 static void missing_sections_are_named(void **state)
@@ -514,6 +536,7 @@ int main(void)
         cmocka_unit_test(ports_and_mcus_have_to_fit),
         cmocka_unit_test(identities_that_may_be_misread_are_refused),
         cmocka_unit_test(yaml_beyond_plain_settings_is_refused),
+        cmocka_unit_test(what_editors_of_other_systems_leave_in_a_file_does_not_matter),
         cmocka_unit_test(missing_sections_are_named),
         cmocka_unit_test(more_mcus_than_the_bridge_takes_are_refused),
         cmocka_unit_test(the_help_names_every_setting),

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import re
-import selectors
 import signal
 import subprocess
 import sys
@@ -41,34 +40,32 @@ def options():
 class Process:
     """A program of ours; waits for its ready line and dies with the demo."""
 
-    def __init__(self, name, command, ready=None, log=None):
+    def __init__(self, name, command, log, ready=None):
         self.name = name
         self.log = log
-        self.process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE if ready else log,
-                                        stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        # Not a pipe: nobody reads on after the ready line, and a full pipe would hold the program up.
+        self.process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log,
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
         self.ready_line = self.wait_for(ready) if ready else ""
 
     def wait_for(self, ready, seconds=20):
-        watch = selectors.DefaultSelector()
-        watch.register(self.process.stdout, selectors.EVENT_READ)
         until = time.monotonic() + seconds
-        text = b""
         while time.monotonic() < until:
-            if watch.select(0.2):
-                piece = os.read(self.process.stdout.fileno(), 4096)
-                text += piece
-                for line in text.decode(errors="replace").splitlines():
-                    if ready in line:
-                        return line
-                if not piece:
-                    break
-        raise RuntimeError(f"{self.name} did not start; it said: {text.decode(errors='replace') or 'nothing'}"
-                           f"{self.tail()}")
+            ended = self.process.poll() is not None
+            for line in self.said().splitlines(keepends=True):
+                if ready in line and line.endswith("\n"):
+                    return line.rstrip()
+            if ended:
+                break
+            time.sleep(0.02)
+        raise RuntimeError(f"{self.name} did not start; it said:{self.tail() or ' nothing'}")
+
+    def said(self):
+        return pathlib.Path(self.log.name).read_text(errors="replace")
 
     def tail(self):
-        if not self.log:
-            return ""
-        return "\n" + pathlib.Path(self.log.name).read_text(errors="replace")[-1500:]
+        said = self.said()[-1500:]
+        return "\n" + said if said else ""
 
     def stop(self):
         if self.process.poll() is None:
@@ -129,8 +126,9 @@ class View:
     def say(self, text):
         print(f"{self.now():5.1f} s  {text}", flush=True)
 
-    def curve(self, width=24):
-        values = self.temperatures[-width * 10::10]
+    def curve(self, width=9):
+        """The temperature of the last 18 s, in as many columns as fit."""
+        values = self.temperatures[-width * 20::20]
         if len(values) < 2:
             return ""
         low, high = min(values), max(values)
@@ -140,27 +138,29 @@ class View:
     def show(self, motor):
         if self.now() - self.shown < 1 or not self.latest:
             return
+        if not self.shown:
+            print("   time  temperature  pressure  humidity     light  motor  readings  last 18 s")
         self.shown = self.now()
         get = lambda kind, form: format(self.latest[kind], form) if kind in self.latest else "-"
-        bar = "#" * round(motor / 10) + "." * (10 - round(motor / 10))
-        self.say(f"{get('temperature', '6.2f')} Cel  {get('pressure', '7.2f')} hPa  {get('humidity', '5.2f')} %RH  "
-                 f"{get('illuminance', '6.1f')} lx  motor [{bar}] {motor:3.0f}  {self.count:5d} readings  {self.curve()}")
+        self.say(f"{get('temperature', '7.2f')} Cel  {get('pressure', '4.0f')} hPa  {get('humidity', '4.1f')} %RH"
+                 f"  {get('illuminance', '5.0f')} lx  {motor:3.0f} %  {self.count:8d}  {self.curve()}")
 
 
 def start(given, folder):
     log = lambda name: open(folder / f"{name}.log", "w")
-    server = Process("phx-dev", [BIN / "phx-dev", "--port", "0"], "listening on", log("phx-dev"))
+    server = Process("phx-dev", [BIN / "phx-dev", "--port", "0", "--quiet"], log("phx-dev"), "listening on")
     address = server.ready_line.rsplit("://", 1)[1].strip()
     print(f"server    phx-dev, a Phoenix-compatible server, at http://{address}")
 
     port = folder / "ttyMCU0"
     try:
         if given.no_emulator:
-            mcu = Process("mcu-stub", [BIN / "mcu-stub", "--pty-link", port], "ready on", log("mcu"))
+            mcu = Process("mcu-stub", [BIN / "mcu-stub", "--pty-link", port], log("mcu"), "ready on")
             print(f"MCU       the sample firmware as a process, on {port}")
         else:
-            mcu = Process("mcu-link", [BIN / "mcu-link", "--qemu", FIRMWARE, "--link", port], "ready on", log("mcu"))
-            print(f"MCU       Cortex-M3 (QEMU mps2-an385) running {FIRMWARE.relative_to(ROOT)}, on {port}")
+            mcu = Process("mcu-link", [BIN / "mcu-link", "--qemu", FIRMWARE, "--link", port], log("mcu"), "ready on")
+            print(f"MCU       Cortex-M3 (QEMU mps2-an385) on {port},\n"
+                  f"          which runs {FIRMWARE.relative_to(ROOT)}")
     except BaseException:
         server.stop()
         raise
@@ -170,7 +170,7 @@ def start(given, folder):
     key.write_text("API_TOKEN_MC_DEMO0DEMO0DEMO0DEMO\n")
     os.environ["STATE_DIRECTORY"] = str(folder)
     bridge = Process("mcu-bridge", [BIN / "mcu-bridge", "--port", port, "--api-key-file", key, "--url",
-                                    f"ws://{address}/microcontrollers/websocket"], log=log("mcu-bridge"))
+                                    f"ws://{address}/microcontrollers/websocket"], log("mcu-bridge"))
     print("bridge    mcu-bridge: serial frames <-> upload_readings and control_update")
     print()
     return Server(address), [bridge, mcu, server]

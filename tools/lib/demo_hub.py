@@ -78,17 +78,17 @@ def start(folder, processes):
     log = lambda name: open(folder / f"{name}.log", "w")
     server = Process("phx-dev", [BIN / "phx-dev", "--port", "0", "--quiet", "--nerves", "main", "--nerves-key",
                                  "nhp_demo=no-one-knows", "--nerves-fw-key", folder / "lab.pub", "--tls", "--cert-out",
-                                 folder / "hub.pem"], "listening on", log("phx-dev"))
+                                 folder / "hub.pem"], log("phx-dev"), "listening on")
     processes.append(server)
     port = server.ready_line.rsplit(":", 1)[1].strip()
-    print(f"NervesHub phx-dev as its main branch, on port {port}, for firmware that one key has signed")
+    print(f"NervesHub phx-dev as its main branch, on port {port}; it takes one key's firmware")
     processes.insert(0, Process("mcu-link", [BIN / "mcu-link", "--qemu", FIRMWARE, "--link", folder / "ttyMCU0",
-                                             "--baud", "115200"], "ready on", log("mcu")))
-    print(f"MCU       Cortex-M3 (QEMU mps2-an385) running {FIRMWARE.relative_to(ROOT)}, at 115200 baud")
+                                             "--baud", "115200"], log("mcu"), "ready on"))
+    print(f"MCU       Cortex-M3 (QEMU mps2-an385) at 115200 baud,\n          which runs {FIRMWARE.relative_to(ROOT)}")
     config = folder / "bridge.yaml"
     config.write_text(CONFIG.format(port=port, folder=folder))
     os.environ["STATE_DIRECTORY"] = str(folder)
-    processes.insert(0, Process("mcu-bridge", [BIN / "mcu-bridge", "--config", config], log=log("mcu-bridge")))
+    processes.insert(0, Process("mcu-bridge", [BIN / "mcu-bridge", "--config", config], log("mcu-bridge")))
     print("bridge    mcu-bridge: the board is device bench-1 there\n")
     return Hub(port, folder / "hub.pem")
 

@@ -1,0 +1,1 @@
+mcu_e2e_test(demo test_demo.py Demo)
