@@ -20,20 +20,27 @@ struct turn {
      * UINT64_MAX: only when it is woken. */
     uint64_t (*take)(void *user, uint64_t now_us);
     void *user;
-    size_t place; /* in the heap */
-    bool woken;   /* since it was called last */
+    uint32_t number; /* among those of `turns` */
+    bool woken;      /* since it was called last */
 };
 
-/* The times stand in the heap itself: to compare two of them nobody's memory is touched. */
 struct turn_time {
     uint64_t due_us;
-    struct turn *turn;
+    uint32_t number;
 };
 
+struct turn_place {
+    struct turn *turn;
+    uint32_t place; /* in the heap */
+};
+
+/* Times and places stand here and not with their owners: to move one of a thousand, nobody else's
+ * memory is touched. */
 struct turns {
     struct loop *loop;
-    struct turn_time *heap; /* the one that is due first is the first */
-    size_t count, room;
+    struct turn_time *heap;    /* the one that is due first is the first */
+    struct turn_place *places; /* by number */
+    uint32_t count, room;
 };
 
 void turns_init(struct turns *turns, struct loop *loop);
