@@ -19,6 +19,9 @@
 #define ROUNDING_US   1.0                   /* the stamps are whole microseconds */
 #define STEPS         (2 * MP_CLOCK_PIECES) /* more than a fit has been seen to take: 8 */
 #define NEGLIGIBLE_US 1e-6
+/* How far from the last fit's rate the next one is looked for, in what that could be off. */
+#define NEAR_PEAK     0.02
+#define NEAR_ENDS     1.02
 
 #define SPREAD_STEP     0.1 /* of a spread, at each sample */
 #define SPREAD_FIRST_US 100.0
@@ -36,6 +39,16 @@ void mp_clock_reset(struct mp_clock *clock)
 bool mp_clock_is_poor(const struct mp_clock *clock)
 {
     return clock->bound_us == MP_CLOCK_UNKNOWN || clock->bound_us > MP_CLOCK_POOR_US;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
 }
 
 /* -- Walls, all seen from clock->taken_us, when the rate is `rate`. */
@@ -121,11 +134,30 @@ static struct wall gap(const struct lines *lines, double rate)
  * tangent is one of them and nowhere below it, so each step along tangents meets a new line or ends
  * exactly where it should. */
 
-/* The rate with the widest gap: two tangents, one rising and one falling, are narrowed down. */
-static double best_rate(const struct lines *lines)
+struct range {
+    double from, to;
+};
+
+/* Rates around that of the last fit. Few samples move a wall, so that looking here first takes
+ * little more than half the steps. */
+static struct range near(const struct mp_clock *clock, double reach)
 {
-    double from = -RATE_MAX, to = RATE_MAX;
+    return (struct range){.from = larger(clock->rate - reach, -RATE_MAX),
+                          .to = smaller(clock->rate + reach, RATE_MAX)};
+}
+
+/* The rate with the widest gap, looked for `in` a range, then everywhere: two tangents, one rising
+ * and one falling, are narrowed down. */
+static double best_rate(const struct lines *lines, struct range in)
+{
+    double from = in.from, to = in.to;
     struct wall rising = gap(lines, from), falling = gap(lines, to);
+    if (rising.slope <= 0 || falling.slope >= 0) {
+        from = -RATE_MAX;
+        to = RATE_MAX;
+        rising = gap(lines, from);
+        falling = gap(lines, to);
+    }
     if (rising.slope <= 0)
         return from;
     if (falling.slope >= 0)
@@ -151,20 +183,22 @@ static double best_rate(const struct lines *lines)
 }
 
 /* Between a rate that fits and one beyond which none does: where fitting ends. Comes down the
- * tangents from outside, so it never stops short of a rate that fits. */
-static double last_fitting(const struct lines *lines, double fits, double limit)
+ * tangents from `outside`, or from `limit` if that is inside, so it never stops short of a rate
+ * that fits. */
+static double last_fitting(const struct lines *lines, double fits, double outside, double limit)
 {
+    double at = gap(lines, outside).at < 0 ? outside : limit;
     for (int i = 0; i < STEPS; i++) {
-        struct wall there = gap(lines, limit);
-        bool inward = fits < limit ? there.slope < 0 : there.slope > 0;
+        struct wall there = gap(lines, at);
+        bool inward = fits < at ? there.slope < 0 : there.slope > 0;
         if (there.at >= 0 || !inward)
             break;
-        double next = limit - there.at / there.slope;
-        if (next == limit)
+        double next = at - there.at / there.slope;
+        if (next == at)
             break;
-        limit = next;
+        at = next;
     }
-    return limit;
+    return at;
 }
 
 static void drop_oldest(struct mp_clock *clock)
@@ -184,11 +218,6 @@ static double between(const struct mp_clock *clock, double low, double high)
     return low + (high - low) * (alike ? 0.5 : a / (a + b));
 }
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* The median of what comes, by steps: a stall counts as one, however long. */
 static void learn_spread(double *spread, double excess)
 {
@@ -203,14 +232,15 @@ static void fit(struct mp_clock *clock)
 {
     struct lines lines;
     draw(&lines, clock);
-    double rate = best_rate(&lines);
+    double rate = best_rate(&lines, near(clock, NEAR_PEAK * clock->rate_off));
     while (gap(&lines, rate).at < 0 && clock->count > 1) {
         drop_oldest(clock); /* the clock did not run as steadily as it should */
         lines.first++;
-        rate = best_rate(&lines);
+        rate = best_rate(&lines, (struct range){-RATE_MAX, RATE_MAX});
     }
-    double slow = last_fitting(&lines, rate, -RATE_MAX);
-    double fast = last_fitting(&lines, rate, RATE_MAX);
+    struct range outside = near(clock, NEAR_ENDS * clock->rate_off);
+    double slow = last_fitting(&lines, rate, smaller(outside.from, rate), -RATE_MAX);
+    double fast = last_fitting(&lines, rate, larger(outside.to, rate), RATE_MAX);
     double least = low_wall(&lines, slow).at, most = high_wall(&lines, fast).at;
     double low = low_wall(&lines, rate).at, high = high_wall(&lines, rate).at;
     clock->rate = rate;
