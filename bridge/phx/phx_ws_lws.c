@@ -122,10 +122,11 @@ static int write_one(struct phx_ws_conn *conn, struct phx_send *send)
 }
 
 /* Each write only when the one before has left libwebsockets, and not for ever: the others on the
- * loop wait. */
+ * loop wait. The socket is not asked beforehand whether it takes more: of what it does not take
+ * libwebsockets keeps the rest. */
 int phx_ws_write(struct phx_ws_conn *conn)
 {
-    for (int i = 0; i < WRITES_AT_ONCE && !lws_send_pipe_choked(conn->wsi); i++) {
+    for (int i = 0; i < WRITES_AT_ONCE && !lws_partial_buffered(conn->wsi); i++) {
         struct phx_send *send = conn->base.user ? conn->base.events->next(conn->base.user) : NULL;
 
         if (!send)
