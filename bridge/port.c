@@ -265,9 +265,8 @@ static void hold(struct port *port, uint32_t ms)
 
 /* -- Bytes. */
 
-static void poll_link(struct port *port)
+static void poll_link(struct port *port, uint64_t now)
 {
-    uint64_t now = port_now_us(port);
     uint32_t bulk_us = port->bulk != NULL ? mp_bulk_host_poll(port->bulk, now) : UINT32_MAX;
     uint32_t link_us = mp_host_poll(&port->host, now);
     port->due_us = now + (bulk_us < link_us ? bulk_us : link_us);
@@ -277,20 +276,19 @@ static void poll_link(struct port *port)
  * line is gone. */
 static int write_out(struct port *port)
 {
-    uint64_t quiet_us;
+    uint64_t quiet_us, now = port_now_us(port);
     ssize_t n = 0;
-    bool is_quiet = port_is_quiet(port, &quiet_us);
+    bool is_quiet = port_is_quiet(port, now, &quiet_us);
     if (!is_quiet || port->state == PORT_SERVING)
-        poll_link(port); /* who asks without being heard would soon rest */
+        poll_link(port, now); /* who asks without being heard would soon rest */
     if (is_quiet) {
-        port->due_us = port_now_us(port) + quiet_us;
+        port->due_us = now + quiet_us;
         return 0;
     }
     for (;;) {
         if (port->out_at == port->out_len) {
             port->out_at = 0;
-            port->out_len =
-                mp_host_output(&port->host, port->out, sizeof port->out, port_now_us(port));
+            port->out_len = mp_host_output(&port->host, port->out, sizeof port->out, now);
         }
         if (port->out_len == 0)
             break;
@@ -298,9 +296,10 @@ static int write_out(struct port *port)
         if (n <= 0)
             return (int)n;
         port->out_at += (size_t)n;
+        now = port_now_us(port);
     }
     if (n > 0)
-        poll_link(port);
+        poll_link(port, now);
     return 0;
 }
 
@@ -379,10 +378,10 @@ static int read_in(struct port *port)
         ssize_t n = serial_read(port->serial, bytes, sizeof bytes);
         if (n <= 0)
             return (int)n;
+        uint64_t now = port_now_us(port);
         if (port->state != PORT_HELD && port->hold_ms == 0)
-            mp_host_bytes(&port->host, bytes, (size_t)n, port_now_us(port));
-        switch (port_guard_bytes(&port->guard, bytes, (size_t)n, port->host.stats.frames_in,
-                                 port_now_us(port))) {
+            mp_host_bytes(&port->host, bytes, (size_t)n, now);
+        switch (port_guard_bytes(&port->guard, bytes, (size_t)n, port->host.stats.frames_in, now)) {
         case PORT_READ_ON:
             break;
         case PORT_PAUSE:
@@ -508,6 +507,7 @@ void port_look(struct port *port)
     switch (port->state) {
     case PORT_CLOSED:
         port->due_us = port->not_before_us;
+        turn_at(&port->turn, port->due_us);
         break;
     case PORT_OPENING:
         port->look_again = true;

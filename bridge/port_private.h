@@ -109,8 +109,9 @@ void port_free_loan(struct port *port);
 
 /* port_quiet.c */
 void port_quiet_opened(struct port *port);
-/* Returns whether nothing may be written now; in how many microseconds that ends is in *wait_us. */
-bool port_is_quiet(struct port *port, uint64_t *wait_us);
+/* Returns whether nothing may be written `now`; in how many microseconds that ends is in *wait_us.
+ */
+bool port_is_quiet(struct port *port, uint64_t now, uint64_t *wait_us);
 
 /* port_life.c */
 

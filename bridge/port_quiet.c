@@ -28,9 +28,8 @@ void port_quiet_opened(struct port *port)
     port->quiet_ms = 0;
 }
 
-bool port_is_quiet(struct port *port, uint64_t *wait_us)
+bool port_is_quiet(struct port *port, uint64_t now, uint64_t *wait_us)
 {
-    uint64_t now = port_now_us(port);
     bool heard = port->quiet_until_heard && port->host.stats.frames_in != 0;
     if (now >= port->quiet_us || heard) {
         port->quiet_us = 0;

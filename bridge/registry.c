@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL_US 1000000 /* between two times that all lanes and ports are called */
+#define ALL_US 10000000 /* between two times that all lanes and ports are called */
 
 /* -- Which lane. */
 
@@ -440,7 +440,7 @@ static void ask_refused_again(struct registry *registry)
 }
 
 /* After a gap all have to know of it, and now and then all look around: a wake-up that was
- * forgotten somewhere costs a second and not for ever. */
+ * forgotten somewhere costs ten seconds and not for ever. */
 static void call_all(struct registry *registry, uint64_t now_us)
 {
     if (now_us < registry->all_us && registry->gaps == registry->shared.loop->gaps)

@@ -13,17 +13,17 @@
 #include <string.h>
 
 /* Time questions: a few at once for a first estimate, then as often as the line bears until the
- * estimate is good, then when the keep-alive wants them. */
+ * estimate is good, then when the keep-alive wants them; twice as often as that while it is not as
+ * good as it was expected to become. */
 #define QUICK_ASKS      5
 #define QUICK_ASK_US    20000u
 #define LEARNING_ASKS   200
 #define LEARNING_ASK_US 100000u
-#define STEADY_ASK_US   250000u
 #define GOOD_BOUND_US   200u
 #define LINE_SHARE      40u /* questions and answers take at most a part in so many of the line */
 #define ADAPTER_TIMER_US \
     16000u /* of the USB adapter that waits longest before it passes bytes on */
-#define SLOT_US            5000u
+#define SLOT_US            10000u
 #define DESCRIBE_AGAIN_US  300000
 #define SILENCE_KEEPALIVES 4
 #define SILENCE_MIN_MS     1000
@@ -91,7 +91,7 @@ static uint32_t ask_interval(const struct mp_host *host)
     if (host->asks < LEARNING_ASKS && host->clock.bound_us > GOOD_BOUND_US)
         wanted = LEARNING_ASK_US;
     else if (host->clock.bound_us > GOOD_BOUND_US)
-        wanted = STEADY_ASK_US;
+        wanted = keepalive / 2;
     wanted = wanted < share ? share : wanted;
     return wanted < keepalive ? wanted : keepalive;
 }
