@@ -182,6 +182,11 @@ void commands_on_channel(struct commands *commands, bool up, uint64_t now_ms)
     drop_waiting(commands, COMMANDS_CHANNEL_LOST);
 }
 
+void commands_on_gap(struct commands *commands)
+{
+    drop_waiting(commands, COMMANDS_STALE);
+}
+
 /* -- One value. */
 
 static size_t find_control(const struct mp_description *description, const char *name)

@@ -116,6 +116,10 @@ void commands_on_mcu_gone(struct commands *commands, uint64_t now_ms);
 /* The channel is joined, or gone: to be told of each change. */
 void commands_on_channel(struct commands *commands, bool up, uint64_t now_ms);
 
+/* The process did not run for a while: what waits may be as old as that, whatever the clock says.
+ */
+void commands_on_gap(struct commands *commands);
+
 enum commands_value { COMMANDS_NUMBER, COMMANDS_BOOL, COMMANDS_OTHER };
 
 /* One element of a control update; `fresh`: nothing says that it may have waited somewhere. It is

@@ -232,6 +232,7 @@ void lane_on_gaps(struct lane *lane, uint32_t gaps)
     if (gaps == lane->gaps)
         return;
     lane->gaps = gaps;
+    commands_on_gap(&lane->commands);
     if (lane->socket == NULL || !phx_socket_is_connected(lane->socket))
         return;
     commands_fresh_on_gap(&lane->fresh);

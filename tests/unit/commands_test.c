@@ -227,6 +227,21 @@ static void what_may_be_old_is_discarded(void **state)
     assert_int_equal(commands.counts[COMMANDS_STALE], 1);
 }
 
+/* A suspended machine's monotonic clock stands still, and a deadline with it. */
+static void what_waited_over_a_gap_of_the_process_is_discarded(void **state)
+{
+    (void)state;
+    begin();
+    send_result = MP_ERR_FULL;
+    set("motor", 40, 10);
+    commands_flush(&commands, 10);
+    commands_on_gap(&commands);
+    assert_non_null(strstr(ended, "motor=40:discarded: it may be old"));
+    send_result = MP_OK;
+    commands_flush(&commands, 11);
+    assert_string_equal(sent, "");
+}
+
 static void nothing_is_replayed_when_the_channel_comes_back(void **state)
 {
     (void)state;
@@ -459,6 +474,7 @@ int main(void)
         cmocka_unit_test(the_newest_of_an_update_wins),
         cmocka_unit_test(what_cannot_be_sent_waits_until_its_deadline_and_no_longer),
         cmocka_unit_test(what_may_be_old_is_discarded),
+        cmocka_unit_test(what_waited_over_a_gap_of_the_process_is_discarded),
         cmocka_unit_test(nothing_is_replayed_when_the_channel_comes_back),
         cmocka_unit_test(nothing_is_replayed_to_a_board_that_comes_back),
         cmocka_unit_test(a_refusal_of_the_board_is_reported),
