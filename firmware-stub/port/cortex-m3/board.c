@@ -19,7 +19,7 @@
 /* The interrupt moves `head`, the application `tail`; both count on for ever. */
 static struct {
     volatile uint32_t head, tail;
-    uint8_t bytes[RING_BYTES];
+    volatile uint8_t bytes[RING_BYTES];
 } ring;
 
 static bool write_cut_short;
@@ -167,8 +167,8 @@ void board_on_timer(void)
     TIMER_INTCLEAR = 1;
 }
 
-/* Interrupts are held back from the last look to the sleep: one that comes in between still ends
- * it. */
+/* Interrupts are held back from the timer's start to the sleep: one that comes in between, the
+ * timer's among them, still ends it. */
 void port_idle(uint32_t us)
 {
     const uint32_t longest = UINT32_MAX / CLOCK_MHZ;
@@ -176,11 +176,11 @@ void port_idle(uint32_t us)
     WATCHDOG_INTCLEAR = 1;
     if (us == 0)
         return;
+    lock();
     TIMER_RELOAD = 0;
     TIMER_VALUE = (us < longest ? us : longest) * CLOCK_MHZ;
     TIMER_CTRL = TIMER_CTRL_ENABLE | TIMER_CTRL_INT;
     wake_with_room(write_cut_short);
-    lock();
     if (ring_used() == 0 && !(write_cut_short && uart_has_room()))
         __asm__ volatile("wfi" ::: "memory");
     unlock();
