@@ -1,6 +1,6 @@
 mcu_fuzz(fuzz_phx_json LIBS phx)
 mcu_fuzz(fuzz_phx_frame LIBS phx)
-mcu_fuzz(fuzz_phx_machine SOURCES fuzz_phx_machine.c phx_storm.c phx_storm_frames.c LIBS phx)
+mcu_fuzz(fuzz_phx_machine SOURCES fuzz_phx_machine.c phx_storm.c phx_storm_frames.c LIBS phx test_tables)
 mcu_fuzz(fuzz_phx_binary LIBS phx)
 mcu_fuzz(fuzz_phx_presence LIBS phx)
 mcu_fuzz(fuzz_phx_judge LIBS phx)

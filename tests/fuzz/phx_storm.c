@@ -4,6 +4,8 @@
  */
 #include "phx_storm_core.h"
 
+#include "phx_usual.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -462,15 +464,9 @@ void phx_storm(const uint8_t *bytes, size_t n, struct phx_storm_counts *counts)
     };
 
     s = (struct storm){.at = bytes, .end = bytes + n, .counts = counts, .now = 5000};
-    s.settings = (struct phx_machine_settings){.vsn = phx_storm_draw(&s, 2) ? PHX_V1 : PHX_V2,
-                                               .heartbeat_ms = 30000,
-                                               .heartbeat_timeout_ms = 10000,
-                                               .connect_timeout_ms = 10000,
-                                               .backoff_min_ms = 1000,
-                                               .backoff_max_ms = 60000,
-                                               .stable_ms = 60000,
-                                               .max_queue = QUEUE_MAX,
-                                               .seed = phx_storm_draw(&s, 256)};
+    enum phx_vsn vsn = phx_storm_draw(&s, 2) ? PHX_V1 : PHX_V2;
+    s.settings = phx_usual(vsn, phx_storm_draw(&s, 256));
+    s.settings.max_queue = QUEUE_MAX;
     s.machine = phx_machine_new(&s.settings, &io, &events);
     if (!s.machine)
         abort();

@@ -42,6 +42,14 @@ const struct mp_control world_controls[WORLD_CONTROLS] = {
      .failsafe = {.i = 0}},
 };
 
+const struct mp_device_config world_described = {
+    .firmware = {"stub", "1.0.0", "arm", "generic"},
+    .sensors = world_sensors,
+    .controls = world_controls,
+    .sensor_count = 4,
+    .control_count = WORLD_CONTROLS,
+};
+
 /* -- The device's callbacks. */
 
 static enum mp_status on_apply(void *user, uint8_t control, union mp_value value)
@@ -371,26 +379,20 @@ void world_init(struct world *world, uint64_t seed, uint32_t baud, uint32_t late
     static const uint8_t image_id[20] = {1, 2, 3};
     memset(world, 0, sizeof *world);
     sim_init(&world->sim, seed, baud, latency_us);
-    world->device_config = (struct mp_device_config){
-        .firmware = {"stub", "1.0.0", "arm", "generic"},
-        .sensors = world_sensors,
-        .controls = world_controls,
-        .sensor_count = 4,
-        .control_count = WORLD_CONTROLS,
-        .device_id = device_id,
-        .image_id = image_id,
-        .device_id_len = sizeof device_id,
-        .image_id_len = sizeof image_id,
-        .reset_cause = MP_RESET_POWER,
-        .tick_us = 1000,
-        .deadman_ms = 2000,
-        .baud = baud,
-        .tx_mem = world->device_tx,
-        .rx_mem = world->device_rx,
-        .tx_bytes = sizeof world->device_tx,
-        .rx_bytes = sizeof world->device_rx,
-        .max_body = 128,
-    };
+    world->device_config = world_described;
+    world->device_config.device_id = device_id;
+    world->device_config.image_id = image_id;
+    world->device_config.device_id_len = sizeof device_id;
+    world->device_config.image_id_len = sizeof image_id;
+    world->device_config.reset_cause = MP_RESET_POWER;
+    world->device_config.tick_us = 1000;
+    world->device_config.deadman_ms = 2000;
+    world->device_config.baud = baud;
+    world->device_config.tx_mem = world->device_tx;
+    world->device_config.rx_mem = world->device_rx;
+    world->device_config.tx_bytes = sizeof world->device_tx;
+    world->device_config.rx_bytes = sizeof world->device_rx;
+    world->device_config.max_body = 128;
     world->host_config = (struct mp_host_config){
         .space = &world->space,
         .tx_mem = world->host_tx,

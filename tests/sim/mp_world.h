@@ -87,5 +87,7 @@ int world_read(struct world *world, int32_t value, bool reliable);
 
 extern const struct mp_sensor world_sensors[4];
 extern const struct mp_control world_controls[WORLD_CONTROLS];
+/* What the device describes, and nothing else. */
+extern const struct mp_device_config world_described;
 
 #endif

@@ -9,6 +9,7 @@
 #include "phx_week.h"
 
 #include "phx_core.h"
+#include "phx_usual.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -401,19 +402,12 @@ static void run_until(uint64_t end)
 
 static void begin(uint64_t seed)
 {
-    struct phx_machine_settings settings = {.vsn = seed % 2 ? PHX_V2 : PHX_V1,
-                                            .heartbeat_ms = 30000,
-                                            .heartbeat_timeout_ms = 10000,
-                                            .connect_timeout_ms = 10000,
-                                            .backoff_min_ms = 1000,
-                                            .backoff_max_ms = 60000,
-                                            .stable_ms = 60000,
-                                            .max_queue = QUEUE,
-                                            .seed = seed};
+    struct phx_machine_settings settings = phx_usual(seed % 2 ? PHX_V2 : PHX_V1, seed);
     struct phx_machine_io io = {
         .open = io_open, .want_write = io_want_write, .close = io_close, .drop = io_drop};
     struct phx_socket_events events = {.connected = on_connected, .disconnected = on_disconnected};
 
+    settings.max_queue = QUEUE;
     memset(&c, 0, sizeof c);
     week_begin(&w, seed, settings.vsn);
     c.not_after = PHX_NEVER;

@@ -14,26 +14,18 @@
 
 #include <cmocka.h>
 
-static const struct mp_device_config config = {
-    .firmware = {"stub", "1.0.0", "arm", "generic"},
-    .sensors = world_sensors,
-    .controls = world_controls,
-    .sensor_count = 4,
-    .control_count = WORLD_CONTROLS,
-};
-
 static void any_window_of_it_is_a_piece_of_the_whole(void **state)
 {
     uint8_t whole[512], piece[512];
     uint32_t hash;
     (void)state;
-    size_t total = mp_describe(&config, 0, whole, sizeof whole, &hash);
+    size_t total = mp_describe(&world_described, 0, whole, sizeof whole, &hash);
     assert_in_range(total, 50, sizeof whole);
     assert_int_equal(hash, mp_crc32(0, whole, total));
     for (size_t offset = 0; offset <= total; offset++)
         for (size_t n = 0; n < 40; n += 13) {
             memset(piece, 0xa5, sizeof piece);
-            assert_int_equal(mp_describe(&config, offset, piece, n, NULL), total);
+            assert_int_equal(mp_describe(&world_described, offset, piece, n, NULL), total);
             size_t there = total - offset < n ? total - offset : n;
             assert_memory_equal(piece, whole + offset, there);
             assert_int_equal(piece[there], 0xa5);
@@ -46,7 +38,7 @@ static void the_host_reads_what_the_device_wrote(void **state)
     struct mp_description d;
     uint8_t raw[512];
     (void)state;
-    size_t total = mp_describe(&config, 0, raw, sizeof raw, NULL);
+    size_t total = mp_describe(&world_described, 0, raw, sizeof raw, NULL);
     assert_null(mp_description_parse(raw, total, &tables, &d));
     assert_string_equal(d.product, "stub");
     assert_string_equal(d.version, "1.0.0");
@@ -73,7 +65,7 @@ static void its_tables_move_to_just_as_much_room_as_they_take(void **state)
     struct mp_description d;
     uint8_t raw[512];
     (void)state;
-    size_t total = mp_describe(&config, 0, raw, sizeof raw, NULL);
+    size_t total = mp_describe(&world_described, 0, raw, sizeof raw, NULL);
     assert_null(mp_description_parse(raw, total, &tables, &d));
     size_t bytes = mp_description_tables_bytes(&d);
     void *room = malloc(bytes);
@@ -93,7 +85,7 @@ static void cut_anywhere_or_longer_it_is_refused(void **state)
     struct mp_description d;
     uint8_t whole[512], raw[512];
     (void)state;
-    size_t total = mp_describe(&config, 0, whole, sizeof whole, NULL);
+    size_t total = mp_describe(&world_described, 0, whole, sizeof whole, NULL);
     for (size_t n = 0; n < total; n++) {
         memcpy(raw, whole, n);
         assert_non_null(mp_description_parse(raw, n, &tables, &d));

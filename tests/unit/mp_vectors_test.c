@@ -150,18 +150,11 @@ static void check_readings(char *left, char *right)
 
 static void check_description(char *left, char *right)
 {
-    static const struct mp_device_config config = {
-        .firmware = {"stub", "1.0.0", "arm", "generic"},
-        .sensors = world_sensors,
-        .controls = world_controls,
-        .sensor_count = 4,
-        .control_count = WORLD_CONTROLS,
-    };
     uint8_t expected[512], written[512];
     uint32_t hash;
     (void)right;
     size_t n = from_hex(word(&left), expected);
-    assert_int_equal(mp_describe(&config, 0, written, sizeof written, &hash), n);
+    assert_int_equal(mp_describe(&world_described, 0, written, sizeof written, &hash), n);
     assert_memory_equal(written, expected, n);
     assert_int_equal(hash, strtoul(left, NULL, 16));
 }

@@ -80,6 +80,11 @@ static const struct nh_update_io io = {
 void rig_expect(struct rig *rig, const char *words)
 {
     assert_string_equal(rig->did, words);
+    rig_forget(rig);
+}
+
+void rig_forget(struct rig *rig)
+{
     rig->did[0] = '\0';
 }
 
@@ -119,10 +124,20 @@ void rig_offer(struct rig *rig, const char *uuid)
     nh_update_offer(&rig->update, &o, rig->now_ms);
 }
 
+void rig_fetched(struct rig *rig)
+{
+    nh_update_fetched(&rig->update, NULL, false, rig->now_ms);
+}
+
 void rig_checked(struct rig *rig, const char *uuid)
 {
     struct nh_firmware f = rig_firmware(uuid);
     nh_update_checked(&rig->update, NULL, false, &f, rig->now_ms);
+}
+
+void rig_flashed(struct rig *rig, enum nh_flashed how, const char *why)
+{
+    nh_update_flashed(&rig->update, how, why, rig->now_ms);
 }
 
 void rig_pass(struct rig *rig, uint64_t ms)
@@ -142,19 +157,24 @@ void rig_to_joined(struct rig *rig)
     rig_expect(rig, "");
 }
 
-void rig_to_flashing(struct rig *rig)
+void rig_to_fetching(struct rig *rig)
 {
     rig_to_joined(rig);
     rig_offer(rig, NEW);
-    nh_update_fetched(&rig->update, NULL, false, rig->now_ms);
+    rig_expect(rig, "received started downloading FETCH(2cc211b5) ");
+}
+
+void rig_to_flashing(struct rig *rig)
+{
+    rig_to_fetching(rig);
+    rig_fetched(rig);
     rig_checked(rig, NEW);
-    rig_expect(rig, "received started downloading FETCH(2cc211b5) CHECK(2cc211b5) updating "
-                    "FLASH(2cc211b5) 0u ");
+    rig_expect(rig, "CHECK(2cc211b5) updating FLASH(2cc211b5) 0u ");
 }
 
 void rig_to_awaiting(struct rig *rig)
 {
     rig_to_flashing(rig);
-    nh_update_flashed(&rig->update, NH_FLASHED, NULL, rig->now_ms);
+    rig_flashed(rig, NH_FLASHED, NULL);
     rig_expect(rig, "100u rebooting ");
 }

@@ -26,14 +26,17 @@ struct rig {
     bool disk_full, keeps_old;
 };
 
-/* A machine that waits for an update, with OLD on its board, and joined; one that has asked for NEW
- * to be written; one that waits for the board to come back with it. */
+/* A machine that waits for an update, with OLD on its board, and joined; one that fetches NEW; one
+ * that has asked for it to be written; one that waits for the board to come back with it. */
 void rig_to_joined(struct rig *rig);
+void rig_to_fetching(struct rig *rig);
 void rig_to_flashing(struct rig *rig);
 void rig_to_awaiting(struct rig *rig);
 
 /* The words since the last time are these. */
 void rig_expect(struct rig *rig, const char *words);
+/* Whatever they are. */
+void rig_forget(struct rig *rig);
 
 struct nh_firmware rig_firmware(const char *uuid);
 /* The program starts, with what was kept. */
@@ -43,8 +46,12 @@ void rig_board(struct rig *rig, const char *uuid);
 /* Returns the uuid that the join names, or NULL. */
 const char *rig_join(struct rig *rig);
 void rig_offer(struct rig *rig, const char *uuid);
-/* The file was fetched, is whole and holds this. */
+/* The file was fetched. */
+void rig_fetched(struct rig *rig);
+/* It is whole and holds this. */
 void rig_checked(struct rig *rig, const char *uuid);
+/* Writing it has ended so. */
+void rig_flashed(struct rig *rig, enum nh_flashed how, const char *why);
 /* Time passes, and is told every half a second. */
 void rig_pass(struct rig *rig, uint64_t ms);
 

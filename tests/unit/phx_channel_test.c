@@ -12,9 +12,6 @@
 
 #include <cmocka.h>
 
-#define OK        "{\"status\":\"ok\",\"response\":{}}"
-#define UNMATCHED "{\"response\":{\"reason\":\"unmatched topic\"},\"status\":\"error\"}"
-
 /* ---- frames sent ---- */
 
 static void join_and_pushes_carry_the_same_string_join_ref(void **state)

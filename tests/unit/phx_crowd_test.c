@@ -2,7 +2,7 @@
  * that answers at once, or after the time that a processor takes for handshakes. */
 #include "phx_backoff.h"
 #include "phx_gate.h"
-#include "phx_machine.h"
+#include "phx_usual.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -139,14 +139,9 @@ static int gather(void **state)
     for (size_t i = 0; i < CROWD; i++) {
         const struct phx_machine_io io = {&crowd[i], io_open, io_ignore, io_close, io_drop,
                                           NULL,      io_turn, io_enter,  io_leave};
-        const struct phx_machine_settings settings = {.heartbeat_ms = 3600000,
-                                                      .heartbeat_timeout_ms = 10000,
-                                                      .connect_timeout_ms = 10000,
-                                                      .backoff_min_ms = 500,
-                                                      .backoff_max_ms = 60000,
-                                                      .stable_ms = 60000,
-                                                      .max_queue = 4096,
-                                                      .seed = i + 1};
+        struct phx_machine_settings settings = phx_usual(PHX_V2, i + 1);
+        settings.heartbeat_ms = 3600000;
+        settings.backoff_min_ms = 500;
         crowd[i] = (struct member){.machine = phx_machine_new(&settings, &io, NULL)};
         assert_non_null(crowd[i].machine);
         phx_machine_connect(crowd[i].machine, now);

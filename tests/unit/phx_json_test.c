@@ -1,6 +1,7 @@
 /*
  * phx_json_test.c - what is JSON, what is not, and texts in and out of it.
  */
+#include "json_texts.h"
 #include "phx_json.h"
 
 #include <setjmp.h>
@@ -31,121 +32,20 @@ static bool valid(const char *text)
 
 static void accepts_what_rfc_8259_allows(void **state)
 {
-    static const char *const good[] = {
-        "null",
-        "true",
-        "false",
-        "0",
-        "-0",
-        "-0.0",
-        "1e3",
-        "1E-7",
-        "1.5e+10",
-        "5e-324",
-        "123456789012345678901234567890",
-        "1.7976931348623157e308",
-        "17976931348623157e292",
-        "0.00017976931348623157e312",
-        "1e-400",
-        "\"\"",
-        "\"a\"",
-        "\"\\u0000\\n\\/\\\"\\\\\"",
-        "\"\\ud83d\\ude00\"",
-        "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"",
-        "[]",
-        "{}",
-        " [ 1 , 2 ] ",
-        "\t{ \"a\" : [ { } , [ ] ] }\r\n",
-        "{\"\":1,\"a\":{\"b\":[true,false,null]}}",
-        "[[],[[]]]",
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
-        if (!valid(good[i]))
-            fail_msg("refused: %s", good[i]);
+    for (size_t i = 0; i < JSON_TEXTS_GOOD; i++)
+        if (!valid(json_texts_good[i]))
+            fail_msg("refused: %s", json_texts_good[i]);
 }
 
 static void refuses_everything_else(void **state)
 {
-    static const char *const bad[] = {
-        "",
-        " ",
-        "nul",
-        "nulll",
-        "TRUE",
-        "NaN",
-        "nan",
-        "Infinity",
-        "-",
-        "+1",
-        "01",
-        "-01",
-        "1.",
-        ".5",
-        "1e",
-        "1e+",
-        "0x10",
-        "1e400",
-        "-1e309",
-        "1.7976931348623158e308",
-        "2e308",
-        "0.1e310",
-        "17976931348623158e292",
-        "1e99999999999999999999",
-        "\"",
-        "\"a",
-        "'a'",
-        "\"\\x\"",
-        "\"\\u12\"",
-        "\"\\u12g4\"",
-        "\"\\ud800\"",
-        "\"\\udc00\"",
-        "\"\\ud800\\u0041\"",
-        "\"\\ud800x\"",
-        "\"\n\"",
-        "\"\t\"",
-        "\"\xff\"",
-        "\"\xc3\"",
-        "\"\xc0\x80\"",
-        "\"\xed\xa0\x80\"",
-        "\"\xf4\x90\x80\x80\"",
-        "\"\xe0\x80\x80\"",
-        "\"\xf0\x80\x80\x80\"",
-        "\"\xf5\x80\x80\x80\"",
-        "[",
-        "]",
-        "[1",
-        "[1,",
-        "[1,]",
-        "[,1]",
-        "[1 2]",
-        "{",
-        "}",
-        "{\"a\"",
-        "{\"a\":",
-        "{\"a\":1",
-        "{\"a\":1,",
-        "{\"a\":1,}",
-        "{a:1}",
-        "{1:1}",
-        "{\"a\" 1}",
-        "{,}",
-        "[}",
-        "{]",
-        "[1}",
-        "{\"a\":1]",
-        "1 1",
-        "[] []",
-        "{}x",
-        "\xef\xbb\xbf{}",
-        "// c\n1",
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (valid(bad[i]))
-            fail_msg("accepted: %s", bad[i]);
+    for (size_t i = 0; i < JSON_TEXTS_BAD; i++)
+        if (valid(json_texts_bad[i]))
+            fail_msg("accepted: %s", json_texts_bad[i]);
+    assert_false(valid("1.7976931348623158e308")); /* a double by rounding alone */
+    assert_false(valid("17976931348623158e292"));
     assert_false(valid_bytes("\"\0\"", 3));
     assert_false(valid_bytes("1\0", 2));
     assert_false(valid_bytes("\"\\\0\"", 4));

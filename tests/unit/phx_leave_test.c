@@ -6,8 +6,6 @@
 
 #include <cmocka.h>
 
-#define OK "{\"status\":\"ok\",\"response\":{}}"
-
 static void leave(struct rig *rig, unsigned index)
 {
     phx_machine_leave(rig->channels[index].channel, rig->now);

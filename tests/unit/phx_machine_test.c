@@ -10,9 +10,6 @@
 
 #include <cmocka.h>
 
-#define OK        "{\"status\":\"ok\",\"response\":{}}"
-#define UNMATCHED "{\"response\":{\"reason\":\"unmatched topic\"},\"status\":\"error\"}"
-
 /* ---- heartbeat ---- */
 
 static void a_heartbeat_goes_out_every_30_s(void **state)

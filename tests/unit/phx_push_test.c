@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#define OK "{\"status\":\"ok\",\"response\":{}}"
 #define BYTES(text)            \
     (struct phx_text)          \
     {                          \

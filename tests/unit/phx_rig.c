@@ -6,6 +6,8 @@
 
 #include "phx_rig.h"
 
+#include "phx_usual.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -229,15 +231,7 @@ void rig_init(struct rig *rig, enum phx_vsn vsn)
     };
 
     *rig = (struct rig){
-        .settings = {.vsn = vsn,
-                     .heartbeat_ms = 30000,
-                     .heartbeat_timeout_ms = 10000,
-                     .connect_timeout_ms = 10000,
-                     .backoff_min_ms = 1000,
-                     .backoff_max_ms = 60000,
-                     .stable_ms = 60000,
-                     .max_queue = 4096,
-                     .seed = 1},
+        .settings = phx_usual(vsn, 1),
         .events = {.user = rig,
                    .connected = on_connected,
                    .disconnected = on_disconnected,

@@ -20,6 +20,10 @@
 
 #define RIG_CHANNELS 128
 
+/* Payloads of a reply. */
+#define OK        "{\"status\":\"ok\",\"response\":{}}"
+#define UNMATCHED "{\"response\":{\"reason\":\"unmatched topic\"},\"status\":\"error\"}"
+
 struct rig_channel {
     struct rig *rig;
     const char *topic;

@@ -4,6 +4,8 @@
  */
 #include "json.h"
 
+#include "json_texts.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,106 +39,18 @@ static void assert_written(const char *text, const char *expected)
 
 static void valid_texts_are_taken(void **state)
 {
-    static const char *const TEXTS[] = {"null",
-                                        "true",
-                                        "false",
-                                        "0",
-                                        "-0",
-                                        "-0.0",
-                                        "1e3",
-                                        "1E-7",
-                                        "1.5e+10",
-                                        "5e-324",
-                                        "1.7976931348623157e308",
-                                        "123456789012345678901234567890",
-                                        "\"\"",
-                                        "\"\\u0000\"",
-                                        "\"\\ud83d\\udc0e\"",
-                                        "\"\\/\\b\\f\\n\\r\\t\\\\\\\"\"",
-                                        "[]",
-                                        "{}",
-                                        " [ 1 , 2 ] ",
-                                        "{\"a\":{\"b\":[{},[],\"\"]}}",
-                                        "\t\r\n1",
-                                        "\"\xc5\xbe\xf0\x9f\x90\x8e\"",
-                                        "\"\x7f\""};
     (void)state;
-    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
-        if (!accepts(TEXTS[i], strlen(TEXTS[i]))) {
-            fail_msg("refused: %s", TEXTS[i]);
-        }
-    }
+    for (size_t i = 0; i < JSON_TEXTS_GOOD; i++)
+        if (!accepts(json_texts_good[i], strlen(json_texts_good[i])))
+            fail_msg("refused: %s", json_texts_good[i]);
 }
 
 static void everything_else_is_refused(void **state)
 {
-    static const char *const TEXTS[] = {"",
-                                        " ",
-                                        "{bad",
-                                        "NaN",
-                                        "nan",
-                                        "Infinity",
-                                        "-Infinity",
-                                        "1e400",
-                                        "-1e400",
-                                        "01",
-                                        "1.",
-                                        ".5",
-                                        "+1",
-                                        "-",
-                                        "1e",
-                                        "1e+",
-                                        "0x1",
-                                        "nul",
-                                        "nulll",
-                                        "truE",
-                                        "'a'",
-                                        "\"",
-                                        "\"\\\"",
-                                        "\"\\x\"",
-                                        "\"\\u12\"",
-                                        "\"\\u12g4\"",
-                                        "\"\\ud83d\"",
-                                        "\"\\ud83d\\u0041\"",
-                                        "\"\\udc0e\"",
-                                        "\"\\ud83d\\ud83d\"",
-                                        "\"\n\"",
-                                        "\"\x01\"",
-                                        "[",
-                                        "]",
-                                        "[1",
-                                        "[1,",
-                                        "[1,]",
-                                        "[,1]",
-                                        "[1 2]",
-                                        "[1}",
-                                        "{",
-                                        "{\"a\"",
-                                        "{\"a\":",
-                                        "{\"a\":1",
-                                        "{\"a\":1,",
-                                        "{\"a\":1,}",
-                                        "{a:1}",
-                                        "{1:1}",
-                                        "{\"a\" 1}",
-                                        "{\"a\":1]",
-                                        "1 2",
-                                        "{} x",
-                                        "[] ,",
-                                        "null,",
-                                        "\xef\xbb\xbf{}",
-                                        "\"\xff\"",
-                                        "\"\xc0\xaf\"",
-                                        "\"\xed\xa0\x80\"",
-                                        "\"\xf4\x90\x80\x80\"",
-                                        "\"\xc5\"",
-                                        "// c\n1"};
     (void)state;
-    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
-        if (accepts(TEXTS[i], strlen(TEXTS[i]))) {
-            fail_msg("taken: %s", TEXTS[i]);
-        }
-    }
+    for (size_t i = 0; i < JSON_TEXTS_BAD; i++)
+        if (accepts(json_texts_bad[i], strlen(json_texts_bad[i])))
+            fail_msg("taken: %s", json_texts_bad[i]);
 }
 
 static void every_cut_of_a_text_is_refused(void **state)

@@ -152,6 +152,16 @@ static int close_seats(void **state)
     return sockets != 0;
 }
 
+#define SEAT_TEST(name) cmocka_unit_test_setup_teardown(name, open_seats, close_seats)
+
+/* Two lanes on one connection, which is up. */
+static void sit_together(struct lane *a, struct lane *b)
+{
+    sit(a, "key");
+    sit(b, "key");
+    come_up(latest);
+}
+
 static void without_a_key_each_has_a_connection_of_its_own(void **state)
 {
     (void)state;
@@ -206,9 +216,7 @@ static void all_may_leave_while_they_are_told_of_the_end(void **state)
 {
     (void)state;
     struct lane a = {.leaves_when_down = true}, b = {.leaves_when_down = true};
-    sit(&a, "key");
-    sit(&b, "key");
-    come_up(latest);
+    sit_together(&a, &b);
     go_down(latest);
     assert_int_equal(a.down + b.down, 2);
     assert_int_equal(sockets, 0);
@@ -218,9 +226,7 @@ static void an_answer_is_for_those_who_had_asked_before_it_was_asked(void **stat
 {
     (void)state;
     struct lane a = {0}, b = {0};
-    sit(&a, "key");
-    sit(&b, "key");
-    come_up(latest);
+    sit_together(&a, &b);
     seat_probe(a.seat);
     seat_probe(b.seat); /* the probe under way may have left already */
     assert_int_equal(latest->probes, 1);
@@ -255,9 +261,7 @@ static void a_question_ends_with_the_connection(void **state)
 {
     (void)state;
     struct lane a = {0}, b = {0};
-    sit(&a, "key");
-    sit(&b, "key");
-    come_up(latest);
+    sit_together(&a, &b);
     seat_probe(a.seat);
     seat_probe(b.seat);
     go_down(latest);
@@ -274,9 +278,7 @@ static void only_the_last_one_closes_the_connection(void **state)
 {
     (void)state;
     struct lane a = {0}, b = {0};
-    sit(&a, "key");
-    sit(&b, "key");
-    come_up(latest);
+    sit_together(&a, &b);
     assert_false(seat_disconnect(a.seat, 100));
     assert_int_equal(latest->disconnects, 0);
     seat_free(a.seat);
@@ -288,22 +290,14 @@ static void only_the_last_one_closes_the_connection(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(without_a_key_each_has_a_connection_of_its_own, open_seats,
-                                        close_seats),
-        cmocka_unit_test_setup_teardown(the_hundred_and_first_opens_another_connection, open_seats,
-                                        close_seats),
-        cmocka_unit_test_setup_teardown(who_comes_late_is_told_once_that_it_is_up, open_seats,
-                                        close_seats),
-        cmocka_unit_test_setup_teardown(all_may_leave_while_they_are_told_of_the_end, open_seats,
-                                        close_seats),
-        cmocka_unit_test_setup_teardown(an_answer_is_for_those_who_had_asked_before_it_was_asked,
-                                        open_seats, close_seats),
-        cmocka_unit_test_setup_teardown(who_asks_again_hears_the_answer_to_the_later_question,
-                                        open_seats, close_seats),
-        cmocka_unit_test_setup_teardown(a_question_ends_with_the_connection, open_seats,
-                                        close_seats),
-        cmocka_unit_test_setup_teardown(only_the_last_one_closes_the_connection, open_seats,
-                                        close_seats),
+        SEAT_TEST(without_a_key_each_has_a_connection_of_its_own),
+        SEAT_TEST(the_hundred_and_first_opens_another_connection),
+        SEAT_TEST(who_comes_late_is_told_once_that_it_is_up),
+        SEAT_TEST(all_may_leave_while_they_are_told_of_the_end),
+        SEAT_TEST(an_answer_is_for_those_who_had_asked_before_it_was_asked),
+        SEAT_TEST(who_asks_again_hears_the_answer_to_the_later_question),
+        SEAT_TEST(a_question_ends_with_the_connection),
+        SEAT_TEST(only_the_last_one_closes_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
