@@ -12,8 +12,13 @@ with _ for a space, or - for whatever it says:
 
 Each named test must turn red. Of a Python test only the cases that fit `by` are run. Before any
 patch all of them must pass.
+
+A red test often has waited for long for what does not come any more. So what a patch has built is put
+aside, and while its tests run there the next patch is built.
 """
 
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -27,7 +32,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / "build" / "sabotage"
 DEV = COPY / "build" / "dev"
-LEAST_LIMIT_S = 120   # a machine that does other things as well may need this for any test
+BROKEN = COPY / "broken"   # the programs of patches whose tests run
+LEAST_LIMIT_S = 120        # a machine that does other things as well may need this for any test
 
 
 def run(*command, cwd=COPY, check=True):
@@ -60,6 +66,7 @@ def copy_tree():
     """The tracked files as they are in the working tree. What has not changed keeps its time, so that
     a second run builds little; what was removed goes, since test lists are globbed."""
     COPY.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(BROKEN, ignore_errors=True)
     names = [n for n in run("git", "ls-files", "-z", cwd=ROOT).stdout.split("\0") if n and (ROOT / n).is_file()]
     for old in [p for p in COPY.rglob("*") if p.is_file() and p.relative_to(COPY).parts[0] != "build"]:
         if str(old.relative_to(COPY)) not in set(names):
@@ -81,26 +88,34 @@ def configure(preset):
 
 # -- What there is to run.
 
+def command_of(entry):
+    """ctest tells none of a program that is not built yet."""
+    return entry.get("command") or [str(DEV / "bin" / entry["name"].removesuffix("_corpus"))]
+
+
 class Test:
     def __init__(self, entry, programs):
         properties = {p["name"]: p["value"] for p in entry["properties"]}
-        self.command = entry["command"]
+        self.command = command_of(entry)
         self.folder = properties["WORKING_DIRECTORY"]
         self.environment = dict(os.environ, **dict(v.split("=", 1) for v in properties.get("ENVIRONMENT", [])))
         self.is_python = "python" in pathlib.Path(self.command[0]).name
         self.targets = programs if self.is_python else [pathlib.Path(self.command[0]).name]
 
-    def run(self, by, limit_s):
-        """Whether it passed, and what it complains of."""
+    def run(self, by, limit_s, programs):
+        """Whether it passed with these programs (None: no end in time), and what it complains of."""
         command = self.command + (["-k", by] if self.is_python and by else [])
-        child = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+        if not self.is_python:
+            command = [str(programs / self.targets[0])] + command[1:]
+        child = subprocess.Popen(command, cwd=self.folder, env=dict(self.environment, MCU_BIN=str(programs)),
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                 start_new_session=True)
         try:
             out, _ = child.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             child.communicate()
-            return False, [f"timed out after {limit_s:.0f} s"]
+            return None, [f"no end after {limit_s:.0f} s"]
         if self.is_python and by and re.search(r"^Ran 0 tests", out, re.M):
             sys.exit(f"sabotage: {' '.join(command)}: no case has this name")
         return child.returncode == 0, complaints(out)
@@ -108,7 +123,7 @@ class Test:
 
 def complaints(out):
     """The failing cases' names, or a program's last words."""
-    cases = re.findall(r"^\[  FAILED  \] (?!\d)(\w+)|^(?:FAIL|ERROR): (\w+)", out, re.M)
+    cases = re.findall(r"^\[  (?:FAILED|ERROR )  \] (?!\d)(\w+)|^(?:FAIL|ERROR): (\w+)", out, re.M)
     names = list(dict.fromkeys(a or b for a, b in cases))
     sanitizer = re.findall(r"^SUMMARY: .+$|\S+: runtime error: .+$|\S+ Assertion .+ failed", out, re.M)
     wrong = re.findall(r"^.*(?:BROKEN|broken|WRONG|lost|FAILED|[1-9]\d* failed).*$", out, re.M)
@@ -117,22 +132,37 @@ def complaints(out):
 
 def known_tests():
     listed = json.loads(run("ctest", "--preset", "dev", "--show-only=json-v1").stdout)["tests"]
-    alone = {pathlib.Path(t["command"][0]).name for t in listed}
+    alone = {pathlib.Path(command_of(t)[0]).name for t in listed}
     built = re.findall(r"^bin/(\S+): \w*EXECUTABLE_LINKER", run("ninja", "-t", "targets", "all", cwd=DEV).stdout, re.M)
-    programs = sorted(set(built) - alone)
+    programs = sorted(name for name in set(built) - alone if not name.startswith("bench_"))
     return {t["name"]: Test(t, programs) for t in listed}
 
 
+def targets_of(tests):
+    return sorted({target for test in tests for target in test.targets})
+
+
 def build(tests, check=True):
-    targets = sorted({target for test in tests for target in test.targets})
-    return run("cmake", "--build", "--preset", "dev", "--target", *targets, check=check).returncode == 0
+    return run("cmake", "--build", "--preset", "dev", "--target", *targets_of(tests), check=check).returncode == 0
+
+
+def put_aside(tests, name):
+    """A copy of the programs as they are now; the next patch is built over them."""
+    folder = BROKEN / name
+    folder.mkdir(parents=True)
+    for target in targets_of(tests):
+        shutil.copy(DEV / "bin" / target, folder)
+    return folder
 
 
 # -- The run.
 
 class Sabotage:
     def __init__(self, patches):
-        self.patches, self.began, self.took = patches, time.monotonic(), {}
+        self.patches, self.began, self.took, self.bad = patches, time.monotonic(), {}, []
+        self.done = itertools.count(1)
+        self.at_once = 4   # as ctest; they wait more than they work
+        self.pool = concurrent.futures.ThreadPoolExecutor(self.at_once)
 
     def say(self, i, n, text):
         spent = int(time.monotonic() - self.began)
@@ -140,68 +170,114 @@ class Sabotage:
 
     def prepare(self):
         copy_tree()
-        for preset in ("cortex-m3", "avr", "dev"):
-            configure(preset)
-            run("cmake", "--build", "--preset", preset)
+        configure("dev")
         self.tests = known_tests()
         for patch in self.patches:
             for test in patch.red:
                 if test not in self.tests:
                     sys.exit(f"sabotage: {patch.name}: there is no test named {test}")
-
-    def baseline(self):
-        runs = sorted({self.part(*r) for p in self.patches for r in p.runs()}, key=str)
-        for i, (test, by) in enumerate(runs, 1):
-            began = time.monotonic()
-            passed, said = self.tests[test].run(by, 900)
-            if not passed:   # once more: what fails twice is not the load
-                passed, said = self.tests[test].run(by, 900)
-            if not passed:
-                sys.exit(f"sabotage: {test} fails before anything was broken: {'; '.join(said)}")
-            self.took[test, by] = time.monotonic() - began
-            self.say(i, len(runs), f"{test}{' -k ' + by if by else ''} passes, {self.took[test, by]:.1f} s")
+        named = [self.tests[test] for patch in self.patches for test in patch.red]
+        if any(test.is_python for test in named):   # some emulate a board
+            for preset in ("cortex-m3", "avr"):
+                configure(preset)
+                run("cmake", "--build", "--preset", preset)
+        build(named)
+        self.tests = known_tests()
+        self.whole = put_aside(named, "nothing")
 
     def part(self, test, by):
         """What is run of a test: a program knows no cases."""
         return test, by if self.tests[test].is_python else None
 
-    def verdict(self, patch):
+    def run_whole(self, test, by):
+        began = time.monotonic()
+        passed, said = self.tests[test].run(by, 900, self.whole)
+        if not passed:   # once more: what fails twice is not the load
+            passed, said = self.tests[test].run(by, 900, self.whole)
+        return passed, said, time.monotonic() - began
+
+    def baseline(self):
+        runs = sorted({self.part(*r) for p in self.patches for r in p.runs()}, key=str)
+        under_way = {self.pool.submit(self.run_whole, *r): r for r in runs}
+        for i, future in enumerate(concurrent.futures.as_completed(under_way), 1):
+            test, by = under_way[future]
+            passed, said, self.took[test, by] = future.result()
+            if not passed:
+                self.pool.shutdown(cancel_futures=True)
+                sys.exit(f"sabotage: {test} fails before anything was broken: {'; '.join(said)}")
+            self.say(i, len(runs), f"{test}{' -k ' + by if by else ''} passes, {self.took[test, by]:.1f} s")
+
+    def verdict(self, patch, programs):
         """Whether each named test has noticed, and in what words."""
-        if not build([self.tests[t] for t in patch.red], check=False):
-            return False, "DOES NOT BUILD"
         good, words = True, []
         for test, by in patch.runs():
-            passed, said = self.tests[test].run(by, LEAST_LIMIT_S + 5 * self.took[self.part(test, by)])
-            noticed = not passed and (by is None or any(by in line.replace(" ", "_") for line in said))
+            limit_s = LEAST_LIMIT_S + 5 * self.took[self.part(test, by)]
+            passed, said = self.tests[test].run(by, limit_s, programs)
+            noticed = passed is False and (by is None or any(by in line.replace(" ", "_") for line in said))
             good = good and noticed
-            state = "red" if noticed else "NOT NOTICED" if passed else f"RED, BUT NOT BY {by}"
+            state = ("red" if noticed else "NOT NOTICED" if passed else "PROVES NOTHING" if passed is None else
+                     f"RED, BUT NOT BY {by}")
             words.append(f"{state}: {test}" + ("" if passed else f" ({'; '.join(said[:4])})"))
         return good, ", ".join(words)
 
-    def break_and_look(self, patch):
+    def tell(self, patch, good, words, build_s, run_s):
+        if not good:
+            self.bad.append(patch.name)
+        self.say(next(self.done), len(self.patches), f"{'ok  ' if good else 'FAIL'} {patch.name}: {patch.breaks}: "
+                 f"{words}, built in {build_s:.0f} s, ran {run_s:.0f} s")
+
+    def look(self, patch, programs, build_s):
+        began = time.monotonic()
+        good, words = self.verdict(patch, programs)
+        shutil.rmtree(programs)
+        return patch, good, words, build_s, time.monotonic() - began
+
+    def break_it(self, patch):
+        """Applies, builds and takes back. Returns the programs, or what went wrong."""
         kept = {name: (COPY / name).read_bytes() for name in patch.touches}
+        tests = [self.tests[t] for t in patch.red]
         try:
             # Outside of git's sight the copy is plain files, which git apply takes as they are.
             applied = subprocess.run(["git", "apply", str(patch.file)], cwd=COPY, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, text=True,
                                      env=dict(os.environ, GIT_CEILING_DIRECTORIES=str(COPY.parent)))
             if applied.returncode != 0:
-                return False, "DOES NOT APPLY: make it anew"
-            return self.verdict(patch)
+                return None, "DOES NOT APPLY: make it anew"
+            if not build(tests, check=False):
+                return None, "DOES NOT BUILD"
+            return put_aside(tests, patch.name), ""
         finally:
             for name, content in kept.items():
                 (COPY / name).write_bytes(content)
 
+    def settle(self, under_way, most):
+        """Tells of the looks that have ended, and waits until at most so many are under way."""
+        while True:
+            for future in [f for f in under_way if f.done()]:
+                under_way.remove(future)
+                self.tell(*future.result())
+            if len(under_way) <= most:
+                return
+            concurrent.futures.wait(under_way, return_when=concurrent.futures.FIRST_COMPLETED)
+
     def run(self):
         self.prepare()
         self.baseline()
-        bad = []
-        for i, patch in enumerate(self.patches, 1):
-            good, words = self.break_and_look(patch)
-            if not good:
-                bad.append(patch.name)
-            self.say(i, len(self.patches), f"{'ok  ' if good else 'FAIL'} {patch.name}: {patch.breaks}: {words}")
-        print(f"{len(self.patches) - len(bad)} passed, {len(bad)} failed{''.join(f'{chr(10)}  {b}' for b in bad)}")
+        shutil.rmtree(self.whole)
+        under_way = set()
+        for patch in self.patches:
+            began = time.monotonic()
+            programs, wrong = self.break_it(patch)
+            build_s = time.monotonic() - began
+            if programs is None:
+                self.tell(patch, False, wrong, build_s, 0)
+                continue
+            under_way.add(self.pool.submit(self.look, patch, programs, build_s))
+            self.settle(under_way, self.at_once)
+        self.settle(under_way, 0)
+        bad = sorted(self.bad)
+        print(f"{len(self.patches) - len(bad)} passed, {len(bad)} failed in "
+              f"{time.monotonic() - self.began:.0f} s{''.join(f'{chr(10)}  {b}' for b in bad)}")
         return 1 if bad else 0
 
 
