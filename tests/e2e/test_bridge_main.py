@@ -166,6 +166,8 @@ class Wire(unittest.TestCase):
         self.bridge.signal(signal.SIGTERM)
         self.bridge.wait_line("terminated: stopping")
         self.assertIsNone(self.bridge.process.poll())
+        peer.send_frame(9, b"?")   # what it has to say without the reply comes before the answer to this
+        self.assertEqual(peer.frame(), (10, b"?"))
         peer.reply(upload)
         seen = []
         while (text := peer.text()) is not None:

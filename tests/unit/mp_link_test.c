@@ -127,6 +127,24 @@ static void a_hello_without_nonce_or_cut_short_is_not_answered(void **state)
     assert_int_not_equal(pair->link[PAIR_DEVICE].offer_tag, 0);
 }
 
+static void an_answer_to_another_hello_begins_no_session(void **state)
+{
+    struct mp_hello_ack ack = {.version = MP_VERSION,
+                               .epoch = 7,
+                               .max_body = MP_BODY_MIN,
+                               .credit = 1000,
+                               .tick_us = 1000};
+    uint8_t body[MP_BODY_MAX];
+    (void)state;
+    pair->sim.end[PAIR_DEVICE].output = NULL;
+    for (uint32_t i = 0; i < 2; i++) {
+        ack.nonce = pair->link[PAIR_HOST].nonce + 1 - i;
+        int len = mp_encode_hello_ack(body, sizeof body, &ack);
+        inject(PAIR_HOST, MP_MSG_HELLO_ACK, 9, 0, body, (size_t)len);
+        assert_int_equal(mp_link_is_up(&pair->link[PAIR_HOST]), i == 1);
+    }
+}
+
 static void another_version_is_told_with_its_number_and_asked_slowly(void **state)
 {
     uint8_t body[1] = {MP_VERSION + 1};
@@ -551,6 +569,7 @@ int main(void)
         TEST(a_session_stands_after_hello_answer_and_ack),
         TEST(a_hello_sent_twice_or_late_ends_no_session),
         TEST(a_hello_without_nonce_or_cut_short_is_not_answered),
+        TEST(an_answer_to_another_hello_begins_no_session),
         TEST(another_version_is_told_with_its_number_and_asked_slowly),
         TEST(a_boot_loader_that_waits_for_silence_gets_it),
         TEST(a_device_that_speaks_ends_the_silence),

@@ -63,6 +63,24 @@ static void an_offer_of_nothing_and_a_misshaped_one_are_told_apart(void **state)
     assert_int_equal(decode(MAIN_OFFER ",\"partials_checksums\":[1]}"), NH_OFFER_BAD);
 }
 
+/* It becomes the name of a file. */
+static void what_is_named_by_no_uuid_is_refused(void **state)
+{
+    static const char *const names[] = {"../../../../../../../tmp/2cc211b5-e7c", "2cc211b5",
+                                        "2cc211b5-e7c5-5b9c-b678-c70df78babeg", "",
+                                        "2cc211b5-e7c5-5b9c-b678-c70df78babe5"};
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        char json[256];
+        snprintf(json, sizeof(json),
+                 "{\"update_available\":true,\"firmware_url\":\"https://a/b\","
+                 "\"firmware_meta\":{\"uuid\":\"%s\",\"product\":\"p\",\"version\":\"1\","
+                 "\"platform\":\"avr\",\"architecture\":\"avr8\"}}",
+                 names[i]);
+        assert_int_equal(decode(json), i < 4 ? NH_OFFER_BAD : NH_OFFER_GOOD);
+    }
+}
+
 static void an_address_that_is_no_web_address_is_refused(void **state)
 {
     (void)state;
@@ -165,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_generations_of_offers_are_understood),
         cmocka_unit_test(an_offer_of_nothing_and_a_misshaped_one_are_told_apart),
+        cmocka_unit_test(what_is_named_by_no_uuid_is_refused),
         cmocka_unit_test(an_address_that_is_no_web_address_is_refused),
         cmocka_unit_test(a_join_has_all_five_or_is_not_made),
         cmocka_unit_test(statuses_are_words_that_crash_no_channel),
