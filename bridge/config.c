@@ -501,17 +501,41 @@ int config_from_line(struct config *config, const struct config_line *line,
 
 /* -- Help. */
 
+#define HELP_COLUMNS 80
+
+/* `text` in lines that fit a terminal, broken at spaces; all but the first begin with `margin`
+ * of them. */
+static void help_wrapped(const char *text, size_t margin,
+                         void (*line)(void *user, const char *text), void *user)
+{
+    char out[512];
+    for (size_t indent = 0; *text; indent = margin) {
+        size_t own = margin - indent; /* spaces that the text itself begins with, at most */
+        size_t room = HELP_COLUMNS - indent, taken = strlen(text);
+        if (taken > room) {
+            for (taken = room; taken > own && text[taken] != ' ';)
+                taken--;
+            taken = taken > own ? taken : strcspn(text + own, " ") + own;
+        }
+        snprintf(out, sizeof out, "%*s%.*s", (int)indent, "", (int)taken, text);
+        line(user, out);
+        text += taken;
+        text += strspn(text, " ");
+    }
+}
+
 static void help_setting(const struct config_setting *setting, const char *indent,
                          void (*line)(void *user, const char *text), void *user)
 {
     char text[512], expected[CONFIG_EXPECTED_MAX];
+    size_t margin = strlen(indent) + 21;
     config_value_expected(setting, expected, sizeof expected);
     snprintf(text, sizeof text, "%s%-18s %s%s%s%s", indent, setting->key, expected,
              setting->fallback ? "; default " : "", setting->fallback ? setting->fallback : "",
              setting->required ? "; required" : "");
-    line(user, text);
-    snprintf(text, sizeof text, "%*s%s", (int)strlen(indent) + 21, "", setting->help);
-    line(user, text);
+    help_wrapped(text, margin - 2, line, user);
+    snprintf(text, sizeof text, "%*s%s", (int)margin, "", setting->help);
+    help_wrapped(text, margin, line, user);
 }
 
 static void help_section(const struct config_section *section, const char *indent,
@@ -530,10 +554,9 @@ static void help_section(const struct config_section *section, const char *inden
 void config_help(void (*line)(void *user, const char *text), void *user)
 {
     char text[256];
-    line(
-        user,
-        "The configuration is a YAML file. Durations are written 500ms, 30s, 5m, 1h; sizes 64KiB,");
-    line(user, "1MiB; relative paths start at the folder of the file.");
+    help_wrapped("The configuration is a YAML file. Durations are written 500ms, 30s, 5m, 1h; "
+                 "sizes 64KiB, 1MiB; relative paths start at the folder of the file.",
+                 0, line, user);
     for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
         line(user, "");
         snprintf(text, sizeof text, "%s:  # %s%s", config_sections[i].key, config_sections[i].help,

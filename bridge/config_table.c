@@ -9,8 +9,13 @@
 #define IN(type, member) offsetof(struct type, member), sizeof(((struct type *)0)->member)
 #define ROWS(table)      table, sizeof(table) / sizeof((table)[0])
 
+/* The most that 32 bits hold, in a unit that a person reads. */
+#define SIZE_MOST (4095u << 20)
+#define TIME_MOST (49u * 24 * 3600 * 1000)
+
 static const struct config_setting server[] = {
-    [CONFIG_SERVER_URL] = {"url", CONFIG_URL, 0, 2048, NULL, NULL, true,
+    [CONFIG_SERVER_URL] = {"url", CONFIG_URL, 0, 2048,
+                           "ws://localhost:4000/microcontrollers/websocket", NULL, true,
                            "of the Phoenix socket, such as "
                            "wss://phoenix.example.org/microcontrollers/websocket",
                            IN(config, url)},
@@ -93,7 +98,8 @@ static const struct config_setting application[] = {
     "name of the resource of a .fw that is flashed; default: the one that it can be"
 
 static const struct config_setting nerveshub[] = {
-    [CONFIG_HUB_URL] = {"url", CONFIG_URL, 0, 2048, NULL, NULL, true,
+    [CONFIG_HUB_URL] = {"url", CONFIG_URL, 0, 2048,
+                        "wss://devices.example.org/device-socket/websocket", NULL, true,
                         "wss://HOST/device-socket/websocket; with certificates "
                         "wss://DEVICE-HOST/socket/websocket",
                         IN(config, nerveshub.url)},
@@ -139,12 +145,12 @@ static const struct config_setting nerveshub[] = {
                                IN(config, nerveshub.boot_quiet_ms)},
     [CONFIG_HUB_RESOURCE] = {"resource", CONFIG_TEXT, 1, 127, NULL, NULL, false, RESOURCE_HELP,
                              IN(config, nerveshub.resource)},
-    [CONFIG_HUB_FILE_MAX] = {"file_max", CONFIG_SIZE, 1024, UINT32_MAX, NULL, "64MiB", false,
+    [CONFIG_HUB_FILE_MAX] = {"file_max", CONFIG_SIZE, 1024, SIZE_MOST, NULL, "64MiB", false,
                              "a larger .fw file is refused", IN(config, nerveshub.file_max)},
     [CONFIG_HUB_IMAGE_MAX] = {"image_max", CONFIG_SIZE, 1024, 16u << 20, NULL, "16MiB", false,
                               "a larger resource in it is refused",
                               IN(config, nerveshub.image_max)},
-    [CONFIG_HUB_KEEP_FREE] = {"keep_free", CONFIG_SIZE, 0, UINT32_MAX, NULL, "64MiB", false,
+    [CONFIG_HUB_KEEP_FREE] = {"keep_free", CONFIG_SIZE, 0, SIZE_MOST, NULL, "64MiB", false,
                               "a file that would leave less of the disk is not fetched",
                               IN(config, nerveshub.keep_free)},
     [CONFIG_HUB_RECONNECT_MIN] = {"reconnect_min", CONFIG_DURATION, 10, 3600000, NULL, "1s", false,
@@ -183,9 +189,9 @@ static const struct config_setting spool[] = {
      "of its file; default: spool.db in $STATE_DIRECTORY, /var/lib/mcu-bridge (root) or "
      "~/.local/state/mcu-bridge",
      IN(config, spool_path)},
-    {"size", CONFIG_SIZE, 16384, UINT32_MAX, NULL, "64MiB", false,
+    {"size", CONFIG_SIZE, 16384, SIZE_MOST, NULL, "64MiB", false,
      "for one MCU; when full, the MCU is made to keep its readings", IN(config, spool_bytes)},
-    {"max_age", CONFIG_DURATION, 0, UINT32_MAX, NULL, "0s", false,
+    {"max_age", CONFIG_DURATION, 0, TIME_MOST, NULL, "0s", false,
      "older readings are given up and counted; 0s: never", IN(config, spool_max_age_ms)},
 };
 
@@ -324,9 +330,7 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_APPLICATION] = {"application",
                             "what it calls things; for the profiles device and custom",
                             ROWS(application), false, false},
-    [CONFIG_NERVESHUB] = {"nerveshub",
-                          "where boards are devices: updates, console, health; beside a server or "
-                          "without",
+    [CONFIG_NERVESHUB] = {"nerveshub", "where boards are devices; beside a server or without",
                           ROWS(nerveshub), false, false},
     [CONFIG_READINGS] = {"readings", "sensors to server", ROWS(readings), false, false},
     [CONFIG_SPOOL] = {"spool", "readings on disk", ROWS(spool), false, false},
@@ -336,8 +340,8 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_METRICS] = {"metrics", "what goes on, to be read", ROWS(metrics), false, false},
     [CONFIG_PORTS] = {"ports", "serial lines, one entry each, by path or by usb_*", ROWS(ports),
                       true, false},
-    [CONFIG_MCUS] = {"mcus", "boards, one entry each; each is a client of its own at the server",
-                     ROWS(mcus), true, true},
+    [CONFIG_MCUS] = {"mcus", "boards, one entry each; each a client of its own", ROWS(mcus), true,
+                     true},
 };
 
 const struct config_section config_control_section = {"controls", "one control", ROWS(control),

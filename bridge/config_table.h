@@ -27,7 +27,7 @@ struct config_setting {
     const char *key;
     enum config_type type;
     uint32_t min, max;
-    const char *choices;  /* "number|string" */
+    const char *choices;  /* "number|string"; of a URL: one to show */
     const char *fallback; /* the default, as it would stand in the file; NULL: none */
     bool required;
     const char *help;

@@ -84,7 +84,7 @@ void config_value_expected(const struct config_setting *setting, char *out, size
         snprintf(out, cap, "the path of a file");
         break;
     case CONFIG_URL:
-        snprintf(out, cap, "a URL such as ws://localhost:4000/microcontrollers/websocket");
+        snprintf(out, cap, "a URL such as %s", setting->choices);
         break;
     case CONFIG_DEVICE:
         snprintf(out, cap, "an identity of 1 to %u bytes: text, or 0x and pairs of hex digits",

@@ -173,6 +173,7 @@ static int take_option(struct options *options, int option)
     case OPTION_VERSION:
         puts("mcu-bridge " MCU_VERSION);
         return EXIT_SUCCESS;
+    case 'h':
     case OPTION_HELP:
         fputs(help, stdout);
         return EXIT_SUCCESS;
@@ -217,7 +218,7 @@ static int check_status(const struct options *options)
 static int parse(struct options *options, int argc, char **argv)
 {
     int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
         int status = take_option(options, option);
         if (status != -1)
             return status;

@@ -20,25 +20,25 @@
 #define MOST_BEHIND_US 1000000 /* after a longer pause the chip does not catch up */
 
 static const char usage[] =
-    "avr-run --mcu NAME --image FILE --fd N [options]\n"
+    "usage: avr-run --mcu NAME --image FILE --fd N [options]\n"
     "\n"
-    "Runs an AVR's image at 16 MHz in real time, with its UART0 on an open descriptor.\n"
+    "Runs an AVR's image at 16 MHz in real time, with its UART0 on an open\n"
+    "descriptor.\n"
     "\n"
     "  --mcu NAME      atmega328p, atmega2560\n"
     "  --image FILE    what is in its flash: ELF or Intel HEX\n"
     "  --fd N          the descriptor: a socket\n"
     "  --id ID         the board's own identity, at most 16 bytes (default: none)\n"
-    "  --boot FILE     a boot loader, which begins the boot section: the chip starts there\n"
-    "  --state FILE    keeps its EEPROM without power; with --boot its flash too, in FILE.flash,\n"
-    "                  and then --image and --boot count only the first time\n"
+    "  --boot FILE     a boot loader: the chip starts there, in the boot section\n"
+    "  --state FILE    keeps its EEPROM without power; with --boot its flash too, in\n"
+    "                  FILE.flash; then --image and --boot count only the first time\n"
     "  --baud N        speed of the line to it (default 115200)\n"
-    "  --stack N       fail once fewer than N bytes lie between the variables and the stack's\n"
-    "                  deepest end so far (default 0); not for an image that uses malloc\n"
+    "  --stack N       fail once fewer than N bytes lie between the variables and the\n"
+    "                  stack's deepest end so far (default 0); not with malloc\n"
     "  --help, --version\n"
     "\n"
-    "SIGUSR1 is a pulse at the reset pin. Ends with SIGTERM or SIGINT, or when the other end of "
-    "the\n"
-    "descriptor is closed.\n";
+    "SIGUSR1 is a pulse at the reset pin. Ends with SIGTERM or SIGINT, or when the\n"
+    "other end of the descriptor is closed.\n";
 
 struct board {
     struct chip_config config;
@@ -70,7 +70,7 @@ static unsigned long number(const char *option, const char *text, unsigned long 
     unsigned long value = strtoul(text, &end, 10);
 
     if (*text < '0' || *text > '9' || *end != '\0' || value < min || value > max)
-        fail(option, "not a whole number in its range; see --help");
+        fail(option, "not a whole number in its range; see avr-run --help");
     return value;
 }
 
@@ -110,7 +110,7 @@ static void take_option(struct board *board, int option, const char *text)
         puts("avr-run " MCU_VERSION);
         exit(0);
     default:
-        fputs("avr-run: see --help\n", stderr);
+        fputs("avr-run: see avr-run --help\n", stderr);
         exit(2);
     }
 }
@@ -132,10 +132,10 @@ static void read_options(struct board *board, int argc, char **argv)
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1)
         take_option(board, option, optarg);
     if (optind < argc || board->config.mcu == NULL || board->config.image == NULL || board->fd < 0)
-        fail("usage", "--mcu, --image and --fd; see --help");
+        fail("usage", "--mcu, --image and --fd; see avr-run --help");
     if (fcntl(board->fd, F_SETFL, O_NONBLOCK) != 0)
         fail("--fd", strerror(errno));
     if (board->config.eeprom_file == NULL)

@@ -207,24 +207,24 @@ static int do_quit(struct line *line, const struct words *words, char *out, size
 }
 
 /* X(name, function, arguments, what it does) */
-#define COMMANDS(X)                                                                          \
-    X("reset", do_reset, "", "reset the MCU: its reset line with QEMU, else kill and start") \
-    X("kill", do_kill, "", "the MCU dies; its port stays")                                   \
-    X("start", do_start, "", "start it again, as with the power switched on")                \
-    X("pause", do_pause, "", "stop the MCU in its tracks, while time goes on")               \
-    X("resume", do_resume, "", "let it go on")                                               \
-    X("cut", do_cut, "", "unplug: the port goes away, the MCU runs on")                      \
-    X("plug", do_plug, "[PATH]", "plug in again, perhaps under another path")                \
-    X("cut-after", do_cut_after, "N up|down", "unplug after exactly N more bytes")           \
-    X("reset-after", do_reset_after, "N up|down", "reset after exactly N more bytes")        \
-    X("auto-reset", do_auto_reset, "", "reset once, before the host's next byte arrives")    \
-    X("flip", do_flip, "RATE [up|down]", "invert a bit of so many bytes, 0 to 1")            \
-    X("drop", do_drop, "RATE [up|down]", "lose so many bytes")                               \
-    X("dup", do_dup, "RATE [up|down]", "double so many bytes")                               \
-    X("insert", do_insert, "RATE [up|down]", "put a random byte before so many bytes")       \
-    X("seed", do_seed, "N", "start the dice of these four at N")                             \
-    X("baud", do_baud, "N", "throttle to N baud both ways; 0: no limit")                     \
-    X("stats", do_stats, "", "what has passed and what was done to it, as JSON")             \
+#define COMMANDS(X)                                                                       \
+    X("reset", do_reset, "", "its reset line with QEMU, else kill and start")             \
+    X("kill", do_kill, "", "the MCU dies; its port stays")                                \
+    X("start", do_start, "", "start it again, as with the power switched on")             \
+    X("pause", do_pause, "", "stop the MCU in its tracks, while time goes on")            \
+    X("resume", do_resume, "", "let it go on")                                            \
+    X("cut", do_cut, "", "unplug: the port goes away, the MCU runs on")                   \
+    X("plug", do_plug, "[PATH]", "plug in again, perhaps under another path")             \
+    X("cut-after", do_cut_after, "N up|down", "unplug after exactly N more bytes")        \
+    X("reset-after", do_reset_after, "N up|down", "reset after exactly N more bytes")     \
+    X("auto-reset", do_auto_reset, "", "reset once, before the host's next byte arrives") \
+    X("flip", do_flip, "RATE [up|down]", "invert a bit of so many bytes, 0 to 1")         \
+    X("drop", do_drop, "RATE [up|down]", "lose so many bytes")                            \
+    X("dup", do_dup, "RATE [up|down]", "double so many bytes")                            \
+    X("insert", do_insert, "RATE [up|down]", "put a random byte before so many bytes")    \
+    X("seed", do_seed, "N", "start the dice of these four at N")                          \
+    X("baud", do_baud, "N", "throttle to N baud both ways; 0: no limit")                  \
+    X("stats", do_stats, "", "what has passed and what was done to it, as JSON")          \
     X("quit", do_quit, "", "end, the MCU included")
 
 static const struct {

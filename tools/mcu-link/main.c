@@ -15,30 +15,28 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "mcu-link --link PATH --qemu ELF | --avr FILE | --stub PROGRAM | -- COMMAND... [options]\n"
+    "usage: mcu-link --link PATH [options] --qemu ELF | --avr FILE | --stub PROGRAM |\n"
+    "                -- COMMAND...\n"
     "\n"
-    "Runs an emulated microcontroller and puts its serial line at PATH, a symbolic link to a\n"
-    "pseudo-terminal. The MCU ends with mcu-link, whatever ends that.\n"
+    "Runs an emulated microcontroller and puts its serial line at PATH, a symbolic\n"
+    "link to a pseudo-terminal. The MCU ends with mcu-link, whatever ends that.\n"
     "\n"
-    "  --link PATH       where the serial port is to be\n"
     "  --qemu ELF        the MCU is QEMU's mps2-an385 (Cortex-M3) with this image\n"
-    "  --avr FILE        the MCU is an AVR at 16 MHz with this image, ELF or Intel HEX, run by "
-    "avr-run\n"
+    "  --avr FILE        the MCU is an AVR at 16 MHz with this image (ELF, Intel HEX)\n"
     "  --mcu NAME        which: atmega328p (default) or atmega2560\n"
     "  --boot FILE       its boot loader: it takes updates\n"
     "  --stub PROGRAM    the MCU is the sample firmware built as a program\n"
-    "  -- COMMAND...     the MCU is any command; {fd} in it becomes the descriptor of its UART\n"
+    "  -- COMMAND...     or any command; {fd} in it is the descriptor of its UART\n"
     "  --board N         identity stub-N (default 1); not with -- COMMAND\n"
     "  --id ID           identity, at most 16 bytes, may be empty\n"
     "  --state FILE      keeps there what the MCU stores for good\n"
     "  --baud N          throttle both ways to N baud (default 0: no limit)\n"
     "  --seed N          of the faults below (default 1)\n"
-    "  --reset-on-open   reset the MCU whenever the port is opened, as DTR does on an Arduino\n"
+    "  --reset-on-open   reset it whenever the port is opened, as DTR does\n"
     "  --control PATH    take the commands below on a UNIX socket there, one a line\n"
     "  --help, --version\n"
     "\n"
-    "Prints \"mcu-link ready on PATH\" when the port is there. Commands, each answered by a line:\n"
-    "\n";
+    "Prints \"mcu-link ready on PATH\" when the port is there. Commands:\n";
 
 struct options {
     struct mcu_config mcu;
@@ -70,7 +68,7 @@ static uint64_t number(const char *option, const char *text, uint64_t max)
     unsigned long long value = strtoull(text, &end, 10);
 
     if (*text < '0' || *text > '9' || *end != '\0' || value > max)
-        fail(option, "not a whole number in its range; see --help");
+        fail(option, "not a whole number in its range; see mcu-link --help");
     return value;
 }
 
@@ -128,7 +126,7 @@ static void take_option(struct options *options, int option, const char *text)
         puts("mcu-link " MCU_VERSION);
         exit(0);
     default:
-        fputs("mcu-link: see --help\n", stderr);
+        fputs("mcu-link: see mcu-link --help\n", stderr);
         exit(2);
     }
 }
@@ -153,14 +151,15 @@ static void read_options(struct options *options, int argc, char **argv)
     };
     int option, kinds;
 
-    while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "+h", known, NULL)) != -1)
         take_option(options, option, optarg);
     if (optind < argc)
         options->mcu.command = argv + optind;
     kinds = (options->mcu.qemu_elf != NULL) + (options->mcu.avr_elf != NULL) +
             (options->mcu.stub != NULL) + (options->mcu.command != NULL);
     if (options->link == NULL || kinds != 1)
-        fail("usage", "--link, and one of --qemu, --avr, --stub or -- COMMAND; see --help");
+        fail("usage",
+             "--link, and one of --qemu, --avr, --stub or -- COMMAND; see mcu-link --help");
     refuse_missing(options->mcu.qemu_elf);
     refuse_missing(options->mcu.avr_elf);
     refuse_missing(options->mcu.avr_boot);

@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "options.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,15 +43,23 @@ static void print_help(void)
         }
     }
     puts("\nAll take --baud N (115200), and --wait DURATION for the board's first answer.\n"
-         "Durations are written 500ms, 2s, 1m. A port that mcu-bridge holds is in use: stop it "
-         "first.\n"
+         "Durations are written 500ms, 2s, 1m. Stop mcu-bridge first: it holds its ports.\n"
          "Exit status: 0 done, 1 refused by the device, 2 wrong command line, 3 no device.");
+}
+
+/* Also behind a command, where people look for what it takes. */
+static bool is_help_asked(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return argc > 1 && strcmp(argv[1], "help") == 0;
 }
 
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+    if (is_help_asked(argc, argv)) {
         print_help();
         return TOOL_OK;
     }

@@ -18,30 +18,31 @@
 #define IMAGE_MAX (256u * 1024 * 1024)
 
 static const char USAGE[] =
-    "Usage: mkfw pack --product NAME --version V --platform NAME --architecture NAME [OPTION]...\n"
-    "                 IMAGE FILE.fw\n"
+    "usage: mkfw pack --product NAME --version V --platform NAME --architecture NAME\n"
+    "                 [options] IMAGE FILE.fw\n"
     "       mkfw show [--public-key FILE.pub]... FILE.fw\n"
     "       mkfw keys NAME\n"
     "\n"
-    "pack  puts an image (raw, Intel HEX or ELF, as the board's flasher takes it) into FILE.fw\n"
-    "  --key FILE.priv      sign it\n"
-    "  --resource NAME      the image's name in the file (default: firmware.bin, .hex or .elf, as "
-    "IMAGE\n"
-    "                       is called)\n"
+    "pack  puts an image (raw, Intel HEX or ELF, as the board's flasher takes it)\n"
+    "      into FILE.fw\n"
+    "  --key FILE.priv        sign it\n"
+    "  --resource NAME        the image's name in the file (default: firmware.bin,\n"
+    "                         .hex or .elf, as IMAGE is called)\n"
     "  --author, --description, --vcs-identifier, --misc TEXT\n"
-    "show  checks a file as fwup --verify does, prints what it holds; ends with 1 when it is "
-    "refused\n"
-    "  --public-key FILE.pub  who may have signed it; may be given several times. Without one,\n"
-    "                       signatures are not asked for\n"
+    "show  checks a file as fwup --verify does, prints what it holds; ends with 1\n"
+    "      when it is refused\n"
+    "  --public-key FILE.pub  who may have signed it; may be given several times.\n"
+    "                         Without one, signatures are not asked for\n"
     "keys  makes NAME.priv and NAME.pub, as fwup -g does\n"
     "\n"
-    "      --help, --version\n"
+    "  --help, --version\n"
     "\n"
-    "SOURCE_DATE_EPOCH in the environment sets the date in the file, for builds that repeat.\n"
-    "Example:\n"
+    "SOURCE_DATE_EPOCH in the environment sets the date in the file, for builds that\n"
+    "repeat.\n"
+    "\n"
     "  mkfw keys mylab\n"
-    "  mkfw pack --product greenhouse --version 1.1.0 --platform mega --architecture avr\\\n"
-    "      --key mylab.priv firmware.bin greenhouse-1.1.0.fw\n";
+    "  mkfw pack --product greenhouse --version 1.1.0 --platform mega \\\n"
+    "      --architecture avr --key mylab.priv firmware.bin greenhouse-1.1.0.fw\n";
 
 enum option_id {
     OPT_PRODUCT = 256,
@@ -82,9 +83,11 @@ static int complain(const char *what, const char *why)
     return 1;
 }
 
-static int usage_error(void)
+/* `what` is wrong with the command line; NULL: that was said. */
+static int usage_error(const char *what)
 {
-    fputs("mkfw: see mkfw --help\n", stderr);
+    fprintf(stderr, "mkfw: %s%ssee mkfw --help\n", what != NULL ? what : "",
+            what != NULL ? "; " : "");
     return 2;
 }
 
@@ -213,9 +216,9 @@ static int run_pack(int argc, char **argv)
     int letter;
     while ((letter = getopt_long(argc, argv, "", PACK_OPTIONS, NULL)) != -1)
         if (take_pack_option(&pack, &key, letter) != 0)
-            return usage_error();
+            return usage_error(NULL);
     if (argc - optind != 2)
-        return usage_error();
+        return usage_error("pack: expected IMAGE and FILE.fw behind the options");
     if (pack.product == NULL || pack.version == NULL || pack.platform == NULL ||
         pack.architecture == NULL) {
         fputs(
@@ -274,12 +277,12 @@ static int run_show(int argc, char **argv)
     int letter;
     while ((letter = getopt_long(argc, argv, "", SHOW_OPTIONS, NULL)) != -1) {
         if (letter != OPT_PUBLIC)
-            return usage_error();
+            return usage_error(NULL);
         if (add_key(&keys, optarg) != 0)
             return 1;
     }
     if (argc - optind != 1)
-        return usage_error();
+        return usage_error("show: expected one FILE.fw");
     if (fw_check(argv[optind], &keys, 0, NULL, &meta, why) != FW_GOOD)
         return complain(argv[optind], why);
     print_meta(&meta);
@@ -293,7 +296,7 @@ static int run_keys(int argc, char **argv)
 {
     char why[512];
     if (argc != 2)
-        return usage_error();
+        return usage_error("keys: expected one NAME");
     if (pack_make_keys(argv[1], why, sizeof(why)) != 0) {
         fprintf(stderr, "mkfw: %s\n", why);
         return 1;
@@ -307,7 +310,7 @@ int main(int argc, char **argv)
     if (sodium_init() < 0)
         return complain("libsodium", "cannot be started");
     const char *command = argc > 1 ? argv[1] : "";
-    if (strcmp(command, "--help") == 0)
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)
         return fputs(USAGE, stdout) < 0;
     if (strcmp(command, "--version") == 0)
         return puts("mkfw " MCU_VERSION) < 0;
@@ -317,5 +320,7 @@ int main(int argc, char **argv)
         return run_show(argc - 1, argv + 1);
     if (strcmp(command, "keys") == 0)
         return run_keys(argc - 1, argv + 1);
-    return usage_error();
+    fprintf(stderr, "mkfw: %s%s\n", *command ? "there is no command " : "pack, show or keys?",
+            command);
+    return usage_error(NULL);
 }

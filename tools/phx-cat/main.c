@@ -7,9 +7,9 @@
 #include <string.h>
 
 static const char USAGE[] =
-    "Usage: phx-cat [OPTION]... URL [TOPIC]...\n"
-    "Joins topics of a Phoenix application, prints what comes as JSON lines, and pushes what it\n"
-    "reads: a line is EVENT [PAYLOAD], or "
+    "usage: phx-cat [options] URL [TOPIC]...\n"
+    "Joins topics of a Phoenix application, prints what comes as JSON lines, and\n"
+    "pushes what it reads: a line is EVENT [PAYLOAD], or\n"
     "{\"topic\":\"...\",\"event\":\"...\",\"payload\":{...}}.\n"
     "\n"
     "URL is the socket's, as ws://localhost:4000/socket/websocket\n"
@@ -18,25 +18,25 @@ static const char USAGE[] =
     "  --vsn 1|2              serializer (2)\n"
     "  --param NAME=VALUE     for the URL; may be repeated\n"
     "  --header 'NAME: VALUE' for the request; may be repeated\n"
-    "  --header-file FILE     such lines from a file: for secrets, read at every attempt\n"
-    "  --ca FILE              trust this certificate authority (PEM) instead of the system's\n"
+    "  --header-file FILE     such lines from a file: for secrets, read each time\n"
+    "  --ca FILE              trust this authority (PEM) instead of the system's\n"
     "  --cert FILE --key FILE show this certificate (PEM)\n"
     "  --transport websocket|longpoll|auto\n"
-    "                         how messages travel; auto takes the first that works (websocket)\n"
+    "                         how messages travel (websocket); auto takes the first\n"
+    "                         that works\n"
     "  --proxy URL|none       HTTP proxy, in place of that of the environment\n"
-    "  --token-file FILE      holds the authToken of Phoenix 1.8, read at every attempt\n"
-    "  --once                 end with the first connection that ends or fails (status 3)\n"
-    "  --quit                 end with the input, once every push is answered (status 1 when one "
-    "was\n"
-    "                         refused); without it, listen on\n"
+    "  --token-file FILE      the authToken of Phoenix 1.8, read at every attempt\n"
+    "  --once                 end with the first connection that ends or fails\n"
+    "                         (status 3)\n"
+    "  --quit                 end with the input, once every push is answered (status\n"
+    "                         1 when one was refused); without it, listen on\n"
     "  --for SECONDS          end after so long\n"
     "  --quiet                no word on standard error but of trouble\n"
     "  --help, --version\n"
     "\n"
-    "Examples:\n"
     "  phx-cat ws://localhost:4000/socket/websocket room:lobby\n"
-    "  echo 'new_msg {\"body\":\"hi\"}' | phx-cat --quit ws://localhost:4000/socket/websocket "
-    "room:lobby\n";
+    "  echo 'new_msg {\"body\":\"hi\"}' |\n"
+    "      phx-cat --quit ws://localhost:4000/socket/websocket room:lobby\n";
 
 enum option_id {
     OPT_JOIN = 256,
@@ -169,7 +169,8 @@ static int take(struct cat_options *options, int id)
         options->quiet = true;
         return 0;
     default:
-        return usage_error("what is that");
+        fputs("phx-cat: see phx-cat --help\n", stderr);
+        return -1;
     }
 }
 
@@ -192,8 +193,8 @@ int main(int argc, char **argv)
     int id;
     signal(SIGPIPE, SIG_IGN);
     options.socket.user_agent = "phx-cat/" MCU_VERSION;
-    while ((id = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-        if (id == OPT_HELP)
+    while ((id = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1) {
+        if (id == OPT_HELP || id == 'h')
             return fputs(USAGE, stdout) < 0;
         if (id == OPT_VERSION)
             return puts("phx-cat " MCU_VERSION) < 0;

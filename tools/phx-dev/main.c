@@ -10,29 +10,33 @@
 static const char USAGE[] =
     "usage: phx-dev [options]\n"
     "A Phoenix-compatible server for development: channels over WebSocket and long\n"
-    "polling, and the /microcontrollers application. Prints one line when it is ready.\n"
+    "polling, and the /microcontrollers application. Prints one line when it is\n"
+    "ready. What has arrived, and a control for controller 1:\n"
+    "  curl localhost:4000/readings\n"
+    "  curl -H 'content-type: application/json' -d '{\"control\":[{\"motor\":40}]}' \\\n"
+    "       localhost:4000/control/1\n"
     "\n"
     "  --listen ADDR       numeric address (127.0.0.1)\n"
     "  --port N            port, 0 = any free one (4000)\n"
     "  --tls               wss instead of ws\n"
     "  --cert FILE --key FILE\n"
-    "                      PEM certificate (chain) and key; made up for a day otherwise\n"
+    "                      PEM certificate (chain), key; else made up for a day\n"
     "  --cert-out FILE     write the made-up certificate there, for clients to trust\n"
     "  --cert-name NAME    its only name (localhost, 127.0.0.1 and ::1)\n"
     "  --client-ca FILE    clients must show a certificate signed by this CA\n"
     "  --api-key KEY=CONTROLLER[:LOCATION[:USER]]\n"
-    "                      a key of /microcontrollers, may be repeated; without any, every\n"
-    "                      well-formed key is let in and gets the next controller id\n"
+    "                      a key of /microcontrollers, may be repeated; without any,\n"
+    "                      every well-formed key gets the next controller id\n"
     "  --like 1.7-cowboy|1.8-bandit\n"
     "                      whose habits where the two differ (1.8-bandit)\n"
-    "  --idle-ms N         close a WebSocket whose client is silent for longer (60000)\n"
+    "  --idle-ms N         close a WebSocket whose client is silent longer (60000)\n"
     "  --poll-ms N         hold a long poll without messages so long (10000)\n"
-    "  --nerves main|2.4.0 NervesHub as well: /device-socket, with --tls /socket, /firmware\n"
+    "  --nerves main|2.4.0 NervesHub as well: /device-socket, with --tls /socket\n"
     "  --nerves-key nhp_KEY=SECRET | nhd_KEY=SECRET:IDENTIFIER\n"
     "                      a shared secret of it, may be repeated\n"
     "  --nerves-fw-key FILE.pub\n"
     "                      who must have signed its firmware\n"
-    "  --lab               also the sockets and orders the recordings were made with\n"
+    "  --lab               also the sockets and orders of the recordings\n"
     "  --quiet             print nothing but the ready line\n"
     "  --log-json          print events as JSON lines\n"
     "  --help, --version\n";
@@ -177,7 +181,8 @@ static void take_option(struct server *server, int id)
         break;
     case OPTION_API_KEY:
         if (mc_keys_add(&server->keys, optarg) != 0) {
-            fail("--api-key: expected KEY=CONTROLLER[:LOCATION[:USER]] with a new well-formed key",
+            fail("--api-key: expected KEY=CONTROLLER[:LOCATION[:USER]], a KEY not given yet: "
+                 "API_TOKEN_MC_ and 16 or more of A-Z, a-z, 0-9",
                  "");
         }
         break;
@@ -210,6 +215,7 @@ static void take_option(struct server *server, int id)
     case OPTION_LOG_JSON:
         o->log.json = true;
         break;
+    case 'h':
     case OPTION_HELP:
         fputs(USAGE, stdout);
         exit(EXIT_SUCCESS);
@@ -237,7 +243,7 @@ static void take_options(struct server *server, int argc, char **argv)
 {
     const struct tls_options *tls = &server->options.tls_options;
     int id;
-    while ((id = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+    while ((id = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1) {
         take_option(server, id);
     }
     if (optind < argc) {

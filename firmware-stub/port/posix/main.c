@@ -16,15 +16,15 @@
 #include <string.h>
 
 static const char usage[] =
-    "mcu-stub [--pty-link PATH] [--id ID] [options]\n"
+    "usage: mcu-stub [--pty-link PATH] [--id ID] [options]\n"
     "\n"
     "The sample firmware as a process on a pseudo-terminal of its own.\n"
     "\n"
     "  --pty-link PATH   put a symbolic link to the pseudo-terminal there\n"
-    "  --fd N            use this open descriptor as the UART, and no pseudo-terminal\n"
-    "  --id ID           identity: text, or hex:DIGITS; at most 16 bytes (default stub-1)\n"
-    "  --state FILE      keep an identity set over the line there; and take uploads of images\n"
-    "                    made for this program, into FILE.flash\n"
+    "  --fd N            use this open descriptor as the UART, no pseudo-terminal\n"
+    "  --id ID           identity: text, or hex:DIGITS; at most 16 bytes (stub-1)\n"
+    "  --state FILE      keep an identity set over the line there; and take uploads\n"
+    "                    of images made for this program, into FILE.flash\n"
     "  --seed N          noise of the simulated sensors (default 1)\n"
     "  --time-scale X    run X times as fast, 0.01 to 1000 (default 1)\n"
     "  --help, --version\n"
@@ -48,7 +48,7 @@ static double number(const char *option, const char *text, double min, double ma
     double value = strtod(text, &end);
 
     if (end == text || *end != '\0' || !(value >= min && value <= max))
-        fail(option, "not a number in its range; see --help");
+        fail(option, "not a number in its range; see mcu-stub --help");
     return value;
 }
 
@@ -87,7 +87,7 @@ static void take_option(struct options *options, int option, const char *text)
         puts("mcu-stub " FW_VERSION);
         exit(0);
     default:
-        fputs(usage, stderr);
+        fputs("mcu-stub: see mcu-stub --help\n", stderr);
         exit(2);
     }
 }
@@ -107,10 +107,10 @@ static void read_options(struct options *options, int argc, char **argv)
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1)
         take_option(options, option, optarg);
     if (optind < argc)
-        fail(argv[optind], "unexpected; see --help");
+        fail(argv[optind], "unexpected; see mcu-stub --help");
     if (options->link && options->board.fd >= 0)
         fail("--pty-link", "not together with --fd");
 }

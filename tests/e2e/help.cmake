@@ -1,0 +1,1 @@
+mcu_e2e_test(help test_help.py)
