@@ -406,7 +406,8 @@ static enum outcome judge_http(struct nh_transfer *t)
     char text[48];
     long status = status_of(t);
     snprintf(text, sizeof(text), "the server answered %ld", status);
-    if (status == 416 || (status >= 500 && t->have > 0))
+    /* What some servers answer past the end. 502 and the like are of one that starts anew. */
+    if (status == 416 || (status == 500 && t->have > 0))
         return because(t, OUTCOME_DROP, text, "");
     if (status == 408 || status == 429 || status >= 500)
         return because(t, OUTCOME_AGAIN, text, "");

@@ -183,6 +183,15 @@ class Download(unittest.TestCase):
         self.server.plan = [{"status": 503}, {"status": 429}]
         self.assertEqual(self.fetch(), "done ok")
 
+    def test_a_server_that_restarts_costs_nothing_of_what_came(self):
+        for status in (502, 503, 504):
+            (self.folder / f"{UUID}.fw").unlink(missing_ok=True)
+            self.server.requests.clear()
+            self.server.plan = [{"cut": MIB + 5}, {"status": status}]
+            self.assertEqual(self.fetch(*sums(FILE)), "done ok")
+            self.assertEqual(self.ranges(), [None, *[f"bytes={MIB + 5}-"] * 2], status)
+            self.assertEqual(self.whole(), FILE)
+
     def test_a_file_larger_than_allowed_is_not_fetched(self):
         self.assertEqual(self.fetch(*sums(FILE), MCU_PROBE_MAX=str(MIB)), "done the file is larger than allowed (for good)")
         self.assertEqual(self.ranges(), [])

@@ -261,7 +261,8 @@ class Ports(Monitor):
 
     def test_the_command_line(self):
         for words, says in [((), "which command"), (("lsit",), 'no command "lsit"'), (("send", "x"), "too few"),
-                            (("reset", "x", "y"), "too many"), (("reset", "x", "--json"), "takes no --json"),
+                            (("reset", "x", "y"), "too many"), (("reset", *"xyzuvw"), "too many"),
+                            (("reset", "x", "--json"), "takes no --json"),
                             (("reset", "x", "--baud", "fast"), "--baud: expected a whole number from 300"),
                             (("send", "x", "motor", "1", "--ttl", "2"), "the unit is missing"),
                             (("set-id", "x", "seventeen-letters"), "ID: expected an identity of 1 to 16 bytes"),

@@ -117,14 +117,14 @@ static bool is_word(const char *argument)
     return argument[0] != '-' || argument[1] == '.' || (argument[1] >= '0' && argument[1] <= '9');
 }
 
-static int take_words(struct options *options, int argc, char **argv)
+/* Those that no command takes are counted alone. */
+static void take_words(struct options *options, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        if (options->word_count == sizeof options->words / sizeof options->words[0])
-            return -1;
-        options->words[options->word_count++] = argv[i];
+        if (options->word_count < sizeof options->words / sizeof options->words[0])
+            options->words[options->word_count] = argv[i];
+        options->word_count++;
     }
-    return 0;
 }
 
 /* Splits argv into words (kept in place, from argv[1]) and options for getopt. */
@@ -157,7 +157,8 @@ static int read_all(struct options *options, int argc, char **argv, const char *
         }
     }
     free(rest);
-    return result ? result : take_words(options, words, argv);
+    take_words(options, words, argv);
+    return result;
 }
 
 int options_read(struct options *options, int argc, char **argv, const char *accepted,
