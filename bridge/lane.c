@@ -331,9 +331,16 @@ static void begin_close(struct lane *lane, uint64_t now)
     lane->closed = lane->seat == NULL || !seat_disconnect(lane->seat, CLOSE_MS);
 }
 
+/* A group that is committed after its lane has gone would be sent, and stored, a second time. */
+static bool is_waited_for(const struct lane *lane)
+{
+    return uplink_is_in_flight(&lane->uplink) ||
+           (lane->stream != NULL && uplink_is_storing(&lane->uplink));
+}
+
 static void close_when_done(struct lane *lane, uint64_t now)
 {
-    if (!lane->closing && uplink_is_in_flight(&lane->uplink) && now < lane->stop_ms)
+    if (!lane->closing && is_waited_for(lane) && now < lane->stop_ms)
         return;
     if (!lane->closing)
         begin_close(lane, now);

@@ -64,9 +64,9 @@ bool lane_is_up(const struct lane *lane);
 /* Fills in everything; what it points at holds until the lane is next called. */
 void lane_watch(const struct lane *lane, struct watch_lane *out);
 
-/* Takes no more readings, waits for the reply to the upload in flight (at most LANE_STOP_MS) and
- * for a flasher to end (LANE_HUB_STOP_MS), leaves, closes with 1000, and calls shared->stopped
- * once, perhaps from within. */
+/* Takes no more readings, waits for the reply to the upload in flight and for the disk (at most
+ * LANE_STOP_MS) and for a flasher to end (LANE_HUB_STOP_MS), leaves, closes with 1000, and calls
+ * shared->stopped once, perhaps from within. */
 void lane_stop(struct lane *lane);
 #define LANE_STOP_MS 3000
 

@@ -356,6 +356,29 @@ static struct config_mcu *mcu_named(struct config *config, const char *name)
     return NULL;
 }
 
+static bool has_lane_named(const struct registry *registry, const char *name)
+{
+    for (size_t i = 0; i < registry->lane_count; i++)
+        if (strcmp(registry->lanes[i]->config.name, name) == 0)
+            return true;
+    return false;
+}
+
+/* An entry with the API key of `old` under a name that is new: the same controller. Its lane has to
+ * wait until that of `old` has given up what waits on disk for it. */
+static struct config_mcu *mcu_renamed(const struct registry *registry, struct config *config,
+                                      const struct config_mcu *old)
+{
+    for (size_t i = 0; old->api_key_file != NULL && i < config->mcu_count; i++) {
+        struct config_mcu *mcu = &config->mcus[i];
+        if (mcu->name != NULL && mcu->api_key_file != NULL &&
+            strcmp(mcu->api_key_file, old->api_key_file) == 0 &&
+            !has_lane_named(registry, mcu->name))
+            return mcu;
+    }
+    return NULL;
+}
+
 /* What is the same is taken out of `config`; a changed port goes, and comes again as a new one. */
 static void keep_ports(struct registry *registry, struct config *config,
                        struct registry_changes *changes)
@@ -392,13 +415,17 @@ static void keep_lanes(struct registry *registry, struct config *config, bool de
             continue;
         }
         config_mcu_free(&entry->next);
+        if (next == NULL)
+            next = mcu_renamed(registry, config, &entry->config);
         entry->has_next = next != NULL;
         if (next == NULL) {
             changes->mcus_removed++;
             log_info(entry->config.name, "no longer in the configuration: stopping");
         } else {
             changes->mcus_changed++;
-            log_info(entry->config.name, "changed in the configuration: beginning anew");
+            log_info(entry->config.name, "changed in the configuration: beginning anew%s%s",
+                     strcmp(next->name, entry->config.name) != 0 ? " as " : "",
+                     strcmp(next->name, entry->config.name) != 0 ? next->name : "");
             entry->next = *next;
             *next = (struct config_mcu){.name = NULL};
         }

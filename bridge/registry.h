@@ -61,9 +61,9 @@ struct registry_changes {
 
 /* Makes the lists those of `config`, whose entries it takes away. What is the same goes on
  * untouched; a changed port is opened anew; a changed MCU finishes its upload in flight, and its
- * board begins anew. So does, with `devices_anew`, each that is a device of NervesHub. Every key
- * file is read, and an MCU with another key connects anew. Returns 0, or -1: memory ended, and some
- * entries are missing. */
+ * board begins anew, also under another name if its API key is the same. So does, with
+ * `devices_anew`, each that is a device of NervesHub. Every key file is read, and an MCU with
+ * another key connects anew. Returns 0, or -1: memory ended, and some entries are missing. */
 int registry_apply(struct registry *registry, struct config *config, bool devices_anew,
                    struct registry_changes *changes);
 

@@ -479,6 +479,11 @@ void uplink_group_not_stored(struct uplink *uplink)
         latest->handed = false;
 }
 
+bool uplink_is_storing(const struct uplink *uplink)
+{
+    return uplink->groups != NULL && uplink->groups->handed;
+}
+
 uint64_t uplink_tail(const struct uplink *uplink)
 {
     return uplink->tail;

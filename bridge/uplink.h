@@ -232,6 +232,9 @@ void uplink_on_committed(struct uplink *uplink, uint64_t id, uint32_t clock);
 /* The group handed out last could not be: it is due again. */
 void uplink_group_not_stored(struct uplink *uplink);
 
+/* One that was handed out is not committed yet. */
+bool uplink_is_storing(const struct uplink *uplink);
+
 /* Groups up to this id are in memory, or need not be. */
 uint64_t uplink_tail(const struct uplink *uplink);
 

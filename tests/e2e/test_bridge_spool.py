@@ -92,6 +92,21 @@ class Outages(WithAnOddBoard):
         wait_until(lambda: self.spooled() == 0, "the backlog is gone")
         self.check_messages(self.server.readings())
 
+    def test_a_backlog_goes_up_though_its_mcu_has_another_name(self):
+        self.server.stop()
+        config = self.config()
+        bridge = Bridge(self, "--config", config)
+        wait_until(lambda: self.spooled() > 50, "readings in the spool")
+        self.mcu.cut()
+        bridge.wait_line("the board is gone|is gone")
+        config.write_text(config.read_text().replace("name: \"bench-1\"", "name: \"renamed\""))
+        self.assertIn("renamed", config.read_text())
+        bridge.signal(signal.SIGHUP)
+        bridge.wait_line("MCUs: 0 new, 1 changed, 0 gone")
+        self.server.start()
+        wait_until(lambda: self.spooled() == 0, "the backlog is gone")
+        self.check_messages(self.server.readings())
+
     def test_another_key_does_not_get_the_readings_of_the_first(self):
         self.server = PhxDev(self, "--api-key", "API_TOKEN_MC_VZGkp2vvJJjHj3qZ=3", "--api-key", f"{OTHER_KEY}=7",
                              start=False)

@@ -158,13 +158,16 @@ static void nothing_is_safe_before_the_commit(void **state)
     add(&uplink, 1, 2, 1100);
     assert_int_equal(uplink_safe(&uplink), 0);
     assert_int_equal(uplink_group_due_at(&uplink), 1250);
+    assert_false(uplink_is_storing(&uplink));
     struct uplink_group *group = uplink_group_due(&uplink, 1250, false);
     assert_non_null(group);
+    assert_true(uplink_is_storing(&uplink));
     assert_int_equal(group->following, 2);
     add(&uplink, 2, 2, 1260);
     assert_int_equal(uplink_safe(&uplink), 0);
     assert_null(uplink_group_due(&uplink, 9000, false)); /* one at a time */
     uplink_on_committed(&uplink, 1, CLOCK);
+    assert_false(uplink_is_storing(&uplink));
     assert_int_equal(uplink_safe(&uplink), 2);
     assert_true(store(&uplink, 9000));
     assert_int_equal(uplink_safe(&uplink), 3);
