@@ -11,6 +11,7 @@
 #include "log.h"
 #include "scripted.h"
 #include "spool_file.h"
+#include "test_args.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -165,18 +166,13 @@ static unsigned run_campaign(const struct campaign *campaign, bool all)
 
 int main(int argc, char **argv)
 {
-    const char *only = NULL, *set = getenv("MCU_LONG");
-    bool all = set != NULL && set[0] != '\0';
-    long long at = -1;
+    const char *only = NULL;
+    bool all = test_args_are_long();
+    uint64_t at = UINT64_MAX;
     unsigned failed = 0;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--long") == 0)
-            all = true;
-        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
-            only = argv[++i];
-        else if (strcmp(argv[i], "--at") == 0 && i + 1 < argc)
-            at = strtoll(argv[++i], NULL, 10);
-    }
+    const struct test_arg known[] = {
+        {"--long", .flag = &all}, {"--only", .text = &only}, {"--at", .number = &at}};
+    test_args(argc, argv, known, sizeof known / sizeof *known);
     world = mmap(NULL, sizeof *world, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (world == MAP_FAILED || scripted_make_folder(folder) != 0)
         return EXIT_FAILURE;
@@ -184,11 +180,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof campaigns / sizeof campaigns[0]; i++) {
         if (only != NULL && strcmp(only, campaigns[i].name) != 0)
             continue;
-        if (at < 0) {
+        if (at == UINT64_MAX) {
             failed += run_campaign(&campaigns[i], all);
             continue;
         }
-        const char *wrong = one_run(&campaigns[i], (uint64_t)at);
+        const char *wrong = one_run(&campaigns[i], at);
         printf("%s\n", wrong == NULL ? "good" : wrong);
         failed += wrong != NULL ? 1 : 0;
     }

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "scripted.h"
 #include "spool.h"
+#include "test_args.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -302,8 +303,10 @@ static void clean_up(void)
 
 int main(int argc, char **argv)
 {
-    const char *set = getenv("MCU_LONG");
-    if ((set != NULL && set[0] != '\0') || (argc > 1 && strcmp(argv[1], "--long") == 0))
+    bool is_long = test_args_are_long();
+    const struct test_arg known[] = {{"--long", .flag = &is_long}};
+    test_args(argc, argv, known, 1);
+    if (is_long)
         day = &long_day;
     /* Not of the memory that is measured. */
     times = mmap(NULL, (day->turns / SECOND + 1) * SENSORS, PROT_READ | PROT_WRITE,

@@ -7,6 +7,7 @@
  *   mp_campaign [--seed N] [--long] [--only SCENARIO] [--runs N]
  */
 #include "mp_pair.h"
+#include "test_args.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,25 +196,15 @@ static bool run_scenario(const struct scenario *s, uint64_t seed, unsigned runs)
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = SEED;
-    unsigned runs = SHORT_RUNS;
+    uint64_t seed = SEED, asked = 0;
     const char *only = NULL;
-    bool good = true;
-    for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--long") == 0)
-            runs = LONG_RUNS;
-        else if (more && strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(argv[++i], NULL, 10);
-        else if (more && strcmp(argv[i], "--only") == 0)
-            only = argv[++i];
-        else if (more && strcmp(argv[i], "--runs") == 0)
-            runs = (unsigned)strtoul(argv[++i], NULL, 10);
-        else {
-            fprintf(stderr, "usage: mp_campaign [--seed N] [--long] [--only NAME] [--runs N]\n");
-            return 2;
-        }
-    }
+    bool is_long = false, good = true;
+    const struct test_arg known[] = {{"--seed", .number = &seed},
+                                     {"--long", .flag = &is_long},
+                                     {"--only", .text = &only},
+                                     {"--runs", .number = &asked}};
+    test_args(argc, argv, known, sizeof known / sizeof *known);
+    unsigned runs = asked > 0 ? (unsigned)asked : is_long ? LONG_RUNS : SHORT_RUNS;
     printf("seed %llu, %u runs at each of %zu rates\n", (unsigned long long)seed, runs, RATES);
     printf("%-16s %6s %9s %9s %9s %9s %9s\n", "scenario", "runs", "readings", "commands", "resent",
            "bad", "sessions");

@@ -8,6 +8,7 @@
  * With --check it fails when a figure is worse than its goal.
  */
 #include "mp_world.h"
+#include "test_args.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -165,14 +166,10 @@ int main(int argc, char **argv)
     uint64_t seed = 1, seconds = 300;
     bool check = false, good = true;
     struct looks *looks = malloc(sizeof *looks);
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--check") == 0)
-            check = true;
-        else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(argv[++i], NULL, 10);
-        else if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0)
-            seconds = strtoull(argv[++i], NULL, 10);
-    }
+    const struct test_arg known[] = {{"--check", .flag = &check},
+                                     {"--seed", .number = &seed},
+                                     {"--seconds", .number = &seconds}};
+    test_args(argc, argv, known, sizeof known / sizeof *known);
     printf("seed %llu, %d runs of %llu s\nline            p50 us   p99 us   max us     goal  bound "
            "p50  held %%\n",
            (unsigned long long)seed, RUNS, (unsigned long long)seconds);

@@ -8,6 +8,7 @@
  * The short form kills at every so many-th byte, the long one at each.
  */
 #include "mp_judge.h"
+#include "test_args.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,28 +260,16 @@ static bool command_runs(const struct hardship *h, uint64_t seed, unsigned runs)
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = SEED, stride = SHORT_STRIDE;
-    unsigned runs = SHORT_RUNS;
-    bool good = true;
-    for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--long") == 0) {
-            stride = 1;
-            runs = LONG_RUNS;
-        } else if (more && strcmp(argv[i], "--seed") == 0) {
-            seed = strtoull(argv[++i], NULL, 10);
-        } else if (more && strcmp(argv[i], "--stride") == 0) {
-            stride = strtoull(argv[++i], NULL, 10);
-        } else if (more && strcmp(argv[i], "--runs") == 0) {
-            runs = (unsigned)strtoul(argv[++i], NULL, 10);
-        } else {
-            stride = 0;
-        }
-    }
-    if (stride == 0) {
-        fprintf(stderr, "usage: mp_exchange [--seed N] [--long] [--stride N] [--runs N]\n");
-        return 2;
-    }
+    uint64_t seed = SEED, stride = 0, asked = 0;
+    bool is_long = false, good = true;
+    const struct test_arg known[] = {{"--seed", .number = &seed},
+                                     {"--long", .flag = &is_long},
+                                     {"--stride", .number = &stride},
+                                     {"--runs", .number = &asked}};
+    test_args(argc, argv, known, sizeof known / sizeof *known);
+    unsigned runs = asked > 0 ? (unsigned)asked : is_long ? LONG_RUNS : SHORT_RUNS;
+    if (stride == 0)
+        stride = is_long ? 1 : SHORT_STRIDE;
     printf("seed %llu\n%10s %9s %9s %11s %12s\n", (unsigned long long)seed, "latency", "points",
            "runs", "recoveries", "slowest");
     for (size_t l = 0; l < LATENCIES; l++)

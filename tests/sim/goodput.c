@@ -7,6 +7,7 @@
  * With --check it fails when a figure is worse than its goal.
  */
 #include "mp_pair.h"
+#include "test_args.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,23 +77,18 @@ static bool run(uint64_t seed, const struct goal *goal, uint32_t interval_us, un
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = 1;
-    unsigned seconds = 60;
+    uint64_t seed = 1, seconds = 60;
     bool check = false, good = true;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--check") == 0)
-            check = true;
-        else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(argv[++i], NULL, 10);
-        else if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0)
-            seconds = (unsigned)strtoul(argv[++i], NULL, 10);
-    }
-    printf("seed %llu, %u s of line time each\n", (unsigned long long)seed, seconds);
+    const struct test_arg known[] = {{"--check", .flag = &check},
+                                     {"--seed", .number = &seed},
+                                     {"--seconds", .number = &seconds}};
+    test_args(argc, argv, known, sizeof known / sizeof *known);
+    printf("seed %llu, %u s of line time each\n", (unsigned long long)seed, (unsigned)seconds);
     for (int pass = 0; pass < 2; pass++) {
         printf("%s\n  ber     goodput %%    p50 ms    p99 ms    max ms   resent   frames\n",
                pass == 0 ? "line kept full" : "50 messages a second");
         for (size_t i = 0; i < GOALS; i++)
-            good &= run(seed + i, &goals[i], pass == 0 ? 0 : 20000, seconds);
+            good &= run(seed + i, &goals[i], pass == 0 ? 0 : 20000, (unsigned)seconds);
     }
     return good || !check ? 0 : 1;
 }

@@ -9,6 +9,7 @@
  * form, which is too short for a rate, when the interval lies above the goal.
  */
 #include "mp_noise.h"
+#include "test_args.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -185,51 +186,31 @@ static bool run_lock_in(uint64_t seed)
     return locked == 0;
 }
 
-struct arguments {
-    uint64_t seed, hits;
-    unsigned threads;
-    const char *only;
-};
-
-static bool read_arguments(int argc, char **argv, struct arguments *a)
-{
-    *a = (struct arguments){.seed = SEED, .hits = SHORT_HITS, .threads = 2};
-    for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--long") == 0)
-            a->hits = LONG_HITS;
-        else if (more && strcmp(argv[i], "--seed") == 0)
-            a->seed = strtoull(argv[++i], NULL, 10);
-        else if (more && strcmp(argv[i], "--hits") == 0)
-            a->hits = 1000000 * strtoull(argv[++i], NULL, 10);
-        else if (more && strcmp(argv[i], "--threads") == 0)
-            a->threads = (unsigned)strtoul(argv[++i], NULL, 10);
-        else if (more && strcmp(argv[i], "--only") == 0)
-            a->only = argv[++i];
-        else
-            return false;
-    }
-    return a->hits > 0 && a->threads > 0 && a->threads <= MAX_THREADS;
-}
-
 int main(int argc, char **argv)
 {
-    struct arguments a;
-    bool held = true;
-    if (!read_arguments(argc, argv, &a)) {
-        fprintf(stderr, "usage: mp_noise [--seed N] [--long] [--hits MILLIONS] [--threads N] "
-                        "[--only CASE]\n");
+    uint64_t seed = SEED, millions = 0, threads = 2;
+    const char *only = NULL;
+    bool is_long = false, held = true;
+    const struct test_arg known[] = {{"--seed", .number = &seed},
+                                     {"--long", .flag = &is_long},
+                                     {"--hits", .number = &millions},
+                                     {"--threads", .number = &threads},
+                                     {"--only", .text = &only}};
+    test_args(argc, argv, known, sizeof known / sizeof *known);
+    const uint64_t hits = millions > 0 ? 1000000 * millions : is_long ? LONG_HITS : SHORT_HITS;
+    if (threads == 0 || threads > MAX_THREADS) {
+        fprintf(stderr, "mp_noise: from 1 to %d threads\n", MAX_THREADS);
         return 2;
     }
-    printf("seed %llu, 32-byte bodies\n", (unsigned long long)a.seed);
+    printf("seed %llu, 32-byte bodies\n", (unsigned long long)seed);
     printf("%-17s %11s %9s %10s   %s %22s\n", "case", "hit frames", "lost/hit", "undetected",
            "per million (95 %)", "commands");
     for (size_t i = 0; i < CASES; i++)
-        if (a.only == NULL || strcmp(a.only, cases[i].name) == 0)
-            held &= run_case(&cases[i], a.seed, hits_of(&cases[i], a.hits), a.hits >= LONG_HITS,
-                             a.threads);
-    if (a.only == NULL)
-        held &= run_lock_in(a.seed);
+        if (only == NULL || strcmp(only, cases[i].name) == 0)
+            held &= run_case(&cases[i], seed, hits_of(&cases[i], hits), hits >= LONG_HITS,
+                             (unsigned)threads);
+    if (only == NULL)
+        held &= run_lock_in(seed);
     printf("%s\n", held ? "every goal held" : "a goal was missed");
     return held ? 0 : 1;
 }

@@ -10,6 +10,7 @@
 
 #include "phx_core.h"
 #include "phx_usual.h"
+#include "test_args.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -441,31 +442,23 @@ static struct week_totals run(uint64_t seed, unsigned days)
     return c.totals;
 }
 
-static unsigned long number(const char *text)
-{
-    return text ? strtoul(text, NULL, 10) : 0;
-}
-
 int main(int argc, char **argv)
 {
-    unsigned long seed = 1, seeds = 2, days = 7;
-
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seed") == 0) {
-            seed = number(argv[i + 1]);
-            seeds = 1;
-        } else if (strcmp(argv[i], "--seeds") == 0) {
-            seeds = number(argv[i + 1]);
-        } else if (strcmp(argv[i], "--days") == 0) {
-            days = number(argv[i + 1]);
-        }
-    }
-    for (unsigned long i = seed; i < seed + seeds; i++) {
+    uint64_t seed = 0, seeds = 0, days = 7;
+    const struct test_arg known[] = {
+        {"--seed", .number = &seed}, {"--seeds", .number = &seeds}, {"--days", .number = &days}};
+    test_args(argc, argv, known, sizeof known / sizeof *known);
+    if (seeds == 0)
+        seeds = seed != 0 ? 1 : 2;
+    if (seed == 0)
+        seed = 1;
+    for (uint64_t i = seed; i < seed + seeds; i++) {
         struct week_totals t = run(i, (unsigned)days);
         printf(
-            "seed %lu: %lu days, %u attempts, %u ends, %u joins, %u pushes: %u replies, %u lost, "
+            "seed %llu: %llu days, %u attempts, %u ends, %u joins, %u pushes: %u replies, %u lost, "
             "%u too late; %u times all was well\n",
-            i, days, t.attempts, t.ends, t.joins, t.pushes, t.replies, t.lost, t.late, t.calms);
+            (unsigned long long)i, (unsigned long long)days, t.attempts, t.ends, t.joins, t.pushes,
+            t.replies, t.lost, t.late, t.calms);
         RULE(t.pushes == t.replies + t.lost + t.late + 0u * t.calms);
         RULE(days < 7 || (t.attempts > 100 && t.lost > 10 && t.late > 10 && t.calms > 10));
     }
