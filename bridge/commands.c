@@ -38,6 +38,14 @@ void commands_init(struct commands *commands, const struct commands_config *conf
     *commands = (struct commands){.config = *config, .io = *io};
 }
 
+/* 0 is nobody's. */
+static uint32_t next_number(struct commands *commands)
+{
+    if (++commands->last_number == 0)
+        commands->last_number = 1;
+    return commands->last_number;
+}
+
 /* -- Reports. */
 
 static void report(struct commands *commands, struct commands_report *it)
@@ -216,7 +224,7 @@ static enum commands_outcome check(const struct mp_host_control *control, enum c
 void commands_set(struct commands *commands, const char *name, enum commands_value kind,
                   double value, bool fresh, uint64_t now_ms)
 {
-    commands->last_number++;
+    next_number(commands);
     if (kind == COMMANDS_OTHER)
         value = (double)NAN;
     if (commands->description == NULL) {
@@ -281,7 +289,7 @@ static int send_one(struct commands *commands, const struct sending *it, uint64_
         .value = it->value,
         .asked_ms = it->asked_ms,
         .give_up_ms = now_ms + it->ttl_ms + ANSWER_GRACE_MS,
-        .number = it->number != 0 ? it->number : ++commands->last_number,
+        .number = it->number != 0 ? it->number : next_number(commands),
         .request = request,
         .control = (uint8_t)it->control,
         .used = true,

@@ -200,21 +200,30 @@ static uint32_t random_seed(void)
     return seed;
 }
 
-/* The link's counters, on top of what was counted before it. */
+/* What the link has counted since that was last added to `before`, on top of `to`. Its counters
+ * wrap, so it is added at each tick. */
 static void add_link(const struct port *port, struct watch_port *to)
 {
-    const struct mp_link_stats *stats = &port->host.stats;
-    to->frames_in += stats->frames_in;
-    to->frames_out += stats->frames_out;
-    to->bytes_in += stats->bytes_in;
-    to->bytes_out += stats->bytes_out;
-    to->bad_frames += stats->bad_frames;
-    to->resent += stats->resent;
-    to->duplicates += stats->duplicates;
-    to->foreign += stats->foreign;
-    to->sessions += stats->sessions;
-    to->nonsense += port->host.nonsense;
-    to->lost += port->host.readings_missing;
+    const struct mp_link_stats *now = &port->host.stats, *then = &port->counted;
+    to->frames_in += now->frames_in - then->frames_in;
+    to->frames_out += now->frames_out - then->frames_out;
+    to->bytes_in += now->bytes_in - then->bytes_in;
+    to->bytes_out += now->bytes_out - then->bytes_out;
+    to->bad_frames += now->bad_frames - then->bad_frames;
+    to->resent += now->resent - then->resent;
+    to->duplicates += now->duplicates - then->duplicates;
+    to->foreign += now->foreign - then->foreign;
+    to->sessions += now->sessions - then->sessions;
+    to->nonsense += port->host.nonsense - port->nonsense_counted;
+    to->lost += port->host.readings_missing - port->missing_counted;
+}
+
+static void count_link(struct port *port)
+{
+    add_link(port, &port->before);
+    port->counted = port->host.stats;
+    port->nonsense_counted = port->host.nonsense;
+    port->missing_counted = port->host.readings_missing;
 }
 
 /* Begins anew: whatever a board sent before and was not told to be safe will be sent again. */
@@ -246,8 +255,10 @@ void port_ask(struct port *port)
         .bulk = on_bulk,
         .nonsense = on_nonsense,
     };
-    add_link(port, &port->before);
+    count_link(port);
     mp_host_init(&port->host, &config, &io, port_now_us(port));
+    port->counted = (struct mp_link_stats){0};
+    port->nonsense_counted = port->missing_counted = 0;
     port->state = PORT_ASKING;
     port->hold_ms = 0;
     port->out_len = port->out_at = 0;
@@ -471,6 +482,7 @@ void port_free(struct port *port)
 
 uint64_t port_tick(struct port *port, uint64_t now)
 {
+    count_link(port);
     if (port->read_on_us != 0 && now >= port->read_on_us)
         port->read_on_us = port->due_us = 0;
     if (now >= port->due_us) {

@@ -65,12 +65,14 @@ struct port {
     struct mp_host host;
     void *room[MP_HOST_ROOM_COUNT]; /* of the board's description */
     uint32_t keepalive_ms;
-    uint64_t due_us;               /* of whatever the state waits for */
-    uint64_t silent_us;            /* when to say that nothing answers; 0: said */
-    uint32_t hold_ms;              /* 0, or a wish to be HELD that the link's callbacks have left */
-    enum serial_result said;       /* the last reason for not being open that was logged */
-    int polled;                    /* events that the poll handle waits for */
-    struct watch_port before;      /* counters of links that were begun anew since */
+    uint64_t due_us;              /* of whatever the state waits for */
+    uint64_t silent_us;           /* when to say that nothing answers; 0: said */
+    uint32_t hold_ms;             /* 0, or a wish to be HELD that the link's callbacks have left */
+    enum serial_result said;      /* the last reason for not being open that was logged */
+    int polled;                   /* events that the poll handle waits for */
+    struct watch_port before;     /* counters of links, as far as they were added */
+    struct mp_link_stats counted; /* of this link, what is in there */
+    uint32_t nonsense_counted, missing_counted;
     char trouble[WATCH_ERROR_MAX]; /* why the line is not open; "": it is */
     uint32_t nonsense_said;
     uint32_t dropped; /* readings, as the board said last */

@@ -420,6 +420,19 @@ static void each_value_keeps_its_number_from_asked_to_its_end(void **state)
     assert_int_equal(last_number, 4);
 }
 
+static void a_number_that_wraps_makes_no_fail_safe_of_a_value(void **state)
+{
+    (void)state;
+    begin();
+    commands.last_number = UINT32_MAX;
+    set("motor", 40, 0);
+    commands_flush(&commands, 0);
+    commands_on_result(&commands, last_request, MP_STATUS_DONE, 1);
+    assert_string_equal(ended, "motor=40:done ");
+    assert_int_equal(last_number, 1);
+    assert_int_equal(commands.failsafe_done, 0);
+}
+
 static void a_fail_safe_has_a_number_and_counters_of_its_own(void **state)
 {
     (void)state;
@@ -487,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_board_that_comes_while_the_channel_is_gone_gets_the_fail_safe),
         cmocka_unit_test(a_channel_that_never_was_is_gone_from_the_boards_arrival_on),
         cmocka_unit_test(each_value_keeps_its_number_from_asked_to_its_end),
+        cmocka_unit_test(a_number_that_wraps_makes_no_fail_safe_of_a_value),
         cmocka_unit_test(a_fail_safe_has_a_number_and_counters_of_its_own),
         cmocka_unit_test(the_outcomes_add_up_to_what_was_asked),
     };

@@ -1,4 +1,5 @@
 /* What a board's client asks of its port, and when the port keeps quiet. */
+#include "port_private.h"
 #include "port_rig.h"
 
 #include <string.h>
@@ -118,6 +119,25 @@ static void a_board_that_has_restarted_is_answered_at_once(void **state)
     WAIT_FOR(rig_is_ours());
 }
 
+/* After days on a fast line. */
+static void a_counter_of_the_link_that_wraps_does_not_begin_anew(void **state)
+{
+    struct watch_port before, after;
+    (void)state;
+    WAIT_FOR(rig_is_ours());
+    rig.port->host.stats.bytes_in = UINT32_MAX - 1;
+    port_watch(rig.port, &before);
+    port_tick(rig.port, 0);
+    WAIT_FOR(rig.port->host.stats.bytes_in < 1000);
+    port_watch(rig.port, &after);
+    assert_true(after.bytes_in > before.bytes_in);
+    uint64_t total = after.bytes_in;
+    rig_start_board(); /* with a link of its own */
+    WAIT_FOR(rig.ready == 2);
+    port_watch(rig.port, &after);
+    assert_in_range(after.bytes_in, total, total + 100000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +150,7 @@ int main(void)
         RIG_TEST(an_upload_has_no_host_once_its_session_has_ended),
         RIG_TEST(nothing_is_written_while_it_is_quiet_and_the_session_outlives_it),
         RIG_TEST(a_board_that_has_restarted_is_answered_at_once),
+        RIG_TEST(a_counter_of_the_link_that_wraps_does_not_begin_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
