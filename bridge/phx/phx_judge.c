@@ -221,16 +221,25 @@ static const char *early_text(const struct phx_sight *sight)
     return sight->tls ? "nothing listens there, or it does not speak TLS" : "nothing listens there";
 }
 
+/* OpenSSL's own words, or what is likely where it has none: the error is in no library of it. */
+static const char *handshake_text(const char *detail)
+{
+    return strstr(detail, "lib(0)") ? "perhaps TLS is not spoken there, and it is ws://" : detail;
+}
+
 static void judge_attempt(const struct phx_sight *sight, struct phx_end *end)
 {
     const char *detail = early_text(sight);
 
     if (sight->tls && strstr(detail, "SSL")) {
         end->cause = PHX_CAUSE_TLS;
-        snprintf(end->text, sizeof end->text, "the TLS handshake failed: %.100s", detail);
+        snprintf(end->text, sizeof end->text, "the TLS handshake failed: %.100s",
+                 handshake_text(detail));
     } else {
+        bool unanswered = sight->stage == PHX_STAGE_REQUEST && !sight->tls;
         end->cause = PHX_CAUSE_CONNECT;
-        snprintf(end->text, sizeof end->text, "no connection: %.100s", detail);
+        snprintf(end->text, sizeof end->text, "no connection: %.80s%s", detail,
+                 unanswered ? "; perhaps TLS is spoken there, and it is wss://" : "");
     }
 }
 

@@ -7,13 +7,17 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static bool fail(char *error, size_t cap, const char *what, const char *file)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long first = ERR_peek_error(), code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
 
+    /* A file that is not there: the first error is the system's own, the last only says so. */
+    if (ERR_GET_REASON(code) == ERR_R_SYS_LIB && ERR_SYSTEM_ERROR(first))
+        reason = strerror(ERR_GET_REASON(first));
     snprintf(error, cap, "%s %s: %s", what, file ? file : "of the system",
              reason ? reason : "cannot be read");
     ERR_clear_error();

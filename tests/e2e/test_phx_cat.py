@@ -108,6 +108,14 @@ class PhxCat(unittest.TestCase):
         _, said = self.run_cat("--once", self.url, "room:1", status=3)
         self.assertIn("phx-cat:", said)
 
+    def test_why_there_is_no_connection_is_said_in_one_line(self):
+        nowhere = self.url.replace("/socket/", "/elsewhere/")
+        for url, why in ((nowhere, "no Phoenix socket at this path"),
+                         (self.url.replace("ws:", "wss:"), "TLS is not spoken there, and it is ws://")):
+            _, said = self.run_cat("--once", url, "room:1", status=3)
+            self.assertIn(why, said)
+            self.assertEqual(len(said.splitlines()), 1, said)
+
     def test_a_connection_that_ends_is_made_again(self):
         cat = self.cat(self.url, "room:1")
         cat.wait_for("joined")

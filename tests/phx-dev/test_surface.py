@@ -398,6 +398,16 @@ class Output(unittest.TestCase):
         self.assertIn("controller 1  join microcontroller:v1:1", lines)
         self.assertTrue([l for l in lines if l.startswith("controller 1  kick")], lines)
 
+    def test_of_a_long_upload_the_newest_of_each_type_is_printed(self):
+        with Server(quiet=False) as server:
+            link = controller(server)
+            upload(link, {"bme280": [{"type": kind, "value": i} for i in range(250)
+                                     for kind in ("temperature", "humidity")]})
+            link.next()
+            server.terminate()
+            lines = server.wait()[1].splitlines()
+        self.assertIn("controller 1  bme280 temperature=249 humidity=249 (500 readings)", lines)
+
     def test_json_log(self):
         with Server("--log-json", quiet=False) as server:
             link = controller(server)

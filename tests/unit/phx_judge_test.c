@@ -152,6 +152,14 @@ static void an_attempt_without_an_answer_says_where_it_failed(void **state)
         {{.stage = PHX_STAGE_CONNECT, .tls = true, .detail = "SSL error: alert"},
          PHX_CAUSE_TLS,
          "handshake"},
+        {{.stage = PHX_STAGE_CONNECT,
+          .tls = true,
+          .detail = "connect SSL err 1: error:00000001:lib(0)::reason(1)"},
+         PHX_CAUSE_TLS,
+         "the TLS handshake failed: perhaps TLS is not spoken there, and it is ws://"},
+        {{.stage = PHX_STAGE_REQUEST, .detail = "read failed"},
+         PHX_CAUSE_CONNECT,
+         "no connection: read failed; perhaps TLS is spoken there, and it is wss://"},
         {{.stage = PHX_STAGE_CONNECT, .detail = "no route"}, PHX_CAUSE_CONNECT, "no route"},
     };
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #define LINE_BYTES 4096
 #define LINGER_MS  1000
@@ -267,7 +268,8 @@ static void on_socket_message(void *user, const struct phx_message *message)
 
 static void on_log(void *user, int level, const char *text)
 {
-    cat_say(user, level <= 4, "%s", text);
+    if (level < LOG_DEBUG)
+        cat_say(user, level <= LOG_WARNING, "%s", text);
 }
 
 static void on_timer(uv_timer_t *timer)

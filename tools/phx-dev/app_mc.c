@@ -194,7 +194,7 @@ static void write_extra(const struct json *reading, struct buf *out)
 }
 
 static void store_reading(struct mc_client *client, const struct json *sensor,
-                          const struct json *reading, struct buf *line)
+                          const struct json *reading)
 {
     bool crash = false;
     const struct json *value = json_get(reading, "value");
@@ -204,19 +204,51 @@ static void store_reading(struct mc_client *client, const struct json *sensor,
     json_write_string(&r.type, slice_of(type));
     buf_slice(&r.value, value->text);
     write_extra(reading, &r.extra);
-    buf_printf(line, " %s=%s", type, r.value.data);
     readings_add(client->app->readings, &r);
+}
+
+static const char *type_of(const struct json *reading)
+{
+    bool crash = false;
+    return type_name(json_get(reading, "type"), &crash);
+}
+
+static bool is_newest_of_its_type(const struct json *reading)
+{
+    for (const struct json *later = reading->next; later != NULL; later = later->next) {
+        if (strcmp(type_of(later), type_of(reading)) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A person wants to see what comes, not all of it: the newest of each type, and how many came. */
+static void show_sensor(const struct json *sensor, struct buf *line)
+{
+    size_t count = 0, shown = 0;
+    buf_slice(line, sensor->key);
+    for (const struct json *r = sensor->child; r != NULL; r = r->next, count++) {
+        if (is_newest_of_its_type(r)) {
+            buf_printf(line, " %s=", type_of(r));
+            buf_slice(line, json_get(r, "value")->text);
+            shown++;
+        }
+    }
+    if (count > shown) {
+        buf_printf(line, " (%zu readings)", count);
+    }
 }
 
 static void store_upload(struct mc_client *client, const struct json *payload)
 {
     struct buf line = {0};
     for (const struct json *sensor = payload->child; sensor != NULL; sensor = sensor->next) {
-        buf_str(&line, line.len > 0 ? "  " : "");
-        buf_slice(&line, sensor->key);
         for (const struct json *r = sensor->child; r != NULL; r = r->next) {
-            store_reading(client, sensor, r, &line);
+            store_reading(client, sensor, r);
         }
+        buf_str(&line, line.len > 0 ? "  " : "");
+        show_sensor(sensor, &line);
     }
     client->uploads++;
     log_event(client->app->log, "upload", client->identity.controller_id,
