@@ -359,11 +359,11 @@ static char *folder_of(const char *file)
     return strndup(file, slash == file ? 1 : (size_t)(slash - file));
 }
 
-int config_read(struct config *config, const char *file,
-                void (*report)(void *user, const char *error), void *user)
+static int read_from(struct config *config, const char *file, bool check_files,
+                     void (*report)(void *user, const char *error), void *user)
 {
     struct config_source source = {
-        .name = file, .check_files = true, .report = report, .user = user};
+        .name = file, .check_files = check_files, .report = report, .user = user};
     const char *error;
     char *bytes = read_file(file, &source.n, &error);
     if (!bytes) {
@@ -378,6 +378,18 @@ int config_read(struct config *config, const char *file,
     free(folder);
     free(bytes);
     return result;
+}
+
+int config_read(struct config *config, const char *file,
+                void (*report)(void *user, const char *error), void *user)
+{
+    return read_from(config, file, true, report, user);
+}
+
+int config_look(struct config *config, const char *file,
+                void (*report)(void *user, const char *error), void *user)
+{
+    return read_from(config, file, false, report, user);
 }
 
 /* -- From the command line. */

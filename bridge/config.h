@@ -163,6 +163,11 @@ struct config {
 int config_read(struct config *config, const char *file,
                 void (*report)(void *user, const char *error), void *user);
 
+/* The same of the file alone, for who asks about a running bridge and need not be able to read its
+ * secrets: whether what it names is there, and whose it is, is not looked at. */
+int config_look(struct config *config, const char *file,
+                void (*report)(void *user, const char *error), void *user);
+
 /* The one-line form: the defaults, one port and one MCU that takes any device. Each member is what
  * stood after the option of that name, or NULL; port, url and api_key_file are required. Errors are
  * reported as `--baud: expected ..., found ...`. Returns as config_read. */
@@ -206,9 +211,9 @@ void config_help(void (*line)(void *user, const char *text), void *user);
 
 /* Reads a secret of one line from `file` into `out` (NUL-terminated, surrounding white space cut),
  * which has room for `cap` bytes; CONFIG_SECRET_MAX + 1 hold every secret. Refuses what is no
- * regular file, a file with any permission for group or others, one not owned by us or root, an
- * empty or too long one, and anything but printable ASCII in it. Returns 0, or -1 with a line for
- * people, which never holds the secret, in `error`. */
+ * regular file, a file with any permission for group or others, one not owned by us or root (root
+ * itself takes everybody's), an empty or too long one, and anything but printable ASCII in it.
+ * Returns 0, or -1 with a line for people, which never holds the secret, in `error`. */
 int config_secret(const char *file, char *out, size_t cap, char *error, size_t error_cap);
 
 #endif

@@ -70,7 +70,7 @@ static const char help[] =
     "\n"
     "  mcu-bridge --port /dev/ttyACM0 --api-key-file key \\\n"
     "             --url ws://localhost:4000/microcontrollers/websocket\n"
-    "  mcu-bridge --config /etc/mcu-bridge.yaml --log-level debug\n";
+    "  mcu-bridge --config /etc/mcu-bridge/bridge.yaml --log-level debug\n";
 
 struct options {
     const char *file, *log_level, *log_format, *connect;
@@ -361,11 +361,12 @@ static int show_status(const struct options *options)
     const char *address = options->connect != NULL ? options->connect : STATUS_ADDRESS;
     struct config config = {.url = NULL};
     if (options->file != NULL) {
-        if (config_read(&config, options->file, print_error, NULL) != 0)
+        if (config_look(&config, options->file, print_error, NULL) != 0)
             return EXIT_USAGE;
         if (config.metrics_listen == NULL) {
             config_free(&config);
-            return usage("this configuration has no \"metrics: listen:\", where a bridge answers");
+            return usage("nobody can ask a bridge with this configuration: it needs a section "
+                         "metrics, such as {listen: 127.0.0.1:9469}, and a new start");
         }
         address = config.metrics_listen;
     }

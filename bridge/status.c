@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TIMEOUT_S   10
+#define TIMEOUT_S   5
 #define ANSWER_MAX  (64u << 20)
 #define CELL_MAX    48
 #define COLUMNS     10
@@ -280,6 +280,22 @@ static int show(const cJSON *status)
     return print_down(cJSON_GetObjectItemCaseSensitive(status, "down"));
 }
 
+static void say_no_answer(const char *address)
+{
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        fprintf(
+            stderr,
+            "mcu-bridge: nothing came from %s in %d s: what listens there is stopped or hangs\n",
+            address, TIMEOUT_S);
+    else
+        fprintf(
+            stderr,
+            "mcu-bridge: no bridge answers on %s: %s\n"
+            "Is it running? It answers where \"metrics: listen:\" of its configuration says; give\n"
+            "that file (--config) or address (--connect).\n",
+            address, strerror(errno));
+}
+
 int status_show(const char *address, bool json)
 {
     struct config_listen at;
@@ -291,11 +307,7 @@ int status_show(const char *address, bool json)
     int fd = connect_to(&at);
     char *answer = fd >= 0 ? ask(fd) : NULL;
     if (answer == NULL)
-        fprintf(stderr,
-                "mcu-bridge: no bridge answers on %s: %s\n"
-                "It answers where \"metrics: listen:\" of its configuration says; give that file "
-                "(--config)\nor address (--connect).\n",
-                address, strerror(errno));
+        say_no_answer(address);
     if (fd >= 0)
         close(fd);
     const char *body = answer != NULL ? strstr(answer, "\r\n\r\n") : NULL;

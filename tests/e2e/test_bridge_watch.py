@@ -164,8 +164,29 @@ class Status(WithABoard):
         done = status_tool("--connect", f"127.0.0.1:{free_port()}")
         self.assertEqual(done.returncode, 3)
         self.assertIn("metrics: listen:", done.stderr)
+        self.assertIn("Is it running?", done.stderr)
         self.assertEqual(status_tool("--connect", "nonsense").returncode, 3)
         self.assertEqual(status_tool("--json", "--check-config").returncode, 2)
+
+    def test_a_bridge_that_is_stopped_is_told_from_none(self):
+        self.start()
+        self.bridge.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.bridge.process.send_signal, signal.SIGCONT)
+        done = status_tool("--connect", self.listen)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("is stopped or hangs", done.stderr)
+
+    def test_it_needs_no_right_to_the_keys(self):
+        self.start()
+        pathlib.Path(self.key).unlink()
+        self.assertEqual(status_tool("--config", self.config).returncode, 0)
+
+    def test_a_configuration_without_an_address_says_how_to_give_it_one(self):
+        config = write_config(self, "ws://h/microcontrollers/websocket", {"left": "/dev/ttyNOSUCH"},
+                              [{"name": "a", "device": "b", "api_key_file": "key"}])
+        done = status_tool("--config", config)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("{listen: 127.0.0.1:9469}", done.stderr)
 
     def test_what_is_no_bridge_is_told_from_one(self):
         server = PhxDev(self)

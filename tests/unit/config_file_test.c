@@ -72,6 +72,24 @@ static void a_secret_that_others_may_use_is_refused(void **state)
     }
 }
 
+static void a_secret_of_a_service_may_be_looked_at_by_root_alone(void **state)
+{
+    (void)state;
+    char secret[CONFIG_SECRET_MAX + 1], error[512];
+    if (geteuid() != 0)
+        skip();
+    const char *file = put_file("key", "s3cret", 6, 0600);
+    assert_int_equal(chown(file, 12345, 0), 0);
+    assert_int_equal(config_secret(file, secret, sizeof secret, error, sizeof error), 0);
+    assert_int_equal(chmod(folder, 0711), 0);
+    assert_int_equal(chmod(file, 0644), 0);
+    assert_int_equal(seteuid(12346), 0);
+    int refused = config_secret(file, secret, sizeof secret, error, sizeof error);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(refused, -1);
+    assert_non_null(strstr(error, "belongs to another user (uid 12345, we are 12346): chown"));
+}
+
 static void what_is_no_secret_is_refused_and_never_repeated(void **state)
 {
     (void)state;
@@ -127,6 +145,9 @@ static void the_files_of_a_file_are_looked_at(void **state)
     unlink(key);
     assert_int_equal(config_read(&c, file, keep, NULL), -1);
     assert_non_null(strstr(errors, "f.yaml:2:41: \"api_key_file\": there is no file "));
+    forget();
+    assert_int_equal(config_look(&c, file, keep, NULL), 0);
+    config_free(&c);
 }
 
 static void a_file_of_certificates_must_hold_one(void **state)
@@ -210,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_secret_is_read_without_the_space_around_it),
         cmocka_unit_test(a_secret_that_others_may_use_is_refused),
+        cmocka_unit_test(a_secret_of_a_service_may_be_looked_at_by_root_alone),
         cmocka_unit_test(what_is_no_secret_is_refused_and_never_repeated),
         cmocka_unit_test(a_secret_needs_a_regular_file_and_room),
         cmocka_unit_test(the_files_of_a_file_are_looked_at),
