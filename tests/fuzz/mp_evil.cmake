@@ -1,0 +1,1 @@
+mcu_fuzz(fuzz_mp_evil LIBS mcu_protocol_host m)
