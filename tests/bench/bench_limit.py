@@ -7,13 +7,10 @@ printed beside the rate, the bridge's share of a core, says what would be left t
 """
 
 import argparse
-import pathlib
-import signal
-import tempfile
 import time
 
 from bench_bridge import cpu_seconds
-from bench_versus import BOARDS, Boards, Sink, bridge_command, count_of, keys, started
+from bench_versus import BOARDS, count_of, running
 
 READINGS = 10
 CARRIED = 0.9
@@ -21,23 +18,13 @@ CARRIED = 0.9
 
 def carried(rate, spool, seconds):
     """(readings a second that arrived, share of a core) with `rate` asked for"""
-    with tempfile.TemporaryDirectory() as name:
-        folder, sink = pathlib.Path(name), Sink()
-        keys(folder, BOARDS)
-        boards = Boards(folder, BOARDS, rate // READINGS, READINGS)
-        url = f"ws://127.0.0.1:{sink.port}/microcontrollers/websocket"
-        process = started(bridge_command(folder, url, BOARDS, 250, spool), folder, BOARDS)
-        try:
-            time.sleep(2)
-            before, cpu, at = count_of("bridge", sink), cpu_seconds(process.pid), time.monotonic()
-            time.sleep(seconds)
-            took = time.monotonic() - at
-            return (count_of("bridge", sink) - before) / took, (cpu_seconds(process.pid) - cpu) / took
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            boards.stop()
-            sink.close()
+    kind = "bridge_spool" if spool else "bridge"
+    with running(kind, BOARDS, rate // READINGS, READINGS, 250) as (process, sink, _):
+        time.sleep(2)
+        before, cpu, at = count_of(kind, sink), cpu_seconds(process.pid), time.monotonic()
+        time.sleep(seconds)
+        took = time.monotonic() - at
+        return (count_of(kind, sink) - before) / took, (cpu_seconds(process.pid) - cpu) / took
 
 
 def main():

@@ -13,6 +13,7 @@ Every round takes the contenders in turn; the figure is the median of the rounds
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -194,25 +195,33 @@ def started(command, folder, count):
     return process
 
 
-def throughput(kind, seconds):
-    """(nanoseconds of CPU a reading, resident KiB)"""
+@contextlib.contextmanager
+def running(kind, count, frames, readings, batch_ms):
+    """A bridge of this kind between boards and a server: (its process, server, boards)."""
+    blind = kind in ("pump", "mirror")
     with tempfile.TemporaryDirectory() as name:
         folder, sink = pathlib.Path(name), Sink()
-        keys(folder, BOARDS)
-        boards = Boards(folder, BOARDS, FRAMES, 10, *(["blind"] if kind == "pump" else []))
+        keys(folder, count)
+        boards = Boards(folder, count, frames, readings, *(["blind"] if blind else []))
         url = f"ws://127.0.0.1:{sink.port}/microcontrollers/websocket"
-        process = started(command_of(kind, folder, url, BOARDS, 250), folder, 1 if kind == "pump" else BOARDS)
+        process = started(command_of(kind, folder, url, count, batch_ms), folder, 1 if blind else count)
         try:
-            time.sleep(2)
-            before, cpu = count_of(kind, sink), cpu_seconds(process.pid)
-            time.sleep(seconds)
-            readings, cpu = count_of(kind, sink) - before, cpu_seconds(process.pid) - cpu
-            return cpu * 1e9 / readings, rss_kib(process.pid)
+            yield process, sink, boards
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
             boards.stop()
             sink.close()
+
+
+def throughput(kind, seconds):
+    """(nanoseconds of CPU a reading, resident KiB)"""
+    with running(kind, BOARDS, FRAMES, 10, 250) as (process, sink, _):
+        time.sleep(2)
+        before, cpu = count_of(kind, sink), cpu_seconds(process.pid)
+        time.sleep(seconds)
+        readings, cpu = count_of(kind, sink) - before, cpu_seconds(process.pid) - cpu
+        return cpu * 1e9 / readings, rss_kib(process.pid)
 
 
 def count_of(kind, sink):
@@ -221,31 +230,20 @@ def count_of(kind, sink):
 
 def latency(kind, seconds):
     """Microseconds, sorted: (of readings, of controls)"""
-    with tempfile.TemporaryDirectory() as name:
-        folder, sink = pathlib.Path(name), Sink()
-        keys(folder, 1)
-        boards = Boards(folder, 1, 50, 1, *(["blind"] if kind == "mirror" else []))
-        url = f"ws://127.0.0.1:{sink.port}/microcontrollers/websocket"
-        process = started(command_of(kind, folder, url, 1, 0), folder, 1)
-        try:
-            sink.joined.wait(30)
-            time.sleep(2)
-            asked = {}
-            for value in range(1, seconds * 20):
-                asked[value] = sink.control(value)
-                time.sleep(0.05)
-            time.sleep(0.5)
-            sent = {value: at for what, value, at in boards.said if what == "sent"}
-            applied = {value: at for what, value, at in boards.said if what == "applied"}
-            up = [(at - sent[int(round(item["value"] * 10))]) / 1e3 for at, body in sink.uploads
-                  for items in body.values() for item in items if int(round(item["value"] * 10)) in sent]
-            down = [(applied[v] - at) / 1e3 for v, at in asked.items() if v in applied]
-            return sorted(up), sorted(down)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            boards.stop()
-            sink.close()
+    with running(kind, 1, 50, 1, 0) as (_, sink, boards):
+        sink.joined.wait(30)
+        time.sleep(2)
+        asked = {}
+        for value in range(1, seconds * 20):
+            asked[value] = sink.control(value)
+            time.sleep(0.05)
+        time.sleep(0.5)
+        sent = {value: at for what, value, at in boards.said if what == "sent"}
+        applied = {value: at for what, value, at in boards.said if what == "applied"}
+        up = [(at - sent[int(round(item["value"] * 10))]) / 1e3 for at, body in sink.uploads
+              for items in body.values() for item in items if int(round(item["value"] * 10)) in sent]
+        down = [(applied[v] - at) / 1e3 for v, at in asked.items() if v in applied]
+        return sorted(up), sorted(down)
 
 
 def quantile(sorted_values, q):

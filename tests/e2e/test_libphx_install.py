@@ -1,43 +1,26 @@
 """libphx as others have it: installed under a prefix, found by pkg-config and by CMake, its examples
 compiled from there and run against phx-dev."""
 
-import os
-import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 import unittest
 
-SOURCE = pathlib.Path(os.environ["MCU_SOURCE"])
-BUILD = pathlib.Path(os.environ.get("MCU_BUILD", SOURCE / "build" / "dev"))
-CC = os.environ.get("MCU_CC", "clang")
-FLAGS = os.environ.get("MCU_FLAGS", "-fsanitize=address,undefined").split()
+from harness_install import CC, FLAGS, SOURCE, install, run
+
 EXAMPLES = SOURCE / "bridge" / "phx" / "examples"
 KEY = "API_TOKEN_MC_0123456789abcdef"
-PATIENCE = 120
 
 sys.path.insert(0, str(SOURCE / "tests" / "phx-dev"))
 import phxdev  # noqa: E402
 
 
-def run(*command, status=0, **more):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=PATIENCE, **more)
-    if done.returncode != status:
-        raise AssertionError(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
 class Installed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls.folder.cleanup)
-        cls.prefix = pathlib.Path(cls.folder.name) / "usr"
-        run("cmake", "--install", BUILD, "--component", "libphx", "--prefix", cls.prefix)
-        cls.packages = next(cls.prefix.rglob("libphx.pc")).parent
+        install(cls, "libphx")
         cls.lib_folder = next(cls.prefix.rglob("libphx.so")).parent
-        cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(cls.packages), "LD_LIBRARY_PATH": str(cls.lib_folder)}
+        cls.environment["LD_LIBRARY_PATH"] = str(cls.lib_folder)
 
     def setUp(self):
         self.server = phxdev.Server()

@@ -1,39 +1,21 @@
 """mcu-protocol as others have it: installed under a prefix, each header included alone and from C++, found by
 pkg-config and by CMake; and the Arduino library's class on this machine."""
 
-import os
 import pathlib
-import subprocess
-import tempfile
 import unittest
 
-SOURCE = pathlib.Path(os.environ["MCU_SOURCE"])
-BUILD = pathlib.Path(os.environ.get("MCU_BUILD", SOURCE / "build" / "dev"))
-CC = os.environ.get("MCU_CC", "clang")
+from harness_install import CC, FLAGS, SOURCE, install, run
+
 CXX = {"clang": "clang++", "gcc": "g++"}.get(pathlib.Path(CC).name, "c++")
-FLAGS = os.environ.get("MCU_FLAGS", "-fsanitize=address,undefined").split()
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 PROGRAM = pathlib.Path(__file__).with_name("mcu-protocol")
 ARDUINO = SOURCE / "firmware-stub" / "arduino" / "src"
-PATIENCE = 120
-
-
-def run(*command, **more):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=PATIENCE, **more)
-    if done.returncode != 0:
-        raise AssertionError(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 class Installed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls.folder.cleanup)
-        cls.prefix = pathlib.Path(cls.folder.name) / "usr"
-        run("cmake", "--install", BUILD, "--component", "mcu-protocol", "--prefix", cls.prefix)
-        packages = next(cls.prefix.rglob("mcu-protocol.pc")).parent
-        cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(packages)}
+        install(cls, "mcu-protocol")
         cls.headers = sorted((cls.prefix / "include" / "mcu-protocol").glob("*.h"))
 
     def flags(self):

@@ -464,8 +464,9 @@ class Redirected(Trouble):
 
 
 class Emulated(Trouble):
-    def test_a_cortex_m3_whose_cable_is_pulled_and_whose_bridge_is_killed(self):
-        desk = self.desk(board="cortex-m3", mcu={"baud": 230400})
+    def cut_while_flashed(self, board, baud):
+        """The desk and the file, which goes on over a cable that was pulled for a moment."""
+        desk = self.desk(board=board, mcu={"baud": baud})
         file = desk.fw(2)
         self.server.release(file)
         desk.flashing(20)
@@ -473,6 +474,10 @@ class Emulated(Trouble):
         time.sleep(0.2)
         desk.mcu.plug()
         desk.flashing(60)
+        return desk, file
+
+    def test_a_cortex_m3_whose_cable_is_pulled_and_whose_bridge_is_killed(self):
+        desk, file = self.cut_while_flashed("cortex-m3", 230400)
         desk.restart()
         desk.runs(file)
         desk.at_peace(next_version=1)
@@ -488,14 +493,7 @@ class Emulated(Trouble):
 
     @LONG_TIER
     def test_an_atmega2560_whose_cable_is_pulled_and_whose_power_fails(self):
-        desk = self.desk(board="atmega2560", mcu={"baud": 115200})
-        file = desk.fw(2)
-        self.server.release(file)
-        desk.flashing(20)
-        desk.mcu.cut()
-        time.sleep(0.2)
-        desk.mcu.plug()
-        desk.flashing(60)
+        desk, file = self.cut_while_flashed("atmega2560", 115200)
         desk.mcu.kill()
         desk.mcu.start()
         desk.runs(file)

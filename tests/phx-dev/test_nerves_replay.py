@@ -2,16 +2,14 @@
 
 REPLAY_ONLY=text in the environment restricts the run to scenarios with that text in their name.
 """
-import concurrent.futures
 import glob
 import os
-import tempfile
 import unittest
 
 import replay
 import replay_nerves
+from replayed import replayed
 
-AT_ONCE = 4
 # Scenarios that are not replayed, and why; where there is another place, a test there covers it.
 LEFT_OUT = {
     "archive": "made by orders to the server's database; test_nerves.py",
@@ -35,9 +33,6 @@ LEFT_OUT = {
 }
 LEFT_OUT_OF_MAIN = {"connect_vsn": "3.0.0 is MessagePack"}
 
-pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-results = {}
-
 
 def scenarios():
     only = os.environ.get("REPLAY_ONLY", "")
@@ -46,36 +41,11 @@ def scenarios():
             name = os.path.basename(path)[:-len(".jsonl")]
             left_out = name in LEFT_OUT or release == "main" and name in LEFT_OUT_OF_MAIN
             if only in name and not left_out:
-                yield release.replace(".", "_"), name, path
+                yield f"nerveshub_{release.replace('.', '_')}_{name}", path
 
 
-def run(path):
-    with tempfile.TemporaryDirectory() as directory:
-        replay_nerves.NervesReplay(path).run(directory)
-
-
-def setUpModule():
-    for release, name, path in scenarios():
-        results[release, name] = pool.submit(run, path)
-
-
-def tearDownModule():
-    pool.shutdown()
-
-
-class Replayed(unittest.TestCase):
-    def test_recordings_are_there(self):
-        self.assertGreater(len(list(scenarios())), 0 if os.environ.get("REPLAY_ONLY") else 60)
-
-
-def add_test(release, name):
-    def test(self):
-        results[release, name].result()
-    setattr(Replayed, f"test_nerveshub_{release}_{name}", test)
-
-
-for release_name, scenario_name, _ in scenarios():
-    add_test(release_name, scenario_name)
+Replayed = replayed(replay_nerves.NervesReplay, list(scenarios()), at_once=4,
+                    at_least=1 if os.environ.get("REPLAY_ONLY") else 61)
 
 
 if __name__ == "__main__":
