@@ -6,6 +6,8 @@ import re
 import subprocess
 import unittest
 
+SOURCE = pathlib.Path(os.environ["MCU_SOURCE"])
+TOPS = ("bridge", "tools", "firmware-stub")
 BIN = pathlib.Path(os.environ["MCU_BIN"])
 PROGRAMS = ("mcu-bridge", "mcu-tool", "mcu-stub", "mcu-link", "phx-dev", "phx-cat", "mkfw", "avr-run")
 OTHERS = (("mcu-tool", "monitor"), ("mcu-tool", "send", "PORT"), ("mcu-bridge", "status"))
@@ -35,6 +37,21 @@ class Help(unittest.TestCase):
     def test_the_settings_fit_a_terminal(self):
         lines = run("mcu-bridge", "--help-config").stdout.splitlines()
         self.assertLessEqual(max(map(len, lines)), 80, max(lines, key=len))
+
+    def test_every_program_has_a_manual_with_every_option_of_its_help(self):
+        for program in PROGRAMS:
+            with self.subTest(program):
+                pages = [page for top in TOPS for page in (SOURCE / top).rglob(f"{program}.1")]
+                self.assertEqual(len(pages), 1)
+                page = pages[0].read_text().replace("\\-", "-")
+                for option in set(re.findall(r"--[a-z][a-z-]+", run(program, "--help").stdout)):
+                    self.assertIn(option, page)
+
+    def test_the_examples_of_the_manuals_fit_a_terminal(self):
+        for page in [page for top in TOPS for page in (SOURCE / top).rglob("*.[13]")]:
+            for block in re.findall(r"(?ms)^\.nf$(.*?)^\.fi$", page.read_text() + ".fi\n"):
+                for line in block.splitlines():
+                    self.assertLessEqual(len(re.sub(r"\\([-e])", r"\1", line)), 73, f"{page.name}: {line}")
 
     def test_the_version(self):
         for program in PROGRAMS:
