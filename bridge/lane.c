@@ -356,10 +356,9 @@ static void close_when_done(struct lane *lane, uint64_t now)
 static void on_no_greeting(struct lane *lane, uint64_t now)
 {
     if (lane->greeting_missed) {
-        lane_log_say(&lane->log, LOG_INFO, "%sconnecting anew",
-                     lane->names == 0 ? "still no metadata: " : "");
+        lane_log_say(&lane->log, LOG_INFO, "still no metadata: connecting anew");
         lane->greeting_ms = NEVER;
-        seat_reconnect(lane->seat);
+        lane_reconnect(lane);
         return;
     }
     lane->greeting_missed = true;
@@ -384,6 +383,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t next_ms(const struct lane *lane)
 {
     uint64_t next = earlier(lane->commands_ms, lane->greeting_ms);
+    next = earlier(next, lane->again_ms);
     next = earlier(next, commands_fresh_due_at(&lane->fresh));
     next = earlier(next, lane_up_next_ms(lane));
     if (lane->port == NULL && lane->state != LANE_IDLE && uplink_is_empty(&lane->uplink))
@@ -401,6 +401,8 @@ uint64_t lane_tick(struct lane *lane, uint64_t now_us)
         lane->commands_ms = commands_flush(&lane->commands, now);
     if (now >= lane->greeting_ms)
         on_no_greeting(lane, now);
+    if (now >= lane->again_ms)
+        lane_reconnect(lane);
     lane_probe(lane, now);
     lane_up_tick(lane, now);
     uint64_t hub_ms = lane_hub_tick(lane->hub, now);
@@ -448,7 +450,7 @@ struct lane *lane_new(const struct lane_shared *shared, const struct config_mcu 
         return NULL;
     lane->shared = shared;
     lane->config = config;
-    lane->greeting_ms = lane->commands_ms = NEVER;
+    lane->greeting_ms = lane->again_ms = lane->commands_ms = NEVER;
     lane->gaps = loop_gaps(shared->loop);
     lane_log_init(&lane->log, config->name);
     struct uplink_config uplink = {
@@ -503,6 +505,7 @@ void lane_stop(struct lane *lane)
         return;
     }
     lane_up_stop(lane);
+    lane->again_ms = NEVER;
     lane->state = LANE_STOPPING;
     lane->stop_ms = lane_now_ms(lane) + LANE_STOP_MS;
     turn_wake(&lane->turn);

@@ -62,6 +62,7 @@ struct lane {
     uint64_t gone_ms;     /* since when the board is not there */
     uint64_t greeting_ms; /* when the metadata is missing for too long; NEVER: it is here */
     bool greeting_missed; /* that was said of this connection */
+    uint64_t again_ms;    /* when to connect anew; NEVER: libphx sees to it */
     uint32_t names;       /* that the server has given it in this connection */
     uint64_t stop_ms;     /* stopping: not to wait longer for the upload, then for the close */
     uint64_t commands_ms; /* when commands wants to be called */
@@ -115,6 +116,8 @@ void lane_up_close(struct lane *lane);
 /* Tells lane_up whose key it is, before the first connection. */
 void lane_read_key(struct lane *lane);
 void lane_connect(struct lane *lane);
+/* Ends the connection, or the attempt, and begins another. */
+void lane_reconnect(struct lane *lane);
 /* Gives up the connection; its channel was left before. */
 void lane_stand_up(struct lane *lane);
 /* The board, and with it the topic, is another one on the same connection. */

@@ -12,6 +12,7 @@
 #define GREETING_MS       10000 /* the metadata may take so long before its absence is said */
 #define NAMES_MAX         8     /* topics that a server may give an MCU in one connection */
 #define NAMES_PAUSE_MS    5000  /* then the connection is made anew, after a while */
+#define START_PAUSE_MS    5000  /* a certificate that cannot be read may just be being replaced */
 #define SECRET_BYTES      256
 #define QUEUE_BYTES       (4u << 20) /* one upload of the largest batch fits */
 #define MESSAGE_BYTES_MAX (256u << 10)
@@ -107,7 +108,7 @@ void lane_refresh_key(struct lane *lane)
     if (memcmp(hash, lane->key_hash, sizeof hash) == 0)
         return;
     lane_log_say(&lane->log, LOG_INFO, "its API key is another one: connecting anew");
-    seat_reconnect(lane->seat);
+    lane_reconnect(lane);
 }
 
 static void join(struct lane *lane);
@@ -131,6 +132,7 @@ static void on_connected(void *user)
 {
     struct lane *lane = user;
     lane->counts.connects++;
+    lane->again_ms = NEVER;
     lane_log_connected(&lane->log);
     if (lane->state == LANE_STOPPING)
         return;
@@ -333,8 +335,7 @@ static bool may_name_again(struct lane *lane)
                  NAMES_MAX);
     lane_leave(lane);
     lane->state = LANE_GREETING;
-    lane->greeting_missed = true;
-    lane->greeting_ms = lane_now_ms(lane) + NAMES_PAUSE_MS;
+    lane->again_ms = lane_now_ms(lane) + NAMES_PAUSE_MS;
     return false;
 }
 
@@ -409,6 +410,17 @@ static const char *seat_key(const struct lane *lane)
     return file != NULL ? file : "";
 }
 
+/* Once it runs, a connection is tried again for ever; what cannot even begin is tried again here.
+ */
+static void look_at_start(struct lane *lane, int error)
+{
+    if (error == PHX_OK)
+        return;
+    lane_log_say(&lane->log, LOG_ERROR, "cannot connect: %s; trying again in %u s",
+                 phx_socket_error(lane->socket), START_PAUSE_MS / 1000);
+    lane->again_ms = lane_now_ms(lane) + START_PAUSE_MS;
+}
+
 void lane_connect(struct lane *lane)
 {
     const struct config *config = lane->shared->config;
@@ -454,12 +466,18 @@ void lane_connect(struct lane *lane)
         return;
     }
     lane->socket = seat_socket(lane->seat);
-    if (seat_start(lane->seat) != PHX_OK)
-        lane_log_say(&lane->log, LOG_ERROR, "cannot connect: %s", phx_socket_error(lane->socket));
+    look_at_start(lane, seat_start(lane->seat));
+}
+
+void lane_reconnect(struct lane *lane)
+{
+    lane->again_ms = NEVER;
+    look_at_start(lane, seat_reconnect(lane->seat));
 }
 
 void lane_stand_up(struct lane *lane)
 {
+    lane->again_ms = NEVER;
     seat_free(lane->seat);
     lane->seat = NULL;
     lane->socket = NULL;

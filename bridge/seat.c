@@ -288,10 +288,10 @@ void seat_probe(struct seat *seat)
         ask(seat->connection);
 }
 
-void seat_reconnect(struct seat *seat)
+int seat_reconnect(struct seat *seat)
 {
     phx_socket_disconnect(seat->connection->socket, 0);
-    phx_socket_connect(seat->connection->socket);
+    return phx_socket_connect(seat->connection->socket);
 }
 
 bool seat_disconnect(struct seat *seat, uint32_t linger_ms)

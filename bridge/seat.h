@@ -38,8 +38,8 @@ struct phx_socket *seat_socket(const struct seat *seat);
  * was sent after this call, whatever this seat or the others have asked before. */
 void seat_probe(struct seat *seat);
 
-/* Connects anew, with credentials asked for again; all who sit there do. */
-void seat_reconnect(struct seat *seat);
+/* Connects anew, with credentials asked for again; all who sit there do. Returns as seat_start. */
+int seat_reconnect(struct seat *seat);
 
 /* As phx_socket_disconnect, where nobody else sits there: returns true, and disconnected() follows.
  * False: others stay, and there is nothing to wait for. */
