@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LOOK_MS 100
 
@@ -22,16 +23,19 @@ struct flasher {
     enum state state;
     int percent; /* as last told; -1: not yet */
     bool touched, well, for_good;
-    char why[FLASHER_WHY_MAX];
+    char *why; /* of the end that is to be told; NULL: well, or out of memory for it */
 };
 
 static void tell_done(struct flasher *flasher)
 {
-    bool well = flasher->well;
+    char *why = flasher->why;
+    const char *said = why != NULL ? why : "out of memory for the reason";
+    flasher->why = NULL;
     flasher->way->clear(flasher->way_state);
     flasher->state = IDLE;
     uv_timer_stop(&flasher->timer);
-    flasher->events.done(flasher->events.user, well ? NULL : flasher->why, flasher->for_good);
+    flasher->events.done(flasher->events.user, flasher->well ? NULL : said, flasher->for_good);
+    free(why);
 }
 
 static void on_time(uv_timer_t *timer)
@@ -74,7 +78,7 @@ void flasher_done(struct flasher *flasher, const char *why, bool for_good)
     flasher->state = ENDED;
     flasher->well = why == NULL;
     flasher->for_good = for_good;
-    snprintf(flasher->why, sizeof flasher->why, "%s", why != NULL ? why : "");
+    flasher->why = why != NULL ? strdup(why) : NULL;
     uv_timer_start(&flasher->timer, on_time, 0, 0);
 }
 
@@ -113,6 +117,8 @@ void flasher_free(struct flasher *flasher)
     flasher->state = IDLE;
     flasher->way->clear(flasher->way_state);
     flasher->way->close(flasher->way_state);
+    free(flasher->why);
+    flasher->why = NULL;
     uv_close((uv_handle_t *)&flasher->timer, on_closed);
 }
 

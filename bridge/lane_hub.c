@@ -461,8 +461,8 @@ void lane_hub_watch(const struct lane *lane, struct watch_lane *out)
     nh_board_watch(hub->board, picture);
     out->hub_joined = picture->joined;
     out->hub_stage = nh_stage_text(picture->stage);
-    out->hub_uuid = picture->running.uuid;
-    out->hub_version = picture->running.version;
+    out->hub_uuid = picture->running->uuid;
+    out->hub_version = picture->running->version;
     out->hub_coming = picture->coming;
     out->hub_trouble = picture->trouble;
     out->hub_updated = picture->updated;

@@ -127,14 +127,14 @@ bool nh_board_is_stopped(const struct nh_board *board);
 struct nh_board_picture {
     bool joined;
     enum nh_stage stage;
-    unsigned percent;           /* of the download, or of the flashing */
-    struct nh_firmware running; /* uuid "": not known */
-    char coming[NH_UUID_TEXT];  /* "": no update */
-    char trouble[NH_WHY_MAX];   /* why it is not joined or flashed, or the latest update failed; "":
-                                   none */
-    uint64_t updated, failed;   /* updates since the start */
-    uint64_t console_lost;      /* bytes, both ways */
-    uint64_t log_lost;          /* lines beyond the server's limit */
+    unsigned percent;                  /* of the download, or of the flashing */
+    const struct nh_firmware *running; /* uuid "": not known; valid until the next call */
+    char coming[NH_UUID_TEXT];         /* "": no update */
+    char trouble[NH_WHY_MAX]; /* why it is not joined or flashed, or the latest update failed; "":
+                                 none */
+    uint64_t updated, failed; /* updates since the start */
+    uint64_t console_lost;    /* bytes, both ways */
+    uint64_t log_lost;        /* lines beyond the server's limit */
 };
 void nh_board_watch(const struct nh_board *board, struct nh_board_picture *out);
 

@@ -13,7 +13,7 @@ void nh_board_watch(const struct nh_board *b, struct nh_board_picture *out)
         .joined = nh_device_is_joined(b->device),
         .stage = u->record.stage,
         .percent = u->percent,
-        .running = u->running,
+        .running = &u->running,
         .updated = u->updated,
         .failed = u->failed,
         .console_lost = b->console_lost,

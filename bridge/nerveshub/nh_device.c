@@ -25,7 +25,7 @@ struct nh_device {
     struct phx_socket *socket;
     struct phx_channel *device, *console, *extensions; /* NULL: not asked for */
     struct nh_clock clock;
-    struct nh_firmware firmware;
+    char *firmware; /* of the board, packed; NULL: not known */
     bool auto_reverted;
     unsigned attached; /* a bit for each extension */
     struct nh_log_limit limit;
@@ -102,14 +102,24 @@ static bool on_retry(void *user, const struct phx_disconnect *why, uint32_t *wai
     return true;
 }
 
-static void set_payload(struct nh_device *d)
+/* As of now. NULL: the firmware is not known, or out of memory. */
+static char *join_payload(struct nh_device *d)
 {
+    struct nh_firmware firmware;
     struct nh_join join = {
-        .firmware = &d->firmware,
+        .firmware = &firmware,
         .downloading_uuid = d->io.downloading != NULL ? d->io.downloading(d->io.user) : NULL,
         .auto_reverted = d->auto_reverted,
     };
-    char *payload = nh_encode_join(&join);
+    if (d->firmware == NULL)
+        return NULL;
+    nh_firmware_unpack(d->firmware, &firmware);
+    return nh_encode_join(&join);
+}
+
+static void set_payload(struct nh_device *d)
+{
+    char *payload = join_payload(d);
     if (payload != NULL && d->device != NULL)
         phx_channel_set_payload(d->device, payload);
     free(payload);
@@ -330,6 +340,8 @@ void nh_device_free(struct nh_device *d)
         return;
     if (d->socket != NULL)
         phx_socket_free(d->socket);
+    nh_console_free(&d->typed_back);
+    free(d->firmware);
     free(d->identifier);
     free(d->key);
     if (d->secret != NULL)
@@ -346,12 +358,7 @@ static void join_device(struct nh_device *d)
                                         .ended = on_ended,
                                         .message = on_message};
     struct phx_channel_events console = {.user = d, .message = on_console};
-    struct nh_join what = {
-        .firmware = &d->firmware,
-        .downloading_uuid = d->io.downloading != NULL ? d->io.downloading(d->io.user) : NULL,
-        .auto_reverted = d->auto_reverted,
-    };
-    char *payload = nh_encode_join(&what);
+    char *payload = join_payload(d);
     if (payload != NULL)
         d->device = join(d, NH_TOPIC_DEVICE, payload, &events);
     if (d->device != NULL && d->console == NULL)
@@ -374,9 +381,15 @@ void nh_device_board(struct nh_device *d, const struct nh_firmware *firmware, bo
 {
     if (!nh_firmware_is_known(firmware))
         return;
-    bool same = strcmp(d->firmware.uuid, firmware->uuid) == 0 &&
+    char *packed = nh_firmware_pack(firmware);
+    if (packed == NULL) {
+        say(d, true, "out of memory: the board's firmware is not told");
+        return;
+    }
+    bool same = d->firmware != NULL && strcmp(d->firmware, firmware->uuid) == 0 &&
                 (d->auto_reverted || !auto_reverted); /* once is enough */
-    d->firmware = *firmware;
+    free(d->firmware);
+    d->firmware = packed;
     d->auto_reverted = auto_reverted;
     if (same && d->device != NULL)
         set_payload(d);

@@ -8,6 +8,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define API_VERSION     "2.3.0" /* of nerves_hub_link; three-part semver, or it counts as 1.0.0 */
@@ -47,6 +48,41 @@ bool nh_firmware_is_known(const struct nh_firmware *firmware)
 {
     return is_uuid(firmware->uuid) && firmware->product[0] && firmware->version[0] &&
            firmware->platform[0] && firmware->architecture[0];
+}
+
+static const struct {
+    size_t offset, cap;
+} TEXTS[] = {
+#define TEXT(name)                                                                  \
+    {                                                                               \
+        offsetof(struct nh_firmware, name), sizeof(((struct nh_firmware *)0)->name) \
+    }
+    TEXT(uuid),   TEXT(product),     TEXT(version),        TEXT(platform), TEXT(architecture),
+    TEXT(author), TEXT(description), TEXT(vcs_identifier), TEXT(misc),
+#undef TEXT
+};
+enum { TEXT_COUNT = sizeof(TEXTS) / sizeof(TEXTS[0]) };
+
+char *nh_firmware_pack(const struct nh_firmware *firmware)
+{
+    char all[sizeof(*firmware)];
+    size_t n = 0;
+    for (size_t i = 0; i < TEXT_COUNT; i++) {
+        const char *text = (const char *)firmware + TEXTS[i].offset;
+        size_t length = strlen(text) + 1;
+        memcpy(all + n, text, length);
+        n += length;
+    }
+    char *packed = malloc(n);
+    return packed != NULL ? memcpy(packed, all, n) : NULL;
+}
+
+void nh_firmware_unpack(const char *packed, struct nh_firmware *firmware)
+{
+    for (size_t i = 0; i < TEXT_COUNT; i++) {
+        snprintf((char *)firmware + TEXTS[i].offset, TEXTS[i].cap, "%s", packed);
+        packed += strlen(packed) + 1;
+    }
 }
 
 char *nh_encode_join(const struct nh_join *join)

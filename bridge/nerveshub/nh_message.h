@@ -43,6 +43,11 @@ struct nh_firmware {
 /* Whether a `device` channel may be joined with it: the five are there, the uuid is one. */
 bool nh_firmware_is_known(const struct nh_firmware *firmware);
 
+/* The same in as much memory as its texts need, the uuid first; the caller frees it. NULL: out of
+ * memory. */
+char *nh_firmware_pack(const struct nh_firmware *firmware);
+void nh_firmware_unpack(const char *packed, struct nh_firmware *firmware);
+
 struct nh_join {
     const struct nh_firmware *firmware;
     const char *downloading_uuid; /* NULL: none, and the server forgets an update in flight */

@@ -34,7 +34,10 @@ const char *nh_ring_peek(const struct nh_ring *r, size_t *n)
 void nh_ring_drop(struct nh_ring *r, size_t n)
 {
     r->length -= n;
-    r->from = r->length == 0 ? 0 : (r->from + n) % r->cap;
+    if (r->length == 0)
+        nh_ring_free(r);
+    else
+        r->from = (r->from + n) % r->cap;
 }
 
 void nh_ring_free(struct nh_ring *r)

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* All zero it is empty; memory is taken with the first byte that has to wait. */
+/* All zero it is empty; memory is taken with the first byte that has to wait, and given back with
+ * the last. */
 struct nh_ring {
     char *bytes; /* freed with nh_ring_free */
     size_t cap, from, length;

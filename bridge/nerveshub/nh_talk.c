@@ -107,8 +107,11 @@ bool nh_log_fits(struct nh_log_limit *limit, uint64_t now_ms)
 
 size_t nh_console_add(struct nh_console *console, const char *bytes, size_t n, uint64_t now_ms)
 {
-    size_t room = sizeof(console->bytes) - console->length;
+    size_t room = NH_CONSOLE_BYTES - console->length;
     size_t taken = n < room ? n : room;
+    if (taken == 0 ||
+        (console->bytes == NULL && (console->bytes = malloc(NH_CONSOLE_BYTES)) == NULL))
+        return 0;
     if (console->length == 0)
         console->first_ms = now_ms;
     memcpy(console->bytes + console->length, bytes, taken);
@@ -118,7 +121,7 @@ size_t nh_console_add(struct nh_console *console, const char *bytes, size_t n, u
 
 bool nh_console_due(const struct nh_console *console, uint64_t now_ms)
 {
-    return console->length == sizeof(console->bytes) ||
+    return console->length == NH_CONSOLE_BYTES ||
            (console->length > 0 && now_ms - console->first_ms >= NH_CONSOLE_MS);
 }
 
@@ -158,8 +161,19 @@ char *nh_console_payload(const struct nh_console *console, size_t *taken)
 void nh_console_sent(struct nh_console *console, size_t taken, uint64_t now_ms)
 {
     console->length -= taken;
-    memmove(console->bytes, console->bytes + taken, console->length);
+    if (console->length == 0)
+        nh_console_free(console);
+    else
+        memmove(console->bytes, console->bytes + taken, console->length);
     console->first_ms = now_ms;
+}
+
+/* Most boards' consoles are looked at by nobody. */
+void nh_console_free(struct nh_console *console)
+{
+    free(console->bytes);
+    console->bytes = NULL;
+    console->length = 0;
 }
 
 char *nh_decode_console(const char *payload, size_t length, size_t *n)

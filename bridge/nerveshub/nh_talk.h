@@ -45,12 +45,13 @@ bool nh_log_fits(struct nh_log_limit *limit, uint64_t now_ms);
 #define NH_CONSOLE_MS    50            /* what comes within it goes together */
 
 struct nh_console {
-    unsigned char bytes[NH_CONSOLE_BYTES];
+    unsigned char *bytes; /* NH_CONSOLE_BYTES while there are any, else NULL */
     size_t length;
     uint64_t first_ms; /* when the oldest of them came */
     uint64_t lost;     /* since the start */
 };
-/* Starts as {0}. Takes as many of n bytes as there is room for; returns how many. */
+/* Starts as {0}. Takes as many of n bytes as there is room for; returns how many, 0 too when out of
+ * memory. */
 size_t nh_console_add(struct nh_console *console, const char *bytes, size_t n, uint64_t now_ms);
 /* Is there something to send now? */
 bool nh_console_due(const struct nh_console *console, uint64_t now_ms);
@@ -59,6 +60,7 @@ bool nh_console_due(const struct nh_console *console, uint64_t now_ms);
  * stay until nh_console_sent. */
 char *nh_console_payload(const struct nh_console *console, size_t *taken);
 void nh_console_sent(struct nh_console *console, size_t taken, uint64_t now_ms);
+void nh_console_free(struct nh_console *console); /* and it is empty */
 
 /* The bytes of `dn`: text that the caller frees, its length in *n; a NUL ends it. NULL: no such
  * payload. */

@@ -66,9 +66,12 @@ static const struct mp_control controls[] = {
 
 static int begin(struct board *board, const char *folder, int number)
 {
+    static const uint8_t image[] = "BENCH-01"; /* what a NervesHub wants to know */
     const struct mp_device_io io = {.user = board, .apply = apply};
     const struct mp_device_config config = {
         .firmware = {.product = "bench"},
+        .image_id = image,
+        .image_id_len = sizeof image - 1,
         .sensors = sensors,
         .controls = controls,
         .sensor_count = SENSORS,

@@ -1,5 +1,5 @@
 """A thousand boards on one bridge: memory and CPU when idle, the return after a server restart, fairness
-under load. The boards are played by bench_boards, the server is phx-dev; every MCU has a socket of its own.
+under load; and 200 as devices of a NervesHub (bench_hub). The boards are played by bench_boards, the server is phx-dev; every MCU has a socket of its own.
 
 Memory is what each MCU adds: the resident set with all of them less that with one, the spool on. Idle is
 one keepalive a second to each board and no readings; beside it stands what one write and one read a second
@@ -27,8 +27,10 @@ SETTLE = 25
 
 
 class Server:
+    options = []
+
     def __init__(self, folder, tls, port=0):
-        self.command = [str(BIN / "phx-dev"), "--quiet"]
+        self.command = [str(BIN / "phx-dev"), "--quiet", *self.options]
         self.tls, self.port, self.cert = tls, port, folder / "cert.pem"
         self.key = folder / "tls.key"
         if tls:
@@ -53,28 +55,37 @@ class Server:
         self.process.stdout.close()
 
 
-def configuration(folder, server, count):
-    lines = ["server:", f"  url: {server.url}", *([f"  ca_file: {server.cert}"] if server.tls else []),
-             "link:", "  keepalive: 1s", "metrics:", f"  listen: unix:{folder}/status", "log:", "  level: warning", "ports:"]
-    lines += [f"  - {{name: p{i}, path: {folder}/tty{i}, baud: 4000000}}" for i in range(count)] + ["mcus:"]
-    lines += [f'  - {{name: m{i}, device: "b{i}", api_key_file: {folder}/key{i}}}' for i in range(count)]
-    file = folder / "bridge.yaml"
-    file.write_text("\n".join(lines) + "\n")
-    return file
-
-
 class Rig:
+    server_kind = Server
+
     def __init__(self, folder, count, tls=False, frames=0):
         self.folder, self.count = folder, count
         keys(folder, count)
-        self.server = Server(folder, tls)
+        self.server = self.server_kind(folder, tls)
         self.boards = Boards(folder, count, frames, 10)
-        self.config = configuration(folder, self.server, count)
+        self.config = self.configuration()
         self.log = open(folder / "log", "w")
         self.bridge = subprocess.Popen([str(BIN / "mcu-bridge"), "--config", str(self.config)], stderr=self.log,
                                        env={**os.environ, "STATE_DIRECTORY": str(folder)})
         self.first = self.wait_all()
         self.first_cpu = [1000 * cpu_seconds(p.pid) / count for p in (self.bridge, self.server.process)]
+
+    def configuration(self):
+        folder, count = self.folder, range(self.count)
+        lines = [*self.sections(), "link:", "  keepalive: 1s", "metrics:", f"  listen: unix:{folder}/status", "log:",
+                 "  level: warning", "ports:"]
+        lines += [f"  - {{name: p{i}, path: {folder}/tty{i}, baud: 4000000}}" for i in count] + ["mcus:"]
+        lines += [f"  - {self.entry(i)}" for i in count]
+        file = folder / "bridge.yaml"
+        file.write_text("\n".join(lines) + "\n")
+        return file
+
+    def sections(self):
+        server = self.server
+        return ["server:", f"  url: {server.url}", *([f"  ca_file: {server.cert}"] if server.tls else [])]
+
+    def entry(self, i):
+        return f'{{name: m{i}, device: "b{i}", api_key_file: {self.folder}/key{i}}}'
 
     def mcus(self):
         done = subprocess.run([str(BIN / "mcu-bridge"), "status", "--json", "--config", str(self.config)],
@@ -147,9 +158,9 @@ def figure(name, value, unit, goal):
     print(f"{name} {value:.3f} {unit} {ratio} {goal if goal is not None else '-'} {verdict}", flush=True)
 
 
-def with_rig(work, *arguments, **more):
+def with_rig(work, *arguments, rig=Rig, **more):
     with tempfile.TemporaryDirectory() as name:
-        rig = Rig(pathlib.Path(name), *arguments, **more)
+        rig = rig(pathlib.Path(name), *arguments, **more)
         try:
             return work(rig)
         finally:
@@ -208,6 +219,8 @@ def main():
     spread, rate = with_rig(fairness(given.seconds), given.count, frames=2 * given.count)
     figure(f"{name}.fastest_to_slowest", spread, "1", 2)
     figure(f"{name}.readings_a_second", rate, "1", None)
+    import bench_hub  # which is made of this module
+    bench_hub.figures(bench_hub.COUNT)
 
 
 if __name__ == "__main__":

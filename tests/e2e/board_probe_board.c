@@ -204,7 +204,7 @@ void board_show(struct board *b)
     char text[2 * NH_TEXT_MAX];
     nh_board_watch(b->board, &now);
     if (now.joined != b->joined)
-        probe_line(b->name, now.joined ? "joined" : "left", now.running.uuid);
+        probe_line(b->name, now.joined ? "joined" : "left", now.running->uuid);
     if (now.stage != b->stage) {
         snprintf(text, sizeof(text), "%s %.200s", nh_stage_text(now.stage), now.trouble);
         probe_line(b->name, "stage", text);

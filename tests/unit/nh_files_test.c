@@ -332,6 +332,7 @@ static void bytes_that_wait_come_out_as_they_went_in(void **state)
         for (size_t j = 0; j < n; j++)
             assert_int_equal((unsigned char)from[j], out++);
         nh_ring_drop(&ring, n);
+        assert_int_equal(ring.bytes == NULL, ring.length == 0);
     }
     nh_ring_free(&ring);
 }

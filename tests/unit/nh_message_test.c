@@ -103,6 +103,12 @@ static void a_join_has_all_five_or_is_not_made(void **state)
                                    .platform = "avr",
                                    .architecture = "avr8"};
     struct nh_join join = {.firmware = &firmware};
+    struct nh_firmware again;
+    char *packed = nh_firmware_pack(&firmware);
+    memset(&again, 'x', sizeof(again));
+    nh_firmware_unpack(packed, &again);
+    free(packed);
+    join.firmware = &again;
     char *text = nh_encode_join(&join);
     assert_string_equal(
         text,
@@ -112,6 +118,7 @@ static void a_join_has_all_five_or_is_not_made(void **state)
         "\"device_api_version\":\"2.3.0\",\"console_version\":\"2.0.0\","
         "\"meta\":{\"firmware_validated\":true,\"firmware_auto_revert_detected\":false}}");
     free(text);
+    join.firmware = &firmware;
     join.downloading_uuid = "2cc211b5-e7c5-5b9c-b678-c70df78babe5";
     text = nh_encode_join(&join);
     assert_non_null(strstr(text, "\"currently_downloading_uuid\":\"2cc211b5-"));

@@ -206,7 +206,7 @@ static void console(struct nerves *server)
     size_t taken = 0;
     char text[TEXT_MAX];
     (void)server;
-    c.length = 0;
+    nh_console_free(&c);
     for (unsigned i = pick(12); i > 0; i--) {
         draw(text);
         nh_console_add(&c, text, strlen(text) + pick(2), 0); /* a NUL now and then */

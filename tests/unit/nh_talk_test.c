@@ -84,40 +84,42 @@ static void expect_said(struct nh_console *console, uint64_t ms, const char *exp
 
 static void characters_typed_one_by_one_go_together(void **state)
 {
-    struct nh_console *console = calloc(1, sizeof(*console));
+    struct nh_console console = {0};
     (void)state;
     for (uint64_t ms = 0; ms < NH_CONSOLE_MS; ms++)
-        assert_int_equal(nh_console_add(console, "x", 1, ms), 1);
-    expect_said(console, NH_CONSOLE_MS - 1, "");
-    expect_said(console, NH_CONSOLE_MS, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
-    expect_said(console, 10 * NH_CONSOLE_MS, "");
-    free(console);
+        assert_int_equal(nh_console_add(&console, "x", 1, ms), 1);
+    expect_said(&console, NH_CONSOLE_MS - 1, "");
+    expect_said(&console, NH_CONSOLE_MS, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    expect_said(&console, 10 * NH_CONSOLE_MS, "");
+    assert_null(console.bytes);
 }
 
 static void a_character_cut_in_two_waits_for_its_rest_and_nonsense_does_not(void **state)
 {
-    struct nh_console *console = calloc(1, sizeof(*console));
+    struct nh_console console = {0};
     (void)state;
-    nh_console_add(console, "a\xe2\x9c", 3, 0);
-    expect_said(console, 100, "a");
-    nh_console_add(console, "\x93z", 2, 100);
-    expect_said(console, 200, "\xe2\x9c\x93z");
-    nh_console_add(console, "\xff\x80z", 3, 200);
-    expect_said(console, 300, "\xef\xbf\xbd\xef\xbf\xbdz");
-    free(console);
+    nh_console_add(&console, "a\xe2\x9c", 3, 0);
+    expect_said(&console, 100, "a");
+    nh_console_add(&console, "\x93z", 2, 100);
+    expect_said(&console, 200, "\xe2\x9c\x93z");
+    nh_console_add(&console, "\xff\x80z", 3, 200);
+    expect_said(&console, 300, "\xef\xbf\xbd\xef\xbf\xbdz");
+    assert_null(console.bytes);
 }
 
 static void a_full_buffer_is_due_at_once_and_takes_no_more(void **state)
 {
-    struct nh_console *console = calloc(1, sizeof(*console));
+    struct nh_console console = {0};
     char *many = calloc(1, 2 * NH_CONSOLE_BYTES);
     (void)state;
     memset(many, 'x', 2 * NH_CONSOLE_BYTES);
-    assert_int_equal(nh_console_add(console, many, 2 * NH_CONSOLE_BYTES, 5), NH_CONSOLE_BYTES);
-    assert_true(nh_console_due(console, 5));
-    assert_int_equal(nh_console_add(console, "y", 1, 5), 0);
+    assert_int_equal(nh_console_add(&console, many, 2 * NH_CONSOLE_BYTES, 5), NH_CONSOLE_BYTES);
+    assert_true(nh_console_due(&console, 5));
+    assert_int_equal(nh_console_add(&console, "y", 1, 5), 0);
     free(many);
-    free(console);
+    nh_console_free(&console);
+    assert_int_equal(nh_console_add(&console, "y", 1, 5), 1);
+    nh_console_free(&console);
 }
 
 static void a_window_has_a_size_that_makes_sense(void **state)
