@@ -13,16 +13,19 @@
 
 #define SHOWN_MAX 80
 
+struct config_mark config_mark_of(const struct config_entry_marks *marks, int row)
+{
+    return marks->settings[row].line ? marks->settings[row] : marks->entry;
+}
+
 static struct config_mark port_mark(const struct config_parsing *parsing, size_t i, int row)
 {
-    const struct config_entry_marks *marks = &parsing->port_marks[i];
-    return marks->settings[row].line ? marks->settings[row] : marks->entry;
+    return config_mark_of(&parsing->port_marks[i], row);
 }
 
 static struct config_mark mcu_mark(const struct config_parsing *parsing, size_t i, int row)
 {
-    const struct config_entry_marks *marks = &parsing->mcu_marks[i];
-    return marks->settings[row].line ? marks->settings[row] : marks->entry;
+    return config_mark_of(&parsing->mcu_marks[i], row);
 }
 
 static bool same(const char *a, const char *b)

@@ -62,14 +62,12 @@ bool config_device(const struct config_nerveshub *hub, const struct config_mcu *
 
 static struct config_mark hub_mark(const struct config_parsing *parsing, int row)
 {
-    const struct config_entry_marks *marks = &parsing->nerveshub;
-    return marks->settings[row].line ? marks->settings[row] : marks->entry;
+    return config_mark_of(&parsing->nerveshub, row);
 }
 
 static struct config_mark mcu_mark(const struct config_parsing *parsing, size_t i, int row)
 {
-    const struct config_entry_marks *marks = &parsing->mcu_marks[i];
-    return marks->settings[row].line ? marks->settings[row] : marks->entry;
+    return config_mark_of(&parsing->mcu_marks[i], row);
 }
 
 static bool same(const char *a, const char *b)

@@ -54,6 +54,9 @@ struct config_parsing {
     struct config_port *own_lines; /* beside config->mcus: path, usb_serial, baud; freed after */
 };
 
+/* Where the setting of this row stands, or its entry when it was not given. */
+struct config_mark config_mark_of(const struct config_entry_marks *marks, int row);
+
 /* Counts and keeps `name:line:column: text`, to be reported at the end of the run. */
 void config_complain(struct config_parsing *parsing, struct config_mark at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -46,7 +46,11 @@ class Process:
         # Not a pipe: nobody reads on after the ready line, and a full pipe would hold the program up.
         self.process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log,
                                         stdin=subprocess.DEVNULL, start_new_session=True)
-        self.ready_line = self.wait_for(ready) if ready else ""
+        try:
+            self.ready_line = self.wait_for(ready) if ready else ""
+        except BaseException:
+            self.stop()
+            raise
 
     def wait_for(self, ready, seconds=20):
         until = time.monotonic() + seconds
@@ -76,6 +80,30 @@ class Process:
                 self.process.kill()
                 self.process.wait()
         return self.process.returncode
+
+
+def all_run(processes):
+    for process in processes:
+        if process.process.poll() is not None:
+            raise RuntimeError(f"{process.name} ended by itself, status {process.process.returncode}{process.tail()}")
+
+
+def shown(show, when_stopped):
+    """Runs show(folder, processes), which adds what it starts to `processes` and returns the exit status; Ctrl-C
+    makes it `when_stopped`. Nothing runs on."""
+    processes = []
+    with tempfile.TemporaryDirectory(prefix="mcu-demo-") as name:
+        try:
+            return show(pathlib.Path(name), processes)
+        except KeyboardInterrupt:
+            print("\nstopping")
+            return when_stopped
+        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+            print(f"tools/demo: {error}", file=sys.stderr)
+            return 1
+        finally:
+            for process in processes:
+                process.stop()
 
 
 class Server:
@@ -146,24 +174,22 @@ class View:
                  f"  {get('illuminance', '5.0f')} lx  {motor:3.0f} %  {self.count:8d}  {self.curve()}")
 
 
-def start(given, folder):
+def start(given, folder, processes):
     log = lambda name: open(folder / f"{name}.log", "w")
     server = Process("phx-dev", [BIN / "phx-dev", "--port", "0", "--quiet"], log("phx-dev"), "listening on")
+    processes.append(server)
     address = server.ready_line.rsplit("://", 1)[1].strip()
     print(f"server    phx-dev, a Phoenix-compatible server, at http://{address}")
 
     port = folder / "ttyMCU0"
-    try:
-        if given.no_emulator:
-            mcu = Process("mcu-stub", [BIN / "mcu-stub", "--pty-link", port], log("mcu"), "ready on")
-            print(f"MCU       the sample firmware as a process, on {port}")
-        else:
-            mcu = Process("mcu-link", [BIN / "mcu-link", "--qemu", FIRMWARE, "--link", port], log("mcu"), "ready on")
-            print(f"MCU       Cortex-M3 (QEMU mps2-an385) on {port},\n"
-                  f"          which runs {FIRMWARE.relative_to(ROOT)}")
-    except BaseException:
-        server.stop()
-        raise
+    if given.no_emulator:
+        mcu = Process("mcu-stub", [BIN / "mcu-stub", "--pty-link", port], log("mcu"), "ready on")
+        print(f"MCU       the sample firmware as a process, on {port}")
+    else:
+        mcu = Process("mcu-link", [BIN / "mcu-link", "--qemu", FIRMWARE, "--link", port], log("mcu"), "ready on")
+        print(f"MCU       Cortex-M3 (QEMU mps2-an385) on {port},\n"
+              f"          which runs {FIRMWARE.relative_to(ROOT)}")
+    processes.insert(0, mcu)
 
     key = folder / "api-key"
     key.touch(0o600)
@@ -173,7 +199,8 @@ def start(given, folder):
                                     f"ws://{address}/microcontrollers/websocket"], log("mcu-bridge"))
     print("bridge    mcu-bridge: serial frames <-> upload_readings and control_update")
     print()
-    return Server(address), [bridge, mcu, server]
+    processes.insert(0, bridge)
+    return Server(address)
 
 
 class BridgeLog:
@@ -205,9 +232,7 @@ def run(given, server, processes):
     lowest = None
     end = given.seconds or float("inf")
     while view.now() < end:
-        for process in processes:
-            if process.process.poll() is not None:
-                raise RuntimeError(f"{process.name} ended by itself, status {process.process.returncode}{process.tail()}")
+        all_run(processes)
         fresh = server.new_readings()
         view.take(fresh)
         for news in bridge.news():
@@ -233,26 +258,17 @@ def run(given, server, processes):
 
 def main():
     given = options()
-    with tempfile.TemporaryDirectory(prefix="mcu-demo-") as name:
-        processes = []
-        status = 1
-        try:
-            server, processes = start(given, pathlib.Path(name))
-            up, down, followed, before, lowest = run(given, server, processes)
-            print()
-            print(f"readings up:         {'yes' if up else 'NO'}")
-            print(f"control down:        {'yes' if down else 'NO'}")
-            print("the reading changed: " + (f"yes, {before:.2f} -> {lowest:.2f} Cel" if followed else "NO"))
-            status = 0 if up and down and followed else 1
-        except KeyboardInterrupt:
-            print("\nstopping")
-            status = 0
-        except (RuntimeError, OSError) as error:
-            print(f"tools/demo: {error}", file=sys.stderr)
-        finally:
-            for process in processes:
-                process.stop()
-        return status
+
+    def show(folder, processes):
+        server = start(given, folder, processes)
+        up, down, followed, before, lowest = run(given, server, processes)
+        print()
+        print(f"readings up:         {'yes' if up else 'NO'}")
+        print(f"control down:        {'yes' if down else 'NO'}")
+        print("the reading changed: " + (f"yes, {before:.2f} -> {lowest:.2f} Cel" if followed else "NO"))
+        return 0 if up and down and followed else 1
+
+    return shown(show, when_stopped=0)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,14 @@ pushes version 2 of its firmware; what the server hears and what the board says,
 import argparse
 import json
 import os
-import pathlib
 import signal
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 
-from demo import BIN, FIRMWARE, ROOT, Process
+from demo import BIN, FIRMWARE, ROOT, Process, all_run, shown
 
 NEW = ROOT / "build" / "cortex-m3" / "bin" / "mcu-stub-image-2.bin"
 NAMES = ["--product", "mcu-stub", "--version", "2.0.0", "--platform", "mps2-an385", "--architecture", "cortex-m3"]
@@ -119,9 +117,7 @@ def until(hub, processes, began, done):
         device = hub.device()
         if done(device):
             return device
-        for process in processes:
-            if process.process.poll() is not None:
-                raise RuntimeError(f"{process.name} ended by itself, status {process.process.returncode}{process.tail()}")
+        all_run(processes)
         if time.monotonic() > end:
             raise RuntimeError(f"nothing came of it within {PATIENCE} s{processes[0].tail()}")
         time.sleep(0.1)
@@ -137,23 +133,12 @@ def run(folder, processes):
     hub.call("update", {"device": "bench-1", "path": str(folder / "2.0.0.fw")})
     device = until(hub, processes, began, lambda device: device["version"] == "2.0.0" and "device" in device["topics"])
     print(f"\nthe board runs {device['product']} {device['version']}: it has said so itself")
+    return 0
 
 
 def main():
     options()
-    status, processes = 1, []
-    with tempfile.TemporaryDirectory(prefix="mcu-demo-") as name:
-        try:
-            run(pathlib.Path(name), processes)
-            status = 0
-        except KeyboardInterrupt:
-            print("\nstopping")
-        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
-            print(f"tools/demo: {error}", file=sys.stderr)
-        finally:
-            for process in processes:
-                process.stop()
-    return status
+    return shown(run, when_stopped=1)
 
 
 if __name__ == "__main__":
