@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define PERIOD_US 1000000
-#define SLOT_US   5000
+#define SLOT_US   10000
 #define ASK_BYTES 9
 #define EVENTS    1024
 #define TTYS_MAX  4096
