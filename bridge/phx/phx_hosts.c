@@ -91,13 +91,29 @@ static bool same(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool is_host(const struct host *host, const struct phx_host_key *key, uint64_t stamp)
+static bool is_host(const struct host *host, const struct phx_host_key *key)
 {
     if (!key->tls != !host->tls || key->deflate != host->deflate || !same(host->proxy, key->proxy))
         return false;
-    return !key->tls || (host->stamp == stamp && same(host->address, key->address) &&
-                         same(host->ca, key->files.ca) && same(host->cert, key->files.cert) &&
-                         same(host->key, key->files.key));
+    return !key->tls || (same(host->address, key->address) && same(host->ca, key->files.ca) &&
+                         same(host->cert, key->files.cert) && same(host->key, key->files.key));
+}
+
+/* A vhost goes with its context and no sooner: a new one for each certificate that was renewed
+ * would be a leak. */
+static enum phx_tls_renewed renew(struct host *host, const struct phx_host_key *key,
+                                  struct phx_end *end)
+{
+    uint64_t stamp = key->tls ? phx_tls_stamp(&key->files) : 0;
+    enum phx_tls_renewed renewed = PHX_TLS_RENEWED;
+
+    if (host->stamp == stamp)
+        return PHX_TLS_RENEWED;
+    end->cause = PHX_CAUSE_TLS;
+    renewed = phx_tls_renew(host->tls, &key->files, end->text, sizeof end->text);
+    if (renewed == PHX_TLS_RENEWED)
+        host->stamp = stamp;
+    return renewed;
 }
 
 static const struct lws_extension deflate[] = {
@@ -172,12 +188,15 @@ static struct host *new_host(struct phx_hosts *hosts, const struct phx_host_key 
 struct lws_vhost *phx_hosts_get(struct phx_hosts *hosts, const struct phx_host_key *key,
                                 struct phx_end *end)
 {
-    uint64_t stamp = key->tls ? phx_tls_stamp(&key->files) : 0;
-    struct host *host;
+    struct host *host = hosts->hosts;
+    enum phx_tls_renewed renewed = PHX_TLS_OTHER_KEY;
 
-    for (host = hosts->hosts; host; host = host->next)
-        if (is_host(host, key, stamp))
-            return host->vhost;
+    while (host && !is_host(host, key))
+        host = host->next;
+    if (host)
+        renewed = renew(host, key, end);
+    if (renewed != PHX_TLS_OTHER_KEY)
+        return renewed == PHX_TLS_RENEWED ? host->vhost : NULL;
     end->cause = key->tls ? PHX_CAUSE_TLS : PHX_CAUSE_CONNECT;
     snprintf(end->text, sizeof end->text,
              "libwebsockets did not start: is its libuv plug-in installed?");

@@ -35,8 +35,8 @@ struct phx_host_key {
     const char *address; /* which the certificate must be for; NULL: libwebsockets checks a name */
     const char *proxy;   /* [USER:PASSWORD@]ADDRESS:PORT; NULL: none */
 };
-/* The vhost of this key with its files as they are now: one replaced since is read again, and what
- * was made from the old one stays for the connections it has. NULL: *end says why. */
+/* The vhost of this key with its files as they are now: one replaced since is read again, and the
+ * connections that were made with the old one stay. NULL: *end says why. */
 struct lws_vhost *phx_hosts_get(struct phx_hosts *hosts, const struct phx_host_key *key,
                                 struct phx_end *end);
 /* The context of such a vhost, once there is one. */

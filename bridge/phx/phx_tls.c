@@ -81,6 +81,33 @@ SSL_CTX *phx_tls_open(const struct phx_tls_files *files, const char *address, ch
     return NULL;
 }
 
+static int sort_of_key(const SSL_CTX *context)
+{
+    const EVP_PKEY *key = SSL_CTX_get0_privatekey(context);
+
+    return key ? EVP_PKEY_get_base_id(key) : NID_undef;
+}
+
+enum phx_tls_renewed phx_tls_renew(SSL_CTX *context, const struct phx_tls_files *files, char *error,
+                                   size_t cap)
+{
+    SSL_CTX *fresh = phx_tls_open(files, NULL, error, cap);
+    enum phx_tls_renewed result = PHX_TLS_OTHER_KEY;
+    STACK_OF(X509) *chain = NULL;
+
+    if (!fresh)
+        return PHX_TLS_UNREADABLE;
+    SSL_CTX_get0_chain_certs(fresh, &chain);
+    if (sort_of_key(fresh) == sort_of_key(context) &&
+        (!files->cert || SSL_CTX_use_cert_and_key(context, SSL_CTX_get0_certificate(fresh),
+                                                  SSL_CTX_get0_privatekey(fresh), chain, 1))) {
+        SSL_CTX_set1_cert_store(context, SSL_CTX_get_cert_store(fresh));
+        result = PHX_TLS_RENEWED;
+    }
+    SSL_CTX_free(fresh);
+    return result;
+}
+
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
     return (hash ^ value) * 0x100000001B3u;

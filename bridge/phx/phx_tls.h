@@ -22,6 +22,12 @@ struct phx_tls_files {
 SSL_CTX *phx_tls_open(const struct phx_tls_files *files, const char *address, char *error,
                       size_t cap);
 
+/* `context`, of phx_tls_open, becomes what it would be of the files as they are now; connections
+ * that it has made stay as they are. Of another sort of key it cannot: both would be shown. */
+enum phx_tls_renewed { PHX_TLS_RENEWED, PHX_TLS_OTHER_KEY, PHX_TLS_UNREADABLE /* `error` */ };
+enum phx_tls_renewed phx_tls_renew(SSL_CTX *context, const struct phx_tls_files *files, char *error,
+                                   size_t cap);
+
 /* Changes when one of the files does. */
 uint64_t phx_tls_stamp(const struct phx_tls_files *files);
 

@@ -1,3 +1,6 @@
 mcu_unit_test(phx_proxy_test LIBS phx)
 mcu_unit_test(phx_poll_body_test LIBS phx)
 mcu_unit_test(phx_crowd_test LIBS phx test_tables)
+pkg_check_modules(PHX_HOSTS_TEST REQUIRED IMPORTED_TARGET libwebsockets libuv openssl)
+mcu_unit_test(phx_hosts_test LIBS phx PkgConfig::PHX_HOSTS_TEST)
+target_compile_definitions(phx_hosts_test PRIVATE _GNU_SOURCE)
