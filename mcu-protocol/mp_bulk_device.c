@@ -79,6 +79,10 @@ static void on_begin(struct mp_bulk_device *bulk, const struct mp_message *messa
     bulk->size = m.size;
     bulk->stored = 0;
     memcpy(bulk->hash, m.hash, MP_SHA256_BYTES);
+    if (m.size == 0) { /* a hash of nothing would be right at once */
+        end(bulk, MP_STATUS_MISMATCH);
+        return;
+    }
     enum mp_status status =
         bulk->store.begin(bulk->store.user, bulk->size, bulk->hash, &bulk->stored);
     bulk->phase = status == MP_STATUS_DONE ? MP_BULK_STORING : MP_BULK_ENDED;

@@ -119,12 +119,6 @@ size_t nh_console_add(struct nh_console *console, const char *bytes, size_t n, u
     return taken;
 }
 
-bool nh_console_due(const struct nh_console *console, uint64_t now_ms)
-{
-    return console->length == NH_CONSOLE_BYTES ||
-           (console->length > 0 && now_ms - console->first_ms >= NH_CONSOLE_MS);
-}
-
 /* How many bytes at the end are the beginning of a character: 0 to 3. */
 static size_t unfinished(const unsigned char *bytes, size_t n)
 {
@@ -137,9 +131,19 @@ static size_t unfinished(const unsigned char *bytes, size_t n)
     return 0;
 }
 
+bool nh_console_due(const struct nh_console *console, uint64_t now_ms)
+{
+    bool begun_only = unfinished(console->bytes, console->length) == console->length;
+    return console->length == NH_CONSOLE_BYTES ||
+           (console->length > 0 &&
+            now_ms - console->first_ms >= (begun_only ? NH_CONSOLE_REST_MS : NH_CONSOLE_MS));
+}
+
 char *nh_console_payload(const struct nh_console *console, size_t *taken)
 {
     *taken = console->length - unfinished(console->bytes, console->length);
+    if (*taken == 0)
+        *taken = console->length; /* its rest had time to come */
     if (*taken == 0)
         return NULL;
     size_t cap = *taken * REPLACED_BYTES + 1;

@@ -41,8 +41,9 @@ bool nh_log_fits(struct nh_log_limit *limit, uint64_t now_ms);
 
 /* -- Console: bytes of a board into few messages of valid UTF-8. */
 
-#define NH_CONSOLE_BYTES (16u * 1024u) /* of one message */
-#define NH_CONSOLE_MS    50            /* what comes within it goes together */
+#define NH_CONSOLE_BYTES   (16u * 1024u) /* of one message */
+#define NH_CONSOLE_MS      50            /* what comes within it goes together */
+#define NH_CONSOLE_REST_MS 1000          /* so long the rest of a character may take */
 
 struct nh_console {
     unsigned char *bytes; /* NH_CONSOLE_BYTES while there are any, else NULL */
@@ -55,9 +56,9 @@ struct nh_console {
 size_t nh_console_add(struct nh_console *console, const char *bytes, size_t n, uint64_t now_ms);
 /* Is there something to send now? */
 bool nh_console_due(const struct nh_console *console, uint64_t now_ms);
-/* The payload of `up` with all that waits but the beginning of a character whose rest may still
- * come; what is no UTF-8 comes out as U+FFFD. NULL: nothing to send, or out of memory. The bytes
- * stay until nh_console_sent. */
+/* When it is due: the payload of `up` with all that waits but the beginning of a character whose
+ * rest may still come; what is no UTF-8 comes out as U+FFFD. NULL: nothing to send, or out of
+ * memory. The bytes stay until nh_console_sent. */
 char *nh_console_payload(const struct nh_console *console, size_t *taken);
 void nh_console_sent(struct nh_console *console, size_t taken, uint64_t now_ms);
 void nh_console_free(struct nh_console *console); /* and it is empty */

@@ -149,6 +149,26 @@ static void an_image_that_has_no_place_is_refused(void **state)
     assert_int_equal(world->bulk_host.limit, WORLD_IMAGE);
 }
 
+/* Its hash would be right. */
+static void an_image_of_no_bytes_is_not_put_to_use(void **state)
+{
+    uint8_t begin[6 + MP_SHA256_BYTES] = {0}, commit[2] = {0};
+    struct mp_sha256 sha;
+    uint16_t request;
+    (void)state;
+    mp_sha256_begin(&sha);
+    mp_sha256_end(&sha, begin + 6);
+    assert_true(sim_until(&world->sim, world_ready, world, 5000000));
+    assert_int_equal(
+        mp_host_request(&world->host, MP_MSG_BULK_BEGIN, begin, sizeof begin, &request), MP_OK);
+    assert_int_equal(
+        mp_host_request(&world->host, MP_MSG_BULK_COMMIT, commit, sizeof commit, &request), MP_OK);
+    sim_run(&world->sim, 1000000);
+    assert_int_equal(world->commits, 0);
+    assert_int_equal(world->bulk_device.phase, MP_BULK_ENDED);
+    assert_int_equal(world->bulk_device.status, MP_STATUS_MISMATCH);
+}
+
 static void an_image_for_another_board_is_refused_as_such(void **state)
 {
     (void)state;
@@ -307,6 +327,7 @@ int main(void)
         TEST(a_device_without_a_store_refuses_as_unsupported),
         TEST(a_result_that_says_done_is_no_image_in_place),
         TEST(an_image_that_has_no_place_is_refused),
+        TEST(an_image_of_no_bytes_is_not_put_to_use),
         TEST(an_image_for_another_board_is_refused_as_such),
         TEST(a_late_answer_will_do_though_it_was_asked_again_meanwhile),
         TEST(a_write_that_fails_ends_the_upload),

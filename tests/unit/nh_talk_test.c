@@ -107,6 +107,19 @@ static void a_character_cut_in_two_waits_for_its_rest_and_nonsense_does_not(void
     assert_null(console.bytes);
 }
 
+/* Not UTF-8 at all, such as Latin-1 at the end of a line. */
+static void the_beginning_of_a_character_that_never_ends_is_shown_after_a_second(void **state)
+{
+    struct nh_console *console = calloc(1, sizeof(*console));
+    (void)state;
+    nh_console_add(console, "caf\xe9", 4, 0);
+    expect_said(console, NH_CONSOLE_MS, "caf");
+    assert_false(nh_console_due(console, NH_CONSOLE_MS + NH_CONSOLE_REST_MS - 1));
+    expect_said(console, NH_CONSOLE_MS + NH_CONSOLE_REST_MS, "\xef\xbf\xbd");
+    assert_false(nh_console_due(console, 100 * NH_CONSOLE_REST_MS));
+    free(console);
+}
+
 static void a_full_buffer_is_due_at_once_and_takes_no_more(void **state)
 {
     struct nh_console console = {0};
@@ -141,6 +154,7 @@ static void a_window_has_a_size_that_makes_sense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_beginning_of_a_character_that_never_ends_is_shown_after_a_second),
         cmocka_unit_test(an_extension_that_was_not_offered_is_not_attached),
         cmocka_unit_test(ten_log_lines_at_once_and_five_a_second_after_that),
         cmocka_unit_test(a_log_line_that_is_not_utf8_is_said_all_the_same),
