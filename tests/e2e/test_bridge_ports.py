@@ -73,23 +73,27 @@ def noise(seed=[1]):
 
 class Comes(unittest.TestCase):
     def test_a_line_is_opened_when_it_appears_and_not_looked_for_meanwhile(self):
-        server = PhxDev(self)
+        server, key = PhxDev(self), secret_file(self)
         mcu = Mcu(self, "posix")
-        mcu.cut()
-        bridge = Bridge(self, *line_options(server.url, mcu.path, secret_file(self)))
-        bridge.wait_line(STARTED_LOOKING)
         times = []
         for _ in range(2):
-            since, began = bridge.position(), time.monotonic()
+            mcu.cut()
+            bridge = Bridge(self, *line_options(server.url, mcu.path, key))
+            bridge.wait_line(STARTED_LOOKING)
+            began = time.monotonic()
             mcu.plug()
-            bridge.wait_line("is open at", since)
+            bridge.wait_line("is open at")
             times.append(time.monotonic() - began)
             server.wait_more()
             time.sleep(3.1)  # a line that lives shorter counts as one that comes and goes
             since = bridge.position()
             mcu.cut()
             bridge.wait_line("is gone", since)
-        # The look from time to time is 10 s away: at least one of them was heard.
+            mcu.plug()
+            bridge.wait_line("is open at", since)
+            server.wait_more()
+            self.assertEqual(bridge.stop(), 0)
+        # The next look was 10 s away when it came: at least one of them was heard.
         self.assertLess(min(times), 5)
 
     def test_a_pattern_finds_the_only_line_of_its_kind_and_refuses_to_guess(self):

@@ -1,0 +1,1 @@
+mcu_unit_test(commands_loss_test LIBS bridge_core)
