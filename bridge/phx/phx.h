@@ -29,6 +29,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 #pragma GCC visibility push(default)
 
 typedef struct uv_loop_s uv_loop_t;
@@ -308,5 +311,8 @@ int phx_push_binary(struct phx_channel *channel, const char *event, struct phx_t
                     uint32_t timeout_ms, void *token);
 
 #pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,9 @@
 
 #include "phx.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 #pragma GCC visibility push(default)
 
 struct phx_presence;
@@ -58,5 +61,8 @@ void phx_presence_list(const struct phx_presence *presence,
 size_t phx_presence_left_out(const struct phx_presence *presence);
 
 #pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,7 @@ import tempfile
 SOURCE = pathlib.Path(os.environ["MCU_SOURCE"])
 BUILD = pathlib.Path(os.environ.get("MCU_BUILD", SOURCE / "build" / "dev"))
 CC = os.environ.get("MCU_CC", "clang")
+CXX = {"clang": "clang++", "gcc": "g++"}.get(pathlib.Path(CC).name, "c++")
 FLAGS = os.environ.get("MCU_FLAGS", "-fsanitize=address,undefined").split()
 PATIENCE = 120
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest
 
-from harness_install import CC, FLAGS, SOURCE, install, run
+from harness_install import CC, CXX, FLAGS, SOURCE, install, run
 
 EXAMPLES = SOURCE / "bridge" / "phx" / "examples"
 KEY = "API_TOKEN_MC_0123456789abcdef"
@@ -59,6 +59,16 @@ class Installed(unittest.TestCase):
         key.write_text(KEY + "\n")
         url = f"ws://127.0.0.1:{self.server.port}/microcontrollers/websocket"
         self.assertEqual(run(program, url, key, "7", env=self.environment), "all readings are on the server\n")
+
+    def test_a_cpp_program_links(self):
+        program = self.prefix / "program"
+        flags = run("pkg-config", "--cflags", "--libs", "libphx", env=self.environment).split()
+        run(CXX, *FLAGS, "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", program, "-x", "c++", "-", *flags,
+            input="#include <phx_presence.h>\n"
+                  "void (*volatile close_it)(phx_context *, void (*)(void *), void *) = phx_context_close;\n"
+                  "void (*volatile free_it)(phx_presence *) = phx_presence_free;\n"
+                  "int main() { return close_it && free_it ? 0 : 1; }\n")
+        run(program, env=self.environment)
 
     def test_cmake_finds_it(self):
         build = self.prefix / "examples"

@@ -4,9 +4,8 @@ pkg-config and by CMake; and the Arduino library's class on this machine."""
 import pathlib
 import unittest
 
-from harness_install import CC, FLAGS, SOURCE, install, run
+from harness_install import CC, CXX, FLAGS, SOURCE, install, run
 
-CXX = {"clang": "clang++", "gcc": "g++"}.get(pathlib.Path(CC).name, "c++")
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 PROGRAM = pathlib.Path(__file__).with_name("mcu-protocol")
 ARDUINO = SOURCE / "firmware-stub" / "arduino" / "src"
