@@ -3,12 +3,10 @@ import http.server
 import json
 import os
 import pathlib
-import queue
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
 
 SOURCE = os.environ.get("MCU_SOURCE", ".")
@@ -16,6 +14,7 @@ BIN = os.environ.get("MCU_BIN", "build/dev/bin")
 sys.path.insert(0, os.path.join(SOURCE, "tests/phx-dev"))
 
 import phxdev  # noqa: E402
+from talker import Ended, Talker  # noqa: E402
 
 KEY, SECRET = "nhp_lab", "s3cret/with+signs"
 DEADLINE_S = 60
@@ -71,41 +70,31 @@ def one_file(content):
     return Handler
 
 
-class Probe:
+class Probe(Talker):
     def __init__(self, server, folder, boards, speed=1, **more):
         scheme = "wss" if server.tls else "ws"
         words = {"url": f"{scheme}://localhost:{server.port}/device-socket/websocket", "key": KEY, "secret": SECRET,
                  "folder": folder, "speed": speed, **more}
         do = words.pop("do", [])
-        self.process = subprocess.Popen(
+        self.raw = []
+        super().__init__(
             [os.path.join(BIN, "board_probe"), *(f"{k}={v}" for k, v in words.items()),
              *(f"board={name}:{flash}" for name, flash in boards.items()), *(f"do={order}" for order in do)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.lines, self.seen, self.raw = queue.Queue(), [], []
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+            parse=self._event, stderr=subprocess.STDOUT)
 
-    def _read(self):
-        for text in self.process.stdout:
-            try:
-                self.lines.put(json.loads(text))
-            except ValueError:
-                self.raw.append(text)
-        self.lines.put(None)
-
-    def tell(self, order):
-        self.process.stdin.write(order + "\n")
-        self.process.stdin.flush()
+    def _event(self, text):
+        try:
+            return json.loads(text)
+        except ValueError:
+            self.raw.append(text)
+            return None
 
     def next(self):
+        """None at its end."""
         try:
-            line = self.lines.get(timeout=DEADLINE_S)
-        except queue.Empty:
-            raise AssertionError(f"nothing more, after {self.seen[-12:]}") from None
-        if line is None:
+            return self.hear("anything more", DEADLINE_S)
+        except Ended:
             return None
-        self.seen.append(line)
-        return line
 
     def wait_for(self, event, start="", board=None):
         while True:
@@ -123,21 +112,14 @@ class Probe:
         self.end()
 
     def end(self):
-        if self.process.stdin:
-            try:
-                self.process.stdin.close()
-            except BrokenPipeError:
-                pass
+        self.close_input()
         try:
             status = self.process.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
         self.reader.join(DEADLINE_S)
-        while not self.lines.empty():
-            line = self.lines.get()
-            if line is not None:
-                self.seen.append(line)
+        self.catch_up()
         self.process.stdout.close()
         return status
 

@@ -13,21 +13,20 @@ without them, in build/.
 import json
 import os
 import pathlib
-import queue
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
+
+from talker import PATIENCE, Talker
 
 ROOT = pathlib.Path(os.environ.get("MCU_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 BIN = pathlib.Path(os.environ.get("MCU_BIN", ROOT / "build" / "dev" / "bin"))
 STUB_M3 = pathlib.Path(os.environ.get("MCU_STUB_M3", ROOT / "build" / "cortex-m3" / "bin" / "mcu-stub.elf"))
 AVR_BIN = pathlib.Path(os.environ.get("MCU_AVR_BIN", ROOT / "build" / "avr" / "bin"))
 AVRS = ("atmega328p", "atmega2560")
-PATIENCE = 60  # seconds: how long anything may take on a busy machine before it counts as never
 
 
 class McuError(Exception):
@@ -179,26 +178,14 @@ class Mcu:
         return self.process.returncode if hasattr(self, "process") else None
 
 
-class Probe:
+class Probe(Talker):
     """mp-probe on a port, or another program that tells events: as dictionaries, in order, never thrown away."""
 
+    send = Talker.tell
+
     def __init__(self, test, path, command=None):
-        self.events = []
-        self.fresh = queue.Queue()
-        self.process = subprocess.Popen(command or [str(BIN / "mp-probe"), str(path)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
+        super().__init__(command or [BIN / "mp-probe", path])
         test.addCleanup(self.close)
-
-    def read(self):
-        for line in self.process.stdout:
-            self.fresh.put(json.loads(line))
-        self.fresh.put(None)
-
-    def send(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
 
     def wait(self, event, since=0, **members):
         """The first event of that name, at or after position `since`, with these members; a member may
@@ -206,35 +193,22 @@ class Probe:
         fits = lambda e: e["event"] == event and all(
             wanted(e.get(name)) if callable(wanted) else e.get(name) == wanted
             for name, wanted in members.items())
-        return self.wait_until(lambda: next(((i, e) for i, e in enumerate(self.events[since:], since) if fits(e)),
+        return self.wait_until(lambda: next(((i, e) for i, e in enumerate(self.seen[since:], since) if fits(e)),
                                             None), f"{event} {members}")[1]
 
     def wait_until(self, found, what):
         until = time.monotonic() + PATIENCE
-        while True:
-            result = found()
-            if result:
-                return result
-            try:
-                event = self.fresh.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"never: {what}; last events {self.events[-5:]}") from None
-            if event is None:
-                raise AssertionError(f"the probe ended before: {what}")
-            self.events.append(event)
+        while not (result := found()):
+            self.hear(what, until - time.monotonic())
+        return result
 
     def position(self):
         """Where events from now on begin, for `since`."""
-        while True:
-            try:
-                event = self.fresh.get_nowait()
-            except queue.Empty:
-                return len(self.events)
-            if event is not None:
-                self.events.append(event)
+        self.catch_up()
+        return len(self.seen)
 
     def named(self, event, since=0):
-        return [e for e in self.events[since:] if e["event"] == event]
+        return [e for e in self.seen[since:] if e["event"] == event]
 
     def kill(self):
         """Without a word to the device."""

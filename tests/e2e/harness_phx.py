@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import queue
 import shutil
 import socket
 import ssl
@@ -16,6 +15,8 @@ import tempfile
 import threading
 import unittest
 
+from talker import Talker
+
 BIN = os.environ.get("MCU_BIN", "build/dev/bin")
 PATIENCE = 60  # seconds until a test says that something does not happen
 CAUSES = ["asked", "resolve", "connect", "tls", "refused", "limited", "server", "closed",
@@ -23,8 +24,10 @@ CAUSES = ["asked", "resolve", "connect", "tls", "refused", "limited", "server", 
 OK = {"status": "ok", "response": {}}
 
 
-class Probe:
+class Probe(Talker):
     """phx_probe as a process; options as keywords, `_` for `-`."""
+
+    order = Talker.tell
 
     def __init__(self, url, headers=(), env=None, **options):
         command = [os.path.join(BIN, "phx_probe"), "--url", url]
@@ -34,40 +37,17 @@ class Probe:
         options.setdefault("backoff_max", 100)
         for name, value in options.items():
             command += ["--" + name.replace("_", "-"), str(value)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True,
-                                        env={**os.environ, **(env or {})})
-        self.lines = queue.Queue()
-        self.seen = []
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(json.loads(line))
-        self.lines.put(None)
+        super().__init__(command, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
 
     def next(self, event):
         """The next event of this name; others before it are only remembered."""
-        while True:
-            try:
-                line = self.lines.get(timeout=PATIENCE)
-            except queue.Empty:
-                raise AssertionError(f"no {event} came; seen: {self.seen[-10:]}") from None
-            if line is None:
-                raise AssertionError(f"ended before {event}; seen: {self.seen[-10:]}; "
-                                     f"{self.process.stderr.read()}")
-            self.seen.append(line)
-            if line["event"] == event:
-                return line
+        while (line := self.hear(event))["event"] != event:
+            pass
+        return line
 
     def down(self):
         line = self.next("disconnected")
         return CAUSES[line["cause"]], line
-
-    def order(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
 
     def quit(self):
         """Ends it in order; what the sanitizers found fails the test."""
@@ -79,19 +59,15 @@ class Probe:
         status = self.process.wait(PATIENCE)
         self.reader.join(PATIENCE)
         self._close()
-        while not self.lines.empty():
-            self.seen.append(self.lines.get())
+        self.catch_up()
         assert status == 0, f"exit status {status}: {errors}"
         assert {"event": "closed"} in self.seen, f"did not close: {self.seen[-5:]}"
         assert {"event": "loop_busy"} not in self.seen, "something was left on the loop"
 
     def _close(self):
-        """An order that a probe did not live to read is in the way of nothing."""
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            try:
-                stream.close()
-            except BrokenPipeError:
-                pass
+        self.close_input()
+        self.process.stdout.close()
+        self.process.stderr.close()
 
     def kill(self):
         if self.process.poll() is None:

@@ -94,7 +94,7 @@ class Firmware:
             mcu.reset_after(count)
             ready = probe.wait("ready", since)
             self.assertEqual((ready["fresh"], ready["reset"]), (True, self.cause_of_reset))
-            position = probe.events.index(ready)
+            position = probe.seen.index(ready)
             probe.wait_until(lambda: len(probe.named("received", position)) >= 4, "messages after the reset")
             self.assertEqual(self.without_holes(probe, position)[0], 0)
 

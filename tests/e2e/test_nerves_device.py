@@ -2,7 +2,6 @@
 never sent, and what a server pushes ends where it should."""
 import http.server
 import os
-import queue
 import random
 import re
 import subprocess
@@ -17,6 +16,7 @@ BIN = os.environ.get("MCU_BIN", "build/dev/bin")
 sys.path.insert(0, os.path.join(SOURCE, "tests/phx-dev"))
 
 import phxdev  # noqa: E402
+from talker import Talker  # noqa: E402
 
 KEY, SECRET = "nhp_lab", "s3cret/with+signs"
 NEW = os.path.join(SOURCE, "tests/vectors/fw/lab-1.1.0-signed.fw")
@@ -25,21 +25,13 @@ NEW_UUID = "2cc211b5-e7c5-5b9c-b678-c70df78babe5"
 DEADLINE_S = 30
 
 
-class Probe:
+class Probe(Talker):
     def __init__(self, server, identifier="mcu-1", secret=SECRET, ahead_s=0, port=None):
-        environment = {**os.environ, "MCU_PROBE_AHEAD_S": str(ahead_s)}
-        self.process = subprocess.Popen(
+        super().__init__(
             [os.path.join(BIN, "nerves_probe"),
              f"ws://127.0.0.1:{port or server.port}/device-socket/websocket", identifier, KEY, secret],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=environment)
-        self.lines, self.seen = queue.Queue(), []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(line.rstrip("\n"))
-        self.lines.put(None)
+            parse=lambda line: line.rstrip("\n"), stderr=subprocess.STDOUT,
+            env={**os.environ, "MCU_PROBE_AHEAD_S": str(ahead_s)})
 
     def tell(self, order):
         self.process.stdin.buffer.write(order if isinstance(order, bytes) else order.encode())
@@ -49,16 +41,9 @@ class Probe:
     def wait_for(self, start):
         """The next line that starts so."""
         end = time.monotonic() + DEADLINE_S
-        while True:
-            try:
-                line = self.lines.get(timeout=max(0.0, end - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"no line {start}, but {self.seen[-10:]}") from None
-            self.seen.append(line)
-            if line is None:
-                raise AssertionError(f"ended: {self.seen[-10:]}")
-            if line.startswith(start):
-                return line
+        while not (line := self.hear(f"a line {start}", end - time.monotonic())).startswith(start):
+            pass
+        return line
 
     def stop(self):
         self.process.stdin.close()
@@ -350,12 +335,11 @@ class Redirected(unittest.TestCase):
         for name in ("x-nh-alg", "x-nh-key", "x-nh-time", "x-nh-signature"):
             self.assertIn(name, first.requests[0])
         self.assertEqual(other.requests, [])
-        said = [probe.wait_for("bad")]
-        while not probe.lines.empty():
-            said.append(probe.lines.get())
+        probe.wait_for("bad")
+        probe.catch_up()
         for request in first.requests:
             for secret in (SECRET, request["x-nh-signature"], KEY):
-                self.assertNotIn(secret, "\n".join(said))
+                self.assertNotIn(secret, "\n".join(probe.seen))
 
 
 class Release240(Main):

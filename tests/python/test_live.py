@@ -123,8 +123,7 @@ class PythonDevice(unittest.TestCase):
         _, probe = self.start()
         ready = probe.wait("ready")
         self.assertEqual((ready["device"], ready["product"], ready["platform"]), ("python-1", "python", "interpreter"))
-        text = lambda escaped: escaped.encode("latin-1").decode()  # mp-probe escapes byte by byte
-        self.assertEqual([(s["name"], text(s["kind"]), text(s["unit"])) for s in ready["sensors"]],
+        self.assertEqual([(s["name"], s["kind"], s["unit"]) for s in ready["sensors"]],
                          [("counter", "count", "1"), ("counter", "Zähler", "m³")])
         self.assertEqual([(c["name"], c["min"], c["max"], c["failsafe"]) for c in ready["controls"]],
                          [("motor", -100, 100, 0), ("heater", 0, 2.5, 0.5), ("lamp", 0, 1, 0)])
@@ -159,7 +158,7 @@ class PythonDevice(unittest.TestCase):
         second = probe.wait("ready", since)
         self.assertTrue(second["fresh"])
         self.assertNotEqual(second["epoch"], first["epoch"])
-        fresh = probe.events.index(second)
+        fresh = probe.seen.index(second)
         probe.wait_until(lambda: len(self.values(probe, since=fresh)) >= 3, "readings after the restart")
         since = probe.position()
         mcu.cut()

@@ -29,6 +29,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 ROOT = pathlib.Path(os.environ.get("MCU_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 # The release build: what a sanitizer needs is more than the machine has.
@@ -389,3 +390,33 @@ class Machine:
         for part in (*self.open, self.said):
             part.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class OnAMachine(unittest.TestCase):
+    """One machine for all tests of a class, which says how it is made and prepared, and how a test leaves it as it
+    was found: it takes longer to start than the tests to run."""
+
+    missing = staticmethod(missing)
+
+    @classmethod
+    def setUpClass(cls):
+        reason = cls.missing()
+        if reason:
+            raise AssertionError(reason)
+        cls.machine = cls.make()
+        cls.addClassCleanup(cls.machine.close)
+        cls.prepare(cls.machine)
+
+    @classmethod
+    def make(cls):
+        return Machine()
+
+    @classmethod
+    def prepare(cls, machine):
+        """Once."""
+
+    def setUp(self):
+        self.addCleanup(self.tidy)
+
+    def tidy(self):
+        """After each test."""

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 import harness_vm
-from harness_vm import BIN, Machine, SHELL
+from harness_vm import BIN, Machine, OnAMachine, SHELL
 
 KEY = "API_TOKEN_MC_VZGkp2vvJJjHj3qZ"
 CONFIG = """
@@ -86,20 +86,14 @@ class Tree:
 
 
 @unittest.skipUnless(os.environ.get("MCU_LONG"), "takes minutes: MCU_LONG=yes")
-class Unit(unittest.TestCase):
+class Unit(OnAMachine):
+    missing = staticmethod(missing)
+
     @classmethod
-    def setUpClass(cls):
-        reason = missing()
-        if reason:
-            raise AssertionError(reason)
+    def make(cls):
         tree = Tree()
         cls.addClassCleanup(shutil.rmtree, tree.folder, ignore_errors=True)
-        cls.machine = Machine(programs=("phx-dev",), after_start=START, files=tree.files, memory=384)
-        try:
-            cls.prepare(cls.machine)
-        except BaseException:
-            cls.machine.close()
-            raise
+        return Machine(programs=("phx-dev",), after_start=START, files=tree.files, memory=384)
 
     @classmethod
     def prepare(cls, machine):
@@ -113,13 +107,6 @@ class Unit(unittest.TestCase):
         board.plug()
         machine.wait_run("ls /dev/ttyUSB0", lambda said: "No such" not in said, "a ttyUSB0")
         machine.run("chgrp dialout /dev/ttyUSB0; chmod 660 /dev/ttyUSB0")  # as udev does
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.machine.close()
-
-    def setUp(self):
-        self.addCleanup(self.tidy)
 
     def tidy(self):
         outcome = getattr(self, "_outcome", None)

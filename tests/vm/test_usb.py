@@ -5,8 +5,7 @@ import json
 import re
 import unittest
 
-import harness_vm
-from harness_vm import Machine
+from harness_vm import OnAMachine
 
 KEYS = ("API_TOKEN_MC_VZGkp2vvJJjHj3qZ", "API_TOKEN_MC_0123456789abcdefXYZ")
 URL = "ws://127.0.0.1:4711/microcontrollers/websocket"
@@ -24,33 +23,16 @@ mcus:
 """ % URL
 
 
-class Usb(unittest.TestCase):
-    """One machine for all: it takes longer to start than the tests to run."""
-
+class Usb(OnAMachine):
     @classmethod
-    def setUpClass(cls):
-        reason = harness_vm.missing()
-        if reason:
-            raise AssertionError(reason)
-        cls.machine = Machine()
-        try:
-            cls.machine.run("umask 077; " + "; ".join(f"echo {key} > key{i + 1}" for i, key in enumerate(KEYS)))
-            cls.machine.run("phx-dev --port 4711 --quiet %s >/tmp/phx-dev 2>&1 & true" %
-                            " ".join(f"--api-key {key}={i + 1}" for i, key in enumerate(KEYS)))
-            cls.a = cls.machine.board("A", "FT0001", 1)
-            cls.b = cls.machine.board("B", "FT0002", 2)
-            cls.a.start()
-            cls.b.start()
-        except BaseException:
-            cls.machine.close()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.machine.close()
-
-    def setUp(self):
-        self.addCleanup(self.tidy)
+    def prepare(cls, machine):
+        machine.run("umask 077; " + "; ".join(f"echo {key} > key{i + 1}" for i, key in enumerate(KEYS)))
+        machine.run("phx-dev --port 4711 --quiet %s >/tmp/phx-dev 2>&1 & true" %
+                    " ".join(f"--api-key {key}={i + 1}" for i, key in enumerate(KEYS)))
+        cls.a = machine.board("A", "FT0001", 1)
+        cls.b = machine.board("B", "FT0002", 2)
+        cls.a.start()
+        cls.b.start()
 
     def tidy(self):
         """No bridge, no adapters: as each test found it."""
