@@ -189,6 +189,7 @@ static void tell(struct spool *spool, struct request *request)
             stream->events.settled(stream->events.user);
         break;
     case REQUEST_EXPIRE:
+        stream->expiring = false;
         took_away(stream, request);
         count_expired(spool, request);
         break;

@@ -15,8 +15,9 @@
  * credential until the server has said which controller that stands for, and by the controller from
  * then on: what was collected for one controller never goes to another.
  *
- * The queue to the thread is bounded by its users: a lane has at most one group, one load and one
- * bind under way, and as many deliveries as it has uploads in flight.
+ * The queue to the thread is bounded by its users: a lane has at most one group, one load, one
+ * bind and one look for what is too old under way, and as many deliveries as it has uploads in
+ * flight.
  */
 #ifndef SPOOL_H
 #define SPOOL_H
@@ -131,7 +132,8 @@ bool spool_settle(struct spool_stream *stream);
  * and loaded() follow. */
 bool spool_load(struct spool_stream *stream, uint64_t after);
 #define SPOOL_LOAD_BYTES 16384
-/* Deletes groups after `after` that are too old for max_age_ms. Nothing follows. */
+/* Deletes groups after `after` that are too old for max_age_ms, unless that is under way already.
+ * Nothing follows. */
 void spool_expire(struct spool_stream *stream, uint64_t after);
 
 /* Of one stream: what is on disk, as far as the loop has been told. */

@@ -70,6 +70,7 @@ struct spool_stream {
     struct spool_stream_stats told;
     struct request *draft; /* of what spool_settle will ask for */
     size_t asked;          /* requests that have not come back */
+    bool expiring;         /* one of them looks for what is too old */
     bool closed;
     /* The worker's: as the open transaction has it, and as it is on disk. */
     struct spool_db_stream work, kept;

@@ -235,9 +235,10 @@ bool spool_load(struct spool_stream *stream, uint64_t after)
 
 void spool_expire(struct spool_stream *stream, uint64_t after)
 {
-    struct request *request = request_new(stream, REQUEST_EXPIRE);
+    struct request *request = stream->expiring ? NULL : request_new(stream, REQUEST_EXPIRE);
     if (request == NULL)
         return;
+    stream->expiring = true;
     request->after = after;
     spool_ask(stream, request);
 }

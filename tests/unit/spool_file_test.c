@@ -11,6 +11,7 @@
 
 #include "fault_vfs.h"
 #include "log.h"
+#include "spool_request.h"
 #include "spool_rig.h"
 
 #include <fcntl.h>
@@ -283,6 +284,31 @@ static void on_a_full_disk_a_controller_that_stays_the_same_is_found(void **stat
     spool_close(spool);
 }
 
+/* Lanes ask every ten seconds, for as long as the disk is away. */
+static void what_is_too_old_is_asked_for_once_at_a_time(void **state)
+{
+    (void)state;
+    fault_vfs.kind = FAULT_FULL;
+    rig_failing = 1000;
+    struct spool *spool = rig_open_with(1);
+    struct spool_stream *stream = rig_open_stream(spool, rig_key_a);
+    for (unsigned i = 0; i < 10; i++) {
+        spool_expire(stream, 0);
+        spool_turn(spool);
+    }
+    assert_int_equal(stream->asked, 2); /* the other is the bind */
+    rig_failing = 0;
+    spool_turn(spool);
+    assert_int_equal(stream->asked, 0);
+    rig_add(stream, "two", 2);
+    spool_turn(spool);
+    spool_expire(stream, 0);
+    spool_turn(spool);
+    rig_load(spool, stream, 0);
+    rig_assert_texts("");
+    spool_close(spool);
+}
+
 /* Nobody was told that its last group is safe, so its board has that still. */
 static void a_stream_that_goes_while_the_disk_is_full_is_not_in_its_heirs_way(void **state)
 {
@@ -514,6 +540,7 @@ int main(void)
         TEST(what_only_frees_room_is_done_once_though_tried_twice),
         TEST(on_a_full_disk_what_waits_goes_to_no_other_controller),
         TEST(on_a_full_disk_a_controller_that_stays_the_same_is_found),
+        TEST(what_is_too_old_is_asked_for_once_at_a_time),
         TEST(a_stream_that_goes_while_the_disk_is_full_is_not_in_its_heirs_way),
         TEST(a_group_that_sqlite_refuses_keeps_the_file_and_only_its_stream_waits),
         TEST(a_table_that_is_gone_keeps_the_file),
