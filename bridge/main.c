@@ -8,11 +8,13 @@
 #include "log.h"
 #include "status.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
 
@@ -375,10 +377,22 @@ static int show_status(const struct options *options)
     return status;
 }
 
+/* Whoever started us may have closed them: then the next thing opened would be standard error, and
+ * the log would be written to a board or a server. */
+static void keep_standard_descriptors(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
     struct config config;
+    keep_standard_descriptors();
     int status = parse(&options, argc, argv);
     if (status != -1)
         return status;

@@ -1,13 +1,16 @@
 """From a board to the server and back with the real programs, and what stands on the wire."""
 
 import json
+import os
 import re
 import signal
+import subprocess
 import time
 import unittest
 
-from harness_bridge import KEY, Bridge, PhxDev, RawServer, identities, line_options, secret_file, write_config
-from harness_mcu import Mcu
+from harness_bridge import (KEY, Bridge, PhxDev, RawServer, identities, line_options, secret_file, state_folder,
+                            write_config)
+from harness_mcu import BIN, Mcu
 
 KINDS = {("bme280", "temperature"), ("bme280", "pressure"), ("bme280", "humidity"), ("bh1750", "illuminance")}
 
@@ -203,6 +206,16 @@ class Wire(unittest.TestCase):
         bridge = Bridge(self, *line_options("ws://127.0.0.1:9/microcontrollers/websocket", mcu.path, secret_file(self)))
         bridge.wait_line("nothing listens there")
         self.assertEqual(bridge.stop(), 0)
+
+    def test_without_standard_descriptors_no_line_of_the_log_goes_to_a_board_or_server(self):
+        mcu, raw = Mcu(self, "posix"), RawServer(self)
+        words = line_options(raw.url, mcu.path, secret_file(self))
+        process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", BIN / "mcu-bridge", *words],
+                                   env={**os.environ, "STATE_DIRECTORY": str(state_folder(self))})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertIsNotNone(raw.accept().upgrade().join())
+        self.assertEqual({os.readlink(f"/proc/{process.pid}/fd/{i}") for i in range(3)}, {"/dev/null"})
 
     def test_the_log_as_json_is_json(self):
         mcu = Mcu(self, "posix")
