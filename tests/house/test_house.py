@@ -169,6 +169,22 @@ class House(unittest.TestCase):
                 if line.count("|") == 4]
         self.check_table([row for row in rows if row[-1].strip() != "tests" and set(row[0]) != {"-"}], 30)
 
+    def test_links_of_the_documents_lead_somewhere(self):
+        found = 0
+        for page in sorted(path for top in (".", "mcu-protocol", "firmware-stub", "bridge", "tools")
+                           for path in ((ROOT / top).rglob("*.md") if top != "." else ROOT.glob("*.md"))):
+            for link, heading in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", page.read_text()):
+                if "://" in link:
+                    continue
+                found += 1
+                target = page.parent / link if link else page
+                self.assertTrue(target.exists(), f"{page.relative_to(ROOT)}: {link}")
+                if heading:
+                    names = [re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-")
+                             for line in re.findall(r"(?m)^#+ (.+)$", target.read_text())]
+                    self.assertIn(heading, names, f"{page.relative_to(ROOT)}: {link}")
+        self.assertGreater(found, 30)
+
     def test_every_fuzz_target_has_seeds(self):
         for target in sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.c")):
             corpus = ROOT / "tests" / "fuzz" / "corpus" / target.stem
