@@ -174,6 +174,14 @@ class Ports(Monitor):
         done = self.ends(NO_DEVICE, "send", path, "motor", "1", "--wait", "300ms")
         self.assertIn("nothing answers", done.stderr)
 
+    def test_a_silent_board_is_told_to_who_watches_and_waited_for(self):
+        _, path = self.pty()
+        process = self.monitor(path, "--wait", "300ms")
+        self.assertIn(f"nothing answers on {path} at 115200 baud", process.stderr.readline())
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(PATIENCE), NO_DEVICE)
+
     def test_a_port_with_another_firmware(self):
         master, path = self.pty()
         stop = threading.Event()

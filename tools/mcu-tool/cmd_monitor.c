@@ -17,12 +17,14 @@
 #define TEXT_MAX       1600
 #define STATS_EVERY_US 10000000u
 #define RAW_ROW        16
+#define SILENT_MS      3000 /* a board that was reset when its port was opened is here by then */
 
 struct monitor {
     struct session session;
+    const struct options *options;
     bool json, frames;
     uint64_t started_us, stats_us;
-    bool answered;
+    bool answered, silence_said;
 };
 
 static double seconds(const struct monitor *monitor)
@@ -88,6 +90,7 @@ static void on_mismatch(void *user, const struct mp_mismatch *mismatch, const ch
     struct monitor *monitor = user;
     char text[TEXT_MAX];
     (void)mismatch;
+    monitor->silence_said = true;
     text_of(monitor, text, sizeof text, why, strlen(why));
     say(monitor, "mismatch", monitor->json ? ",\"text\":%s" : "%s", text);
 }
@@ -196,10 +199,23 @@ static void say_link(struct monitor *monitor)
         s->duplicates, s->foreign, host->readings_missing, host->nonsense, s->rtt_us);
 }
 
+/* Whoever waits for a board is told once that it does not answer; it may still come. */
+static void notice_silence(struct monitor *monitor)
+{
+    const struct options *options = monitor->options;
+    uint64_t wait_ms = options->wait_ms ? options->wait_ms : SILENT_MS;
+    if (monitor->answered || monitor->silence_said || monitor->session.silent ||
+        session_now() - monitor->started_us < wait_ms * 1000)
+        return;
+    monitor->silence_said = true;
+    session_say_silence(&monitor->session, options->words[0], options->baud);
+}
+
 /* Looked at each turn of the loop; never done by itself. */
 static bool each_turn(void *user)
 {
     struct monitor *monitor = user;
+    notice_silence(monitor);
     if (!monitor->session.silent && session_now() - monitor->stats_us >= STATS_EVERY_US) {
         monitor->stats_us = session_now();
         say_link(monitor);
@@ -226,7 +242,7 @@ int cmd_monitor(int argc, char **argv)
 {
     struct options options;
     static struct monitor monitor;
-    if (options_read(&options, argc, argv, "bfFjr", 1, 1))
+    if (options_read(&options, argc, argv, "bfFjrw", 1, 1))
         return TOOL_USAGE;
     if (options.raw && options.frames) {
         fprintf(stderr, "mcu-tool monitor: --raw or --frames, not both\n");
@@ -250,6 +266,7 @@ int cmd_monitor(int argc, char **argv)
         fprintf(stderr, "mcu-tool: %s\n", monitor.session.why);
         return TOOL_NO_DEVICE;
     }
+    monitor.options = &options;
     monitor.json = options.json;
     monitor.session.silent = options.raw;
     monitor.session.listen = on_raw;

@@ -84,21 +84,13 @@ static bool has_ended(void *user)
 static void explain_absence(const struct request *request, const char *port, uint32_t baud)
 {
     char text[160];
-    const struct mp_link_stats *stats = mp_link_stats(&request->session.host.link);
     if (request->session.gone)
         fprintf(stderr, "mcu-tool: %s\n", request->session.why);
     else if (request->refused)
         fprintf(stderr, "mcu-tool: %s: %s\n", port,
                 mp_mismatch_text(&request->session.host.mismatch, text, sizeof text));
-    else if (stats->bytes_in && !stats->frames_in)
-        fprintf(
-            stderr,
-            "mcu-tool: %s sends bytes that are no mcu-protocol at %u baud: another firmware, or "
-            "another --baud\n",
-            port, baud);
     else if (!session_interrupted())
-        fprintf(stderr, "mcu-tool: nothing answers on %s at %u baud; see mcu-tool list --port %s\n",
-                port, baud, port);
+        session_say_silence(&request->session, port, baud);
 }
 
 int request_open(struct request *request, const char *port, const struct options *options)

@@ -206,3 +206,17 @@ bool session_run(struct session *const *sessions, size_t count, uint64_t until_u
     free(polled);
     return finished;
 }
+
+void session_say_silence(const struct session *session, const char *port, uint32_t baud)
+{
+    const struct mp_link_stats *stats = mp_link_stats(&session->host.link);
+    if (stats->bytes_in && !stats->frames_in)
+        fprintf(
+            stderr,
+            "mcu-tool: %s sends bytes that are no mcu-protocol at %u baud: another firmware, or "
+            "another --baud\n",
+            port, baud);
+    else
+        fprintf(stderr, "mcu-tool: nothing answers on %s at %u baud; see mcu-tool list --port %s\n",
+                port, baud, port);
+}

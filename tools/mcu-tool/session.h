@@ -52,6 +52,9 @@ bool session_run(struct session *const *sessions, size_t count, uint64_t until_u
 uint64_t session_now(void); /* monotonic, microseconds */
 #define SESSION_FOREVER UINT64_MAX
 
+/* Why no device has been met so far, as a line on standard error with what to try. */
+void session_say_silence(const struct session *session, const char *port, uint32_t baud);
+
 /* From now on Ctrl-C, SIGTERM and SIGHUP end session_run, and so the program in order. */
 void session_catch_signals(void);
 bool session_interrupted(void);
