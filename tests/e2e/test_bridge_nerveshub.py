@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import unittest
 import zlib
@@ -17,6 +16,7 @@ from harness_bridge import BIN, Bridge, PhxDev, folder, free_port, secret_file, 
 from harness_mcu import Mcu  # noqa: E402
 from harness_web import Certificates  # noqa: E402
 from images import image  # noqa: E402
+from talker import Talker  # noqa: E402
 import test_bridge_watch as watch  # noqa: E402
 
 KEY, SECRET = "nhp_lab", "s3cret/with+signs"
@@ -163,34 +163,29 @@ class OneBoard(Nerveshub):
         met = len(self.bridge.said("board stub-1 on .* 0.1.0"))
         self.hub.push("device", "reboot")
         wait_until(lambda: len(self.bridge.said("board stub-1 on .* 0.1.0")) > met, "it is met again")
-        seen = len(person.seen())
+        seen = len(person.screen())
         person.answer("size", "(columns|size) .*\n", seen)
-        self.assertRegex(person.seen()[seen:], "rows 24\ncolumns 80\n")
+        self.assertRegex(person.screen()[seen:], "rows 24\ncolumns 80\n")
         self.assertEqual(self.hub.device("a")["crashes"], 0)
 
 
-class Person:
+class Person(Talker):
     """phx-cat at a device's console."""
 
     def __init__(self, test, hub, device="a"):
         self.device = device
         self.messages = []
-        self.process = subprocess.Popen([str(BIN / "phx-cat"), hub.url.replace("/microcontrollers/", "/user/"),
-                                         f"user:console:{device}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
+        super().__init__([BIN / "phx-cat", hub.url.replace("/microcontrollers/", "/user/"), f"user:console:{device}"],
+                         parse=self.take, stderr=subprocess.DEVNULL)
         test.addCleanup(self.close)
 
-    def read(self):
-        for line in self.process.stdout:
-            message = json.loads(line)
-            if message.get("event") == "up":
-                self.messages.append(message["payload"]["data"])
+    def take(self, line):
+        message = json.loads(line)
+        if message.get("event") == "up":
+            self.messages.append(message["payload"]["data"])
 
     def say(self, event, **payload):
-        self.process.stdin.write(f"{event} {json.dumps(payload)}\n")
-        self.process.stdin.flush()
+        self.tell(f"{event} {json.dumps(payload)}")
 
     def type(self, text):
         self.say("dn", data=text)
@@ -200,14 +195,14 @@ class Person:
         def found():
             self.type(line + "\n")
             time.sleep(0.2)
-            return re.search(pattern, self.seen()[since:])
-        return wait_until(found, lambda: f"{pattern!r}; {self.seen()[-300:]!r}")
+            return re.search(pattern, self.screen()[since:])
+        return wait_until(found, lambda: f"{pattern!r}; {self.screen()[-300:]!r}")
 
-    def seen(self):
+    def screen(self):
         return "".join(self.messages)
 
     def wait_seen(self, pattern):
-        return wait_until(lambda: re.search(pattern, self.seen()), lambda: f"{pattern!r} in {self.seen()[-300:]!r}")
+        return wait_until(lambda: re.search(pattern, self.screen()), lambda: f"{pattern!r} in {self.screen()[-300:]!r}")
 
     def close(self):
         self.process.kill()
@@ -247,7 +242,7 @@ class Talk(Nerveshub):
         before = len(self.person.messages)
         self.person.type("lines 10000\n")
         self.person.wait_seen("line 9999\n")
-        lines = [line for line in self.person.seen().split("\n") if line.startswith("line ")]
+        lines = [line for line in self.person.screen().split("\n") if line.startswith("line ")]
         self.assertEqual(lines, [f"line {i}" for i in range(10000)])
         self.assertLess(len(self.person.messages) - before, 500)
         self.assertEqual(self.wait_metric("nerveshub_console_lost_bytes_total", lambda n: True), 0)
@@ -255,22 +250,22 @@ class Talk(Nerveshub):
     def test_sixty_four_kib_typed_at_once_arrive_whole(self):
         self.start()
         self.person.type("sum\n")
-        seen = len(self.person.seen())
+        seen = len(self.person.screen())
         text = "".join(f"{i:07d}\n" for i in range(8191)) + "1234567\n"
         self.person.type(text)
         self.person.type("sum\n")
         wanted = f"sum {len(text)} {zlib.crc32(text.encode()):08x} "
-        wait_until(lambda: wanted in self.person.seen()[seen:], lambda: (wanted, self.person.seen()[-300:]))
+        wait_until(lambda: wanted in self.person.screen()[seen:], lambda: (wanted, self.person.screen()[-300:]))
 
     def test_keys_are_not_a_message_each(self):
         self.start()
         self.person.type("sum\n")
-        seen = len(self.person.seen())
+        seen = len(self.person.screen())
         for _ in range(400):
             self.person.type("x")
         self.person.type("\nsum\n")
-        found = wait_until(lambda: re.search(r"sum 401 \w+ (\d+)\n", self.person.seen()[seen:]),
-                           lambda: self.person.seen()[-300:])
+        found = wait_until(lambda: re.search(r"sum 401 \w+ (\d+)\n", self.person.screen()[seen:]),
+                           lambda: self.person.screen()[-300:])
         self.assertLess(int(found.group(1)), 100)
 
     def test_reboot_and_identify_reach_the_board(self):

@@ -17,7 +17,6 @@ import heapq
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ import unittest
 
 from harness_bridge import Bridge, PhxDev, folder, state_folder, wait_until, write_config
 from harness_mcu import BIN
+from talker import Talker
 
 OPTIONS = argparse.ArgumentParser()
 OPTIONS.add_argument("--seconds", type=int, default=60)
@@ -40,39 +40,32 @@ EVENTS = {"cut": 24, "reset": 14, "kick": 14, "drop": 8, "refuse": 8, "noise": 6
           "bridge_killed": 4}  # in a minute
 
 
-class Boards:
-    """soak-boards; what it says is read as it comes."""
+class Boards(Talker):
+    """soak-boards; what it says is taken in as it comes."""
 
     def __init__(self, test, path, count, seed):
-        self.process = subprocess.Popen([str(BIN / "soak-boards"), str(path), str(count), str(seed)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         self.applied, self.sent, self.excused = [], {}, collections.defaultdict(set)
         self.total, self.quiet = 0, False
         self.ready = threading.Event()
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
+        super().__init__([BIN / "soak-boards", path, count, seed], parse=self.take)
         test.addCleanup(self.close)
 
-    def read(self):
-        for line in self.process.stdout:
-            what, *numbers = line.split()
-            numbers = [int(number) for number in numbers]
-            if what == "applied":
-                self.applied.append(numbers)
-            elif what == "total":
-                self.total = numbers[0]
-            elif what == "reset":
-                board, after, unsafe = numbers
-                self.excused[board].update(range(max(after - unsafe, 1), after))
-            elif what == "sent":
-                self.sent[numbers[0]] = numbers[1]
-            elif what == "ready":
-                self.ready.set()
-            elif what == "quiet":
-                self.quiet = True
-
-    def say(self, text):
-        self.process.stdin.write(text + "\n")
+    def take(self, line):
+        what, *numbers = line.split()
+        numbers = [int(number) for number in numbers]
+        if what == "applied":
+            self.applied.append(numbers)
+        elif what == "total":
+            self.total = numbers[0]
+        elif what == "reset":
+            board, after, unsafe = numbers
+            self.excused[board].update(range(max(after - unsafe, 1), after))
+        elif what == "sent":
+            self.sent[numbers[0]] = numbers[1]
+        elif what == "ready":
+            self.ready.set()
+        elif what == "quiet":
+            self.quiet = True
 
     def close(self):
         self.process.stdin.close()
@@ -251,9 +244,9 @@ class Soak(unittest.TestCase):
             return self.at(0.5, lambda: self.event(name))
         self.counts[name] += 1
         if name == "cut":
-            self.boards.say(f"cut {number} {self.random.choice((200, 1000, 3000, 8000))}")
+            self.boards.tell(f"cut {number} {self.random.choice((200, 1000, 3000, 8000))}")
         elif name == "reset":
-            self.boards.say(f"reset {number}")
+            self.boards.tell(f"reset {number}")
         elif name == "kick":
             self.server.kick(number)
         elif name == "drop":
@@ -261,8 +254,8 @@ class Soak(unittest.TestCase):
         elif name == "refuse":
             self.server.fault(upload_error=self.random.choice((1, 2, 5)))
         elif name == "noise":
-            self.boards.say("noise 0.01")
-            self.at(2, lambda: self.boards.say("noise 0.0003"))
+            self.boards.tell("noise 0.01")
+            self.at(2, lambda: self.boards.tell("noise 0.0003"))
         elif name == "bridge_killed":
             self.kill_bridge()
         else:
@@ -320,15 +313,15 @@ class Soak(unittest.TestCase):
         again = f"test_soak.py --seconds {GIVEN.seconds} --seed {GIVEN.seed} --boards {GIVEN.boards}"
         print(f"\n{again}", file=sys.stderr, flush=True)
         until = time.monotonic() + GIVEN.seconds
-        self.boards.say(f"rate {MESSAGES_A_BOARD_IN_10_S}")
-        self.boards.say("noise 0.0003")
+        self.boards.tell(f"rate {MESSAGES_A_BOARD_IN_10_S}")
+        self.boards.tell("noise 0.0003")
         self.plan()
         self.every(0.25, self.harvest, until)
         self.every(0.04, self.control, until)
         self.every(10, self.progress, until)
         self.run_jobs()
-        self.boards.say("noise 0")
-        self.boards.say("quiet")
+        self.boards.tell("noise 0")
+        self.boards.tell("quiet")
         wait_until(lambda: self.boards.quiet, "the boards are quiet")
 
         def all_is_there():
