@@ -19,12 +19,14 @@
 
 #define ANSWER_MORE (1u << 20) /* an answer holds several messages */
 #define HEADERS_MAX 8192
+#define EMPTY_MS    100 /* between polls, when one brought nothing and was not held */
 
 struct phx_poll {
     struct phx_transport base;
     struct phx_net *net;
     struct poll_conn *conns;
-    uv_timer_t kick; /* orders are carried out from the loop, not from inside the machine */
+    uv_timer_t kick; /* orders are carried out from the loop, not from inside the machine; and what
+                        waits for a time */
     bool has_kick;
 };
 
@@ -39,6 +41,8 @@ struct poll_conn {
     struct phx_http *get, *post;
     unsigned depth; /* events under way: it is freed behind the last */
     bool kicked, shut;
+    uint64_t asked_at; /* the latest poll */
+    uint64_t get_due;  /* the next one; 0: not for a time that it waits */
     char address[46];
     char token[PHX_POLL_TOKEN_MAX + 1];
     char target[PHX_TARGET_MAX + 1]; /* without the token */
@@ -166,9 +170,25 @@ static void poll_again(struct poll_conn *conn)
 
     if (conn->state == GONE)
         return;
+    conn->asked_at = uv_now(conn->poll->net->loop);
     conn->get = ask(conn, NULL, false, &why);
     if (!conn->get)
         end(conn, &why);
+}
+
+static void arm(struct phx_poll *poll, uint64_t after_ms);
+
+/* A server that does not hold its polls would have us make connections as fast as we can. */
+static void poll_after_nothing(struct poll_conn *conn)
+{
+    uint64_t due = conn->asked_at + EMPTY_MS, now = uv_now(conn->poll->net->loop);
+
+    if (conn->state == GONE || now >= due) {
+        poll_again(conn);
+        return;
+    }
+    conn->get_due = due;
+    arm(conn->poll, due - now);
 }
 
 static bool collect(struct poll_conn *conn, struct phx_poll_batch *batch)
@@ -266,11 +286,12 @@ static void on_messages(struct poll_conn *conn, const struct phx_poll_answer *an
     struct phx_poll_messages messages;
     enum phx_json_step step = PHX_JSON_BAD;
     char *text;
-    size_t len;
+    size_t len, count = 0;
 
     if (phx_poll_messages_begin(&messages, answer))
         while (conn->state == OPEN &&
                (step = phx_poll_messages_next(&messages, &text, &len)) == PHX_JSON_ITEM) {
+            count++;
             if (len > conn->request->max_message)
                 end_with(conn, PHX_CAUSE_PROTOCOL, 0, "the server sent a message that is too long");
             else
@@ -278,7 +299,10 @@ static void on_messages(struct poll_conn *conn, const struct phx_poll_answer *an
         }
     if (conn->state == OPEN && step == PHX_JSON_BAD)
         end_with(conn, PHX_CAUSE_SERVER, 200, "the server's messages cannot be read");
-    poll_again(conn);
+    if (count > 0)
+        poll_again(conn);
+    else
+        poll_after_nothing(conn);
 }
 
 static void on_polled(struct poll_conn *conn, const struct phx_poll_answer *answer)
@@ -288,7 +312,7 @@ static void on_polled(struct poll_conn *conn, const struct phx_poll_answer *answ
         on_messages(conn, answer);
         break;
     case 204:
-        poll_again(conn);
+        poll_after_nothing(conn);
         break;
     default:
         end_by_status(conn, answer->status);
@@ -406,33 +430,51 @@ static struct phx_conn *poll_connect(struct phx_transport *transport,
     return NULL;
 }
 
+static void act(struct poll_conn *conn, uint64_t now)
+{
+    if (conn->kicked) {
+        conn->kicked = false;
+        post_next(conn);
+    }
+    if (conn->get_due != 0 && conn->get_due <= now) {
+        conn->get_due = 0;
+        poll_again(conn);
+    }
+}
+
 static void on_kick(uv_timer_t *timer)
 {
     struct phx_poll *poll = timer->data;
     struct poll_conn *conn = poll->conns, *next;
+    uint64_t now = uv_now(poll->net->loop);
 
     for (; conn; conn = next) {
         enter(conn);
-        if (conn->kicked) {
-            conn->kicked = false;
-            post_next(conn);
-        }
+        act(conn, now);
         next = conn->next;
         leave(conn);
     }
+    for (conn = poll->conns; conn; conn = conn->next)
+        if (conn->get_due > now)
+            arm(poll, conn->get_due - now);
 }
 
-static void kick(struct poll_conn *conn)
+/* It may be called sooner than that, never later. */
+static void arm(struct phx_poll *poll, uint64_t after_ms)
 {
-    struct phx_poll *poll = conn->poll;
-
-    conn->kicked = true;
     if (!poll->has_kick) {
         uv_timer_init(poll->net->loop, &poll->kick);
         poll->kick.data = poll;
         poll->has_kick = true;
     }
-    uv_timer_start(&poll->kick, on_kick, 0, 0);
+    if (!uv_is_active((uv_handle_t *)&poll->kick) || uv_timer_get_due_in(&poll->kick) > after_ms)
+        uv_timer_start(&poll->kick, on_kick, after_ms, 0);
+}
+
+static void kick(struct poll_conn *conn)
+{
+    conn->kicked = true;
+    arm(conn->poll, 0);
 }
 
 static void poll_want_write(struct phx_conn *base)

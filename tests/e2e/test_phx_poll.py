@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import unittest
 
 import harness_phx as client
@@ -284,6 +285,22 @@ class Polling(Case):
         probe = self.poller(self.scripted(answer), max_message=1000)
         self.assertEqual(probe.down()[0], "protocol")
         probe.kill()
+
+    def test_a_server_that_holds_no_poll_is_not_asked_without_a_pause(self):
+        for nothing in ({"status": 204}, {"status": 200, "messages": []}):
+            polls, enough = [], threading.Event()
+
+            def answer(method, path, headers, body, polls=polls, enough=enough, nothing=nothing):
+                if method == "POST":
+                    return 200, {"status": 200}
+                polls.append(time.monotonic())
+                if len(polls) > 20:
+                    enough.set()
+                return 200, BEGUN if len(polls) == 1 else nothing
+            probe = self.poller(self.scripted(answer))
+            self.assertTrue(enough.wait(client.PATIENCE))
+            self.assertGreater(polls[20] - polls[1], 1.5, "twenty polls were answered at once")
+            probe.kill()
 
     def test_what_was_pushed_before_a_disconnect_arrives(self):
         server = self.phx_dev()
