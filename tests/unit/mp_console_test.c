@@ -59,15 +59,13 @@ static void a_message_that_the_device_does_not_know_ends_nothing(void **state)
     assert_int_equal(world->host.state, MP_HOST_READY);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, mp_rig_setup, mp_rig_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(console_bytes_go_both_ways),
-        TEST(the_device_is_told_how_much_of_its_console_is_seen),
-        TEST(a_size_that_is_cut_short_or_not_wanted_is_ignored),
-        TEST(a_message_that_the_device_does_not_know_ends_nothing),
+        MP_RIG_TEST(console_bytes_go_both_ways),
+        MP_RIG_TEST(the_device_is_told_how_much_of_its_console_is_seen),
+        MP_RIG_TEST(a_size_that_is_cut_short_or_not_wanted_is_ignored),
+        MP_RIG_TEST(a_message_that_the_device_does_not_know_ends_nothing),
     };
     return cmocka_run_group_tests_name("mp_console", tests, NULL, NULL);
 }

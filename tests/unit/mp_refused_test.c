@@ -204,20 +204,18 @@ static void half_an_image_is_not_committed_and_what_is_stored_is_kept(void **sta
     assert_int_equal(world->stored_bytes, 6);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, mp_rig_setup, mp_rig_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_acts_on_a_device_and_did_not_come_in_order_is_ignored),
-        TEST(a_command_that_had_not_left_ends_with_its_session),
-        TEST(a_description_that_is_not_the_announced_one_is_not_believed),
-        TEST(an_identity_that_was_damaged_or_is_of_another_session_is_not_kept),
-        TEST(a_reset_waits_for_its_answer_to_be_received_and_not_for_ever),
-        TEST(nothing_of_an_image_is_sent_beyond_the_window),
-        TEST(data_beyond_the_announced_size_ends_an_upload),
-        TEST(data_that_leaves_a_gap_is_dropped),
-        TEST(half_an_image_is_not_committed_and_what_is_stored_is_kept),
+        MP_RIG_TEST(what_acts_on_a_device_and_did_not_come_in_order_is_ignored),
+        MP_RIG_TEST(a_command_that_had_not_left_ends_with_its_session),
+        MP_RIG_TEST(a_description_that_is_not_the_announced_one_is_not_believed),
+        MP_RIG_TEST(an_identity_that_was_damaged_or_is_of_another_session_is_not_kept),
+        MP_RIG_TEST(a_reset_waits_for_its_answer_to_be_received_and_not_for_ever),
+        MP_RIG_TEST(nothing_of_an_image_is_sent_beyond_the_window),
+        MP_RIG_TEST(data_beyond_the_announced_size_ends_an_upload),
+        MP_RIG_TEST(data_that_leaves_a_gap_is_dropped),
+        MP_RIG_TEST(half_an_image_is_not_committed_and_what_is_stored_is_kept),
     };
     return cmocka_run_group_tests_name("mp_refused", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * mp_rig.h - a host and a device at the two ends of a clean line of 115200 baud, made anew for each
- * test (mp_rig_setup, mp_rig_teardown).
+ * test (MP_RIG_TEST).
  */
 #ifndef MP_RIG_H
 #define MP_RIG_H
@@ -30,6 +30,8 @@ static int mp_rig_teardown(void **state)
     free(world);
     return 0;
 }
+
+#define MP_RIG_TEST(name) cmocka_unit_test_setup_teardown(name, mp_rig_setup, mp_rig_teardown)
 
 /* Until the host knows what the device is. */
 static void mp_rig_get_ready(void)

@@ -1,5 +1,6 @@
 /*
- * A host and a device talk over a clean line: everything that mp_host.h and mp_device.h promise.
+ * A host and a device talk over a clean line: everything that mp_host.h and mp_device.h promise but
+ * for the time, which is mp_time_test's.
  */
 #include "mp_msg.h"
 #include "mp_rig.h"
@@ -423,101 +424,6 @@ static void a_hello_through_boot_loader_noise_is_answered(void **state)
     assert_true(sim_now_us(&world->sim) - at < 100000);
 }
 
-static void the_clock_is_right_within_its_bound(void **state)
-{
-    (void)state;
-    mp_rig_get_ready();
-    for (int i = 0; i < 50; i++) {
-        sim_run(&world->sim, 100000);
-        mp_device_poll(&world->device, (uint32_t)sim_now_us(&world->sim));
-        mp_host_poll(&world->host, sim_now_us(&world->sim));
-        int64_t wrong = (int64_t)sim_now_us(&world->sim) - (int64_t)world->device.clock_us -
-                        world->host.clock.offset_us;
-        assert_true(world->host.clock.bound_us < 5000);
-        assert_true(llabs(wrong) <= world->host.clock.bound_us);
-        assert_true(llabs(wrong) < 200);
-    }
-}
-
-/* A program with a thousand hosts has then a few of them to call at each wake-up. */
-static void different_hosts_ask_at_moments_that_they_have_in_common(void **state)
-{
-    static uint64_t moments[60 * 1000 / 5];
-    unsigned shared = 0;
-    (void)state;
-    for (uint64_t seed = 1; seed <= 10; seed++) {
-        uint64_t asked_us = 0;
-        world_free(world);
-        world_init(world, seed, 115200, 1000);
-        mp_rig_get_ready();
-        sim_run(&world->sim, 30000000); /* the clock is learnt */
-        while (sim_now_us(&world->sim) < 59000000) {
-            uint64_t at_us = world->host.ask_at_us;
-            uint64_t *moment = &moments[at_us / 5000];
-            assert_true(asked_us == 0 || at_us - asked_us <= 500000);
-            shared += *moment != 0 && at_us != asked_us;
-            assert_true(*moment == 0 || *moment == at_us);
-            *moment = asked_us = at_us;
-            sim_run(&world->sim, 100000);
-        }
-    }
-    assert_true(shared > 5);
-}
-
-static void set_device_clock(uint64_t us)
-{
-    world->device.clock_us = us;
-    world->device.ticks = (uint32_t)(us / world->device_config.tick_us);
-    world->device.tick_rest_us = 0;
-}
-
-static void device_times_go_on_over_the_wrap_of_ticks(void **state)
-{
-    (void)state;
-    set_device_clock(0xffffff00ull * 1000); /* 256 ticks before */
-    mp_rig_get_ready();
-    for (int i = 0; i < 100; i++) {
-        world_read(world, i, true);
-        mp_device_flush(&world->device);
-        sim_run(&world->sim, 10000);
-    }
-    assert_int_equal(world->reading_count, 100);
-    for (size_t i = 1; i < 100; i++)
-        assert_in_range(world->readings[i].device_us - world->readings[i - 1].device_us, 9000,
-                        11000);
-    assert_true(world->readings[99].device_us > 0x100000000ull * 1000);
-}
-
-static void readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones(void **state)
-{
-    (void)state;
-    mp_rig_get_ready(); /* the description is known from now on */
-    world_restart_device(world);
-    set_device_clock(0x100000000ull * 1000 * 3);
-    for (int i = 0; i < 5; i++) {
-        world_read(world, i, true);
-        mp_device_flush(&world->device);
-    }
-    sim_run(&world->sim, 500000);
-    assert_int_equal(world->reading_count, 5);
-    assert_true(world->readings[0].device_us >= 0x100000000ull * 1000 * 3);
-}
-
-/* More than half of what its ticks can tell apart. */
-static void readings_that_waited_for_long_are_not_taken_for_ones_to_come(void **state)
-{
-    (void)state;
-    mp_rig_get_ready(); /* the description is known from now on */
-    world_restart_device(world);
-    set_device_clock(1000 * 1000);
-    world_read(world, 1, true);
-    mp_device_flush(&world->device);
-    set_device_clock(0xe0000000ull * 1000);
-    sim_run(&world->sim, 500000);
-    assert_int_equal(world->reading_count, 1);
-    assert_in_range(world->readings[0].device_us, 1000 * 1000, 1001 * 1000);
-}
-
 static void tables_that_make_no_sense_are_refused(void **state)
 {
     struct mp_device device;
@@ -601,40 +507,33 @@ static void what_no_host_could_read_is_refused_at_the_start(void **state)
     assert_int_equal(mp_device_init(&device, &config, &io, 0), MP_OK);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, mp_rig_setup, mp_rig_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_host_learns_what_a_device_is),
-        TEST(readings_arrive_in_order_with_their_times),
-        TEST(readings_taken_before_the_first_hello_are_kept),
-        TEST(a_command_is_applied_and_answered),
-        TEST(a_known_description_is_not_fetched_again),
-        TEST(a_silent_restart_is_reported_and_recovered_from_within_30_ms),
-        TEST(a_host_that_restarts_gets_what_was_not_safe_with_the_same_numbers),
-        TEST(a_device_keeps_the_oldest_readings_when_full_and_counts_the_rest),
-        TEST(a_queue_of_readings_that_are_not_safe_stops_no_command),
-        TEST(a_result_of_an_earlier_session_is_no_answer_in_this_one),
-        TEST(best_effort_readings_lost_on_the_line_are_counted),
-        TEST(a_reading_that_is_no_number_is_refused),
-        TEST(a_command_past_its_deadline_is_never_applied),
-        TEST(a_command_that_does_not_fit_the_description_is_refused_by_the_host),
-        TEST(the_device_checks_every_command_itself),
-        TEST(controls_fall_to_fail_safe_when_the_host_is_gone_and_it_is_told),
-        TEST(initial_values_are_applied_at_the_start),
-        TEST(requests_are_answered),
-        TEST(what_a_device_cannot_do_it_says),
-        TEST(logs_are_cut_between_characters),
-        TEST(a_control_changed_at_the_device_is_told),
-        TEST(a_hello_through_boot_loader_noise_is_answered),
-        TEST(the_clock_is_right_within_its_bound),
-        TEST(different_hosts_ask_at_moments_that_they_have_in_common),
-        TEST(device_times_go_on_over_the_wrap_of_ticks),
-        TEST(readings_of_a_device_that_ran_for_long_are_not_taken_for_young_ones),
-        TEST(readings_that_waited_for_long_are_not_taken_for_ones_to_come),
-        TEST(tables_that_make_no_sense_are_refused),
-        TEST(what_no_host_could_read_is_refused_at_the_start),
+        MP_RIG_TEST(a_host_learns_what_a_device_is),
+        MP_RIG_TEST(readings_arrive_in_order_with_their_times),
+        MP_RIG_TEST(readings_taken_before_the_first_hello_are_kept),
+        MP_RIG_TEST(a_command_is_applied_and_answered),
+        MP_RIG_TEST(a_known_description_is_not_fetched_again),
+        MP_RIG_TEST(a_silent_restart_is_reported_and_recovered_from_within_30_ms),
+        MP_RIG_TEST(a_host_that_restarts_gets_what_was_not_safe_with_the_same_numbers),
+        MP_RIG_TEST(a_device_keeps_the_oldest_readings_when_full_and_counts_the_rest),
+        MP_RIG_TEST(a_queue_of_readings_that_are_not_safe_stops_no_command),
+        MP_RIG_TEST(a_result_of_an_earlier_session_is_no_answer_in_this_one),
+        MP_RIG_TEST(best_effort_readings_lost_on_the_line_are_counted),
+        MP_RIG_TEST(a_reading_that_is_no_number_is_refused),
+        MP_RIG_TEST(a_command_past_its_deadline_is_never_applied),
+        MP_RIG_TEST(a_command_that_does_not_fit_the_description_is_refused_by_the_host),
+        MP_RIG_TEST(the_device_checks_every_command_itself),
+        MP_RIG_TEST(controls_fall_to_fail_safe_when_the_host_is_gone_and_it_is_told),
+        MP_RIG_TEST(initial_values_are_applied_at_the_start),
+        MP_RIG_TEST(requests_are_answered),
+        MP_RIG_TEST(what_a_device_cannot_do_it_says),
+        MP_RIG_TEST(logs_are_cut_between_characters),
+        MP_RIG_TEST(a_control_changed_at_the_device_is_told),
+        MP_RIG_TEST(a_hello_through_boot_loader_noise_is_answered),
+        MP_RIG_TEST(tables_that_make_no_sense_are_refused),
+        MP_RIG_TEST(what_no_host_could_read_is_refused_at_the_start),
     };
     return cmocka_run_group_tests_name("mp_talk", tests, NULL, NULL);
 }

@@ -148,18 +148,16 @@ static void ten_i16_readings_are_51_bytes_on_the_wire(void **state)
     assert_int_equal(world->sim.line[WORLD_DEVICE].bytes - before, 51);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, mp_rig_setup, mp_rig_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_a_host_sends_has_both_of_its_delimiters),
-        TEST(a_line_gets_no_more_than_it_takes_in_20_ms),
-        TEST(a_slow_line_gets_a_whole_frame),
-        TEST(a_lone_i16_reading_is_15_bytes_on_the_wire),
-        TEST(a_lone_float_with_16_bits_of_time_is_15_bytes_on_the_wire),
-        TEST(ten_floats_of_one_scan_are_53_bytes_on_the_wire),
-        TEST(ten_i16_readings_are_51_bytes_on_the_wire),
+        MP_RIG_TEST(what_a_host_sends_has_both_of_its_delimiters),
+        MP_RIG_TEST(a_line_gets_no_more_than_it_takes_in_20_ms),
+        MP_RIG_TEST(a_slow_line_gets_a_whole_frame),
+        MP_RIG_TEST(a_lone_i16_reading_is_15_bytes_on_the_wire),
+        MP_RIG_TEST(a_lone_float_with_16_bits_of_time_is_15_bytes_on_the_wire),
+        MP_RIG_TEST(ten_floats_of_one_scan_are_53_bytes_on_the_wire),
+        MP_RIG_TEST(ten_i16_readings_are_51_bytes_on_the_wire),
     };
     return cmocka_run_group_tests_name("mp_wire", tests, NULL, NULL);
 }
