@@ -308,6 +308,13 @@ static struct uplink_group *open_group(struct uplink *uplink, uint64_t now_ms)
     return group;
 }
 
+/* It is to be loaded whole: into the half of a queue. */
+static void seal_large(struct uplink *uplink)
+{
+    if (uplink->newest != NULL && uplink->newest->count >= uplink->queues[UPLINK_MAIN].max / 2)
+        seal_newest(uplink);
+}
+
 static size_t load_of(const struct uplink *uplink)
 {
     size_t load = 0;
@@ -341,8 +348,7 @@ static bool write_message(struct uplink *uplink, uint32_t number,
 {
     if (n > 0 && load_of(uplink) + (n + 1) * UPLINK_GROUP_ENTRY_MAX > groups_max(uplink))
         return false;
-    if (uplink->newest != NULL && uplink->newest->count >= uplink->queues[UPLINK_MAIN].max / 2)
-        seal_newest(uplink);
+    seal_large(uplink);
     if (n > 0 &&
         (open_group(uplink, now_ms) == NULL ||
          !uplink_group_reserve(uplink->newest, n * UPLINK_GROUP_ENTRY_MAX + DESCRIBED_MAX)))
@@ -380,6 +386,7 @@ bool uplink_add_once(struct uplink *uplink, const struct uplink_reading *reading
 {
     struct uplink_queue *queue = &uplink->queues[UPLINK_MAIN];
     bool room;
+    seal_large(uplink);
     if (uplink->config.spooled)
         room = uplink->has_epoch && load_of(uplink) < groups_max(uplink) / 4 &&
                write_reading(uplink, uplink->next, PROFILE_ONCE, reading, now_ms);

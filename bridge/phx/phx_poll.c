@@ -446,17 +446,18 @@ static void on_kick(uv_timer_t *timer)
 {
     struct phx_poll *poll = timer->data;
     struct poll_conn *conn = poll->conns, *next;
-    uint64_t now = uv_now(poll->net->loop);
+    uint64_t now = uv_now(poll->net->loop), wait = UINT64_MAX;
 
     for (; conn; conn = next) {
         enter(conn);
         act(conn, now);
+        if (conn->get_due > now && conn->get_due - now < wait)
+            wait = conn->get_due - now;
         next = conn->next;
         leave(conn);
     }
-    for (conn = poll->conns; conn; conn = conn->next)
-        if (conn->get_due > now)
-            arm(poll, conn->get_due - now);
+    if (wait != UINT64_MAX)
+        arm(poll, wait);
 }
 
 /* It may be called sooner than that, never later. */

@@ -100,10 +100,26 @@ static void more_sensors_than_places_are_not_mistaken_one_for_another(void **sta
     }
 }
 
+/* As while the disk is full. */
+static void best_effort_readings_make_no_group_that_is_larger_than_memory(void **state)
+{
+    (void)state;
+    struct uplink uplink = make();
+    const struct uplink_reading reading = {.value.i = 1, .at_us = 1};
+    size_t most = uplink.queues[UPLINK_MAIN].max, taken = 0;
+    while (uplink_add_once(&uplink, &reading, 0))
+        taken++;
+    assert_true(taken > most / 2);
+    for (const struct uplink_group *group = uplink.groups; group != NULL; group = group->next)
+        assert_true(group->count <= most / 2);
+    uplink_deinit(&uplink);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(more_sensors_than_places_are_not_mistaken_one_for_another),
+        cmocka_unit_test(best_effort_readings_make_no_group_that_is_larger_than_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
