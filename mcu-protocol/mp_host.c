@@ -61,6 +61,12 @@ static uint32_t line_us(const struct mp_host *host, uint32_t bytes)
     return host->config.baud == 0 ? 0 : (uint32_t)(bytes * 9750000ull / host->config.baud);
 }
 
+/* What a frame takes that has begun, and the one that is waited for. */
+static uint32_t slow_line_us(const struct mp_host *host)
+{
+    return 2 * line_us(host, MP_FRAME_MAX);
+}
+
 static uint32_t dither(struct mp_host *host)
 {
     host->random ^= host->random << 13;
@@ -338,6 +344,7 @@ int mp_host_init(struct mp_host *host, const struct mp_host_config *config,
         return MP_ERR_BAD_VALUE;
     uint32_t silence_ms = config->keepalive_ms * (uint32_t)SILENCE_KEEPALIVES;
     silence_ms = silence_ms < SILENCE_MIN_MS ? SILENCE_MIN_MS : silence_ms;
+    silence_ms += slow_line_us(host) / 1000;
     struct mp_link_config link = {
         .host = &host->link_host,
         .stats = &host->stats,
@@ -378,9 +385,10 @@ static uint32_t poll_session(struct mp_host *host)
     uint32_t wait = until(host, host->ask_at_us);
     if (host->state == MP_HOST_READY || described(host))
         return wait;
-    if (until(host, host->describe_us + DESCRIBE_AGAIN_US) == 0)
+    uint32_t again_us = DESCRIBE_AGAIN_US + slow_line_us(host);
+    if (until(host, host->describe_us + again_us) == 0)
         ask_description(host);
-    uint32_t describe = until(host, host->describe_us + DESCRIBE_AGAIN_US);
+    uint32_t describe = until(host, host->describe_us + again_us);
     return describe < wait ? describe : wait;
 }
 

@@ -424,6 +424,25 @@ static void a_hello_through_boot_loader_noise_is_answered(void **state)
     assert_true(sim_now_us(&world->sim) - at < 100000);
 }
 
+/* A part of its description takes longer there than any question waits elsewhere. */
+static void a_board_on_a_slow_line_is_met_in_seconds_and_not_lost(void **state)
+{
+    (void)state;
+    for (uint32_t baud = 1200; baud <= 9600; baud *= 2) {
+        world_free(world);
+        world_init(world, 1, baud, 1000);
+        assert_true(sim_until(&world->sim, world_ready, world, 9600 / baud * 1000000));
+        for (int i = 0; i < 100; i++) {
+            world_read(world, i, true);
+            mp_device_flush(&world->device);
+            sim_run(&world->sim, 200000);
+        }
+        sim_run(&world->sim, 3000000);
+        assert_int_equal(world->reading_count, 100);
+        assert_int_equal(mp_link_stats(&world->host.link)->sessions, 1);
+    }
+}
+
 static void tables_that_make_no_sense_are_refused(void **state)
 {
     struct mp_device device;
@@ -510,6 +529,7 @@ static void what_no_host_could_read_is_refused_at_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_board_on_a_slow_line_is_met_in_seconds_and_not_lost),
         MP_RIG_TEST(a_host_learns_what_a_device_is),
         MP_RIG_TEST(readings_arrive_in_order_with_their_times),
         MP_RIG_TEST(readings_taken_before_the_first_hello_are_kept),
