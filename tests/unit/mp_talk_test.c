@@ -529,7 +529,7 @@ static void what_no_host_could_read_is_refused_at_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_board_on_a_slow_line_is_met_in_seconds_and_not_lost),
+        MP_RIG_TEST(a_board_on_a_slow_line_is_met_in_seconds_and_not_lost),
         MP_RIG_TEST(a_host_learns_what_a_device_is),
         MP_RIG_TEST(readings_arrive_in_order_with_their_times),
         MP_RIG_TEST(readings_taken_before_the_first_hello_are_kept),
