@@ -4,8 +4,8 @@ pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 add_library(bridge_log STATIC log.c log_repeat.c)
 target_link_libraries(bridge_log PUBLIC bridge_utf8)
 
-add_library(bridge_config STATIC config.c config_check.c config_listen.c config_nerveshub.c config_secret.c config_table.c config_value.c
-                                 config_yaml.c)
+add_library(bridge_config STATIC config.c config_check.c config_listen.c config_nerveshub.c config_screen.c
+                                 config_secret.c config_table.c config_value.c config_yaml.c)
 target_include_directories(bridge_config PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(bridge_config PUBLIC bridge_log PRIVATE bridge_flash_words PkgConfig::YAML)
 

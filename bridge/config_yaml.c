@@ -1,169 +1,25 @@
 /*
  * config_yaml.c - walks a YAML document along the table of settings and says what does not fit,
- * with its place. The only file that knows libyaml. A first pass over the events refuses what the
- * document no longer shows (anchors, tags, a second document, depth); what settings mean together
- * is left to config_check.c.
+ * with its place. What the document no longer shows has been refused by config_screen.c; what
+ * settings mean together is left to config_check.c.
  */
-#include "config_parse.h"
+#include "config_yaml.h"
 #include "config_value.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #define FOUND_MAX 64 /* bytes of a wrong value that an error shows */
-
-static struct config_mark mark_of(yaml_mark_t mark)
-{
-    return (struct config_mark){(unsigned)mark.line + 1, (unsigned)mark.column + 1};
-}
-
-/* -- First pass: is it one plain document? */
-
-static struct config_mark mark_of_byte(const struct config_source *source, size_t offset)
-{
-    struct config_mark mark = {1, 1};
-    for (size_t i = 0; i < offset && i < source->n; i++) {
-        mark.column++;
-        if (source->bytes[i] == '\n')
-            mark = (struct config_mark){mark.line + 1, 1};
-    }
-    return mark;
-}
-
-static bool is_tab_at(const struct config_source *source, size_t line, size_t column)
-{
-    const char *at = source->bytes, *end = source->bytes + source->n;
-    while (line-- && at)
-        at = memchr(at, '\n', (size_t)(end - at))
-                 ? (const char *)memchr(at, '\n', (size_t)(end - at)) + 1
-                 : NULL;
-    return at && column < (size_t)(end - at) && memchr(at, '\t', column + 1) != NULL;
-}
-
-/* What the writer should look at, where libyaml's words do not tell. */
-static const char *hint_of(const char *problem, const char *context)
-{
-    if (strstr(context, "block") || strstr(problem, "mapping values") ||
-        strstr(problem, "<document"))
-        return "; is it indented as the lines around it?";
-    return strstr(context, "quoted") ? "; the quotation mark is not closed" : "";
-}
-
-static void complain_of_syntax(struct config_parsing *parsing, const yaml_parser_t *parser)
-{
-    const struct config_source *source = parsing->source;
-    if (parser->error == YAML_READER_ERROR) {
-        bool control = parser->problem && strstr(parser->problem, "control");
-        config_complain(parsing, mark_of_byte(source, parser->problem_offset),
-                        control ? "expected text, found a control character"
-                                : "expected text in UTF-8, found a byte that is none");
-        return;
-    }
-    if (is_tab_at(source, parser->problem_mark.line, parser->problem_mark.column)) {
-        config_complain(parsing, mark_of(parser->problem_mark),
-                        "expected spaces, found a tab: YAML is indented with spaces only");
-        return;
-    }
-    const char *problem = parser->problem ? parser->problem : "out of memory";
-    const char *context = parser->context ? parser->context : "";
-    bool quoted = strstr(context, "quoted") != NULL;
-    config_complain(parsing, mark_of(quoted ? parser->context_mark : parser->problem_mark),
-                    "no YAML: %s%s%s%s", problem, *context ? ", " : "", context,
-                    hint_of(problem, context));
-}
-
-static bool is_tagged(const yaml_event_t *event)
-{
-    switch (event->type) {
-    case YAML_SCALAR_EVENT:
-        return event->data.scalar.tag != NULL;
-    case YAML_SEQUENCE_START_EVENT:
-        return event->data.sequence_start.tag != NULL;
-    case YAML_MAPPING_START_EVENT:
-        return event->data.mapping_start.tag != NULL;
-    case YAML_NO_EVENT:
-    case YAML_STREAM_START_EVENT:
-    case YAML_STREAM_END_EVENT:
-    case YAML_DOCUMENT_START_EVENT:
-    case YAML_DOCUMENT_END_EVENT:
-    case YAML_ALIAS_EVENT:
-    case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT:
-        break;
-    }
-    return false;
-}
-
-static bool is_anchored(const yaml_event_t *event)
-{
-    return event->type == YAML_ALIAS_EVENT ||
-           (event->type == YAML_SCALAR_EVENT && event->data.scalar.anchor) ||
-           (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.anchor) ||
-           (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.anchor);
-}
-
-struct screening {
-    unsigned documents, depth;
-};
-
-/* Returns false when the walk must end here. */
-static bool screen_event(struct config_parsing *parsing, struct screening *seen,
-                         const yaml_event_t *event)
-{
-    struct config_mark at = mark_of(event->start_mark);
-    if (is_anchored(event))
-        config_complain(parsing, at,
-                        "anchors and aliases (& and *) are not taken here: write it out");
-    if (is_tagged(event))
-        config_complain(parsing, at, "tags (!) are not taken here");
-    if (event->type == YAML_DOCUMENT_START_EVENT && ++seen->documents > 1) {
-        config_complain(parsing, at, "a second document: one file is one configuration");
-        return false;
-    }
-    if (event->type == YAML_SEQUENCE_START_EVENT || event->type == YAML_MAPPING_START_EVENT)
-        seen->depth++;
-    if (event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT)
-        seen->depth--;
-    if (seen->depth > CONFIG_DEPTH_MAX) {
-        config_complain(parsing, at, "nested too deeply: nothing here has more than %d levels",
-                        CONFIG_DEPTH_MAX);
-        return false;
-    }
-    return true;
-}
-
-static void start(yaml_parser_t *parser, const struct config_source *source)
-{
-    yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(parser, (const unsigned char *)source->bytes, source->n);
-}
-
-static void screen(struct config_parsing *parsing)
-{
-    yaml_parser_t parser;
-    struct screening seen = {0};
-    if (!yaml_parser_initialize(&parser))
-        return;
-    start(&parser, parsing->source);
-    for (bool more = true; more;) {
-        yaml_event_t event;
-        if (!yaml_parser_parse(&parser, &event)) {
-            complain_of_syntax(parsing, &parser);
-            break;
-        }
-        more = event.type != YAML_STREAM_END_EVENT && screen_event(parsing, &seen, &event);
-        yaml_event_delete(&event);
-    }
-    yaml_parser_delete(&parser);
-}
-
-/* -- Second pass: along the table. */
 
 struct walk {
     struct config_parsing *parsing;
     yaml_document_t *document;
 };
+
+static struct config_mark mark_of(const yaml_node_t *node)
+{
+    return config_yaml_mark(node->start_mark);
+}
 
 static yaml_node_t *node_of(const struct walk *walk, int index)
 {
@@ -217,16 +73,16 @@ static void complain_of_shape(const struct walk *walk, const char *key, const ya
                               const char *expected)
 {
     char text[FOUND_MAX + 4];
-    config_complain(walk->parsing, mark_of(node->start_mark), "\"%s\": expected %s, found %s", key,
-                    expected, found(text, sizeof text, node));
+    config_complain(walk->parsing, mark_of(node), "\"%s\": expected %s, found %s", key, expected,
+                    found(text, sizeof text, node));
 }
 
 static void complain_of_value(const struct walk *walk, const char *key, const yaml_node_t *node,
                               const struct config_complaint *complaint)
 {
     char text[FOUND_MAX + 4];
-    config_complain(walk->parsing, mark_of(node->start_mark), "\"%s\": expected %s, found %s%s%s",
-                    key, complaint->expected,
+    config_complain(walk->parsing, mark_of(node), "\"%s\": expected %s, found %s%s%s", key,
+                    complaint->expected,
                     complaint->hide ? "another (not shown: it may hold a secret)"
                                     : found(text, sizeof text, node),
                     complaint->hint[0] ? "; " : "", complaint->hint);
@@ -282,7 +138,7 @@ static void complain_of_key(const struct walk *walk, const yaml_node_t *key, con
 {
     char text[FOUND_MAX + 4];
     const char *typed = found(text, sizeof text, key);
-    struct config_mark at = mark_of(key->start_mark);
+    struct config_mark at = mark_of(key);
     const char *home =
         key->type == YAML_SCALAR_NODE ? home_of((const char *)key->data.scalar.value) : NULL;
     if (key->type == YAML_SCALAR_NODE && strcmp((const char *)key->data.scalar.value, "<<") == 0)
@@ -302,7 +158,7 @@ static void complain_of_key(const struct walk *walk, const yaml_node_t *key, con
 static bool is_first(const struct walk *walk, const char *key, struct config_mark *mark,
                      const yaml_node_t *node)
 {
-    struct config_mark here = mark_of(node->start_mark);
+    struct config_mark here = mark_of(node);
     if (mark->line) {
         config_complain(walk->parsing, here, "\"%s\": given twice, first in line %u", key,
                         mark->line);
@@ -329,7 +185,7 @@ static void take_pair(const struct walk *walk, const struct config_section *sect
         return;
     }
     if (is_first(walk, section->settings[row].key, &marks[row], key)) {
-        marks[row] = mark_of(value->start_mark);
+        marks[row] = mark_of(value);
         take_value(walk, &section->settings[row], value, base);
     }
 }
@@ -348,7 +204,7 @@ static void take_map(const struct walk *walk, const struct config_section *secti
     }
     for (size_t i = 0; i < section->count; i++)
         if (section->settings[i].required && !marks[i].line)
-            config_complain(walk->parsing, mark_of(node->start_mark), "\"%s\" is missing in %s%s",
+            config_complain(walk->parsing, mark_of(node), "\"%s\" is missing in %s%s",
                             section->settings[i].key, section->is_list ? "this entry of " : "",
                             section->key);
 }
@@ -386,7 +242,7 @@ static bool is_known_control(const struct walk *walk, const struct config_mcu *m
     for (size_t i = 0; i < mcu->control_count; i++) {
         const char *name = mcu->controls[i].name;
         if (name && strcmp(name, (const char *)key->data.scalar.value) == 0) {
-            config_complain(walk->parsing, mark_of(key->start_mark), "\"%s\": given twice", name);
+            config_complain(walk->parsing, mark_of(key), "\"%s\": given twice", name);
             return true;
         }
     }
@@ -434,7 +290,7 @@ static void take_controls(const struct walk *walk, const yaml_node_t *node, stru
         return;
     }
     if (pair_count(node) > CONFIG_CONTROLS_MAX) {
-        config_complain(walk->parsing, mark_of(node->start_mark),
+        config_complain(walk->parsing, mark_of(node),
                         "\"controls\": expected at most %d, found %zu", CONFIG_CONTROLS_MAX,
                         pair_count(node));
         return;
@@ -452,7 +308,7 @@ static void take_port(const struct walk *walk, const yaml_node_t *node)
     struct config_entry_marks *marks = &walk->parsing->port_marks[config->port_count];
     struct config_port *port = &config->ports[config->port_count++];
     if (node->type == YAML_MAPPING_NODE)
-        marks->entry = mark_of(node->start_mark);
+        marks->entry = mark_of(node);
     config_value_defaults(&config_sections[CONFIG_PORTS], port);
     take_map(walk, &config_sections[CONFIG_PORTS], node, port, marks->settings);
 }
@@ -463,7 +319,7 @@ static void take_mcu(const struct walk *walk, const yaml_node_t *node)
     struct config_entry_marks *marks = &walk->parsing->mcu_marks[config->mcu_count];
     struct config_mcu_entry entry = {.mcu.any_device = true};
     if (node->type == YAML_MAPPING_NODE)
-        marks->entry = mark_of(node->start_mark);
+        marks->entry = mark_of(node);
     config_value_defaults(&config_sections[CONFIG_MCUS], &entry);
     take_map(walk, &config_sections[CONFIG_MCUS], node, &entry, marks->settings);
     config->mcus[config->mcu_count] = entry.mcu;
@@ -493,13 +349,13 @@ static void take_list(const struct walk *walk, enum config_section_id id, const 
         return;
     }
     if (item_count(node) > CONFIG_MCUS_MAX) {
-        config_complain(walk->parsing, mark_of(node->start_mark),
+        config_complain(walk->parsing, mark_of(node),
                         "\"%s\": expected at most %d entries, found %zu", key, CONFIG_MCUS_MAX,
                         item_count(node));
         return;
     }
     if (!make_room(walk->parsing, id, item_count(node))) {
-        config_complain(walk->parsing, mark_of(node->start_mark), "out of memory");
+        config_complain(walk->parsing, mark_of(node), "out of memory");
         return;
     }
     for (size_t i = 0; i < item_count(node); i++) {
@@ -556,7 +412,7 @@ static void take_root(const struct walk *walk, const yaml_node_t *root)
     struct config_mark given[CONFIG_SECTION_COUNT] = {{0}};
     if (root->type != YAML_MAPPING_NODE) {
         char text[FOUND_MAX + 4];
-        config_complain(walk->parsing, mark_of(root->start_mark),
+        config_complain(walk->parsing, mark_of(root),
                         "expected sections such as \"server:\" and \"mcus:\", found %s",
                         found(text, sizeof text, root));
         return;
@@ -566,11 +422,10 @@ static void take_root(const struct walk *walk, const yaml_node_t *root)
         take_section(walk, node_of(walk, pair->key), node_of(walk, pair->value), given);
     }
     if (!given[CONFIG_SERVER].line && !given[CONFIG_NERVESHUB].line)
-        config_complain(walk->parsing, mark_of(root->start_mark),
-                        "\"server\" or \"nerveshub\" is missing");
+        config_complain(walk->parsing, mark_of(root), "\"server\" or \"nerveshub\" is missing");
     for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++)
         if (config_sections[i].required && !given[i].line)
-            config_complain(walk->parsing, mark_of(root->start_mark), "\"%s\" is missing",
+            config_complain(walk->parsing, mark_of(root), "\"%s\" is missing",
                             config_sections[i].key);
 }
 
@@ -578,10 +433,10 @@ bool config_yaml_walk(struct config_parsing *parsing)
 {
     yaml_parser_t parser;
     yaml_document_t document;
-    screen(parsing);
+    config_screen(parsing);
     if (parsing->error_count || !yaml_parser_initialize(&parser))
         return false;
-    start(&parser, parsing->source);
+    config_yaml_start(&parser, parsing->source);
     bool loaded = yaml_parser_load(&parser, &document);
     if (loaded) {
         struct walk walk = {parsing, &document};
@@ -593,7 +448,7 @@ bool config_yaml_walk(struct config_parsing *parsing)
                             "is empty: a configuration has at least \"server\" and \"mcus\"");
         yaml_document_delete(&document);
     } else {
-        complain_of_syntax(parsing, &parser);
+        config_yaml_complain(parsing, &parser);
     }
     yaml_parser_delete(&parser);
     return loaded;

@@ -13,7 +13,8 @@ ROOT = pathlib.Path(os.environ.get("MCU_SOURCE", pathlib.Path(__file__).resolve(
 SEAMS = {
     r"libserialport\.h": ["bridge/serial/serial_port.c", "bridge/serial/serial_list.c"],
     r"libwebsockets\.h": ["bridge/phx/phx_ws", "bridge/phx/phx_hosts", "bridge/phx/phx_dial", "bridge/phx/phx_http"],
-    r"yaml\.h": ["bridge/config"],
+    r"yaml\.h": ["bridge/config_yaml.h"],
+    r"config_yaml\.h": ["bridge/config_yaml.c", "bridge/config_screen.c"],
     r"sqlite3\.h": ["bridge/spool"],
     r"zlib\.h": ["bridge/uplink_group.c", "tools/phx-dev/ws_deflate.c"],
     r"archive(_entry)?\.h": ["bridge/fw/fw_archive.h", "tools/mkfw/pack.c"],
