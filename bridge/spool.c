@@ -203,9 +203,18 @@ static void tell(struct spool *spool, struct request *request)
         spool_stream_unlink(stream);
 }
 
+/* A file that could not be opened at first is known later. */
+static void note_found_locked(struct spool *spool)
+{
+    if (spool->found)
+        spool->total_readings = spool->found_readings;
+    spool->found = false;
+}
+
 static void tell_all(struct spool *spool)
 {
     uv_mutex_lock(&spool->mutex);
+    note_found_locked(spool);
     struct request_list done = spool->done;
     spool->done = (struct request_list){NULL, NULL};
     uv_mutex_unlock(&spool->mutex);
@@ -311,6 +320,7 @@ int spool_open(struct spool **out, const struct spool_options *options, char *er
     int result = take_place(spool, error, error_cap);
     if (result == 0)
         result = spool_work_open(spool, error, error_cap);
+    note_found_locked(spool); /* there is no thread yet */
     if (result == 0 && options->loop != NULL) {
         result = start(spool, options->loop);
         if (result != 0)

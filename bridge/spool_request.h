@@ -111,6 +111,8 @@ struct spool {
     struct device_mark *devices;
     size_t device_count;
     bool ready; /* the file was opened: devices are known */
+    bool found; /* ... just now, with so many readings in it, which the loop has not noted yet */
+    uint64_t found_readings;
     /* The worker's. */
     struct spool_db *db;
     struct request_list pending;

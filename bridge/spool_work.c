@@ -343,6 +343,8 @@ static enum spool_db_result look_into(struct spool *spool)
         return result;
     uv_mutex_lock(&spool->mutex);
     spool->stats.parked = parked;
+    spool->found_readings = readings;
+    spool->found = true;
     uv_mutex_unlock(&spool->mutex);
     return result;
 }
@@ -412,12 +414,8 @@ int spool_work_open(struct spool *spool, char *error, size_t error_cap)
                  spool->path, why);
         return -1;
     }
-    if (result == SPOOL_DB_OK) {
-        uint64_t parked;
-        spool_db_totals(spool->db, &spool->total_readings, &parked);
-    } else {
+    if (result != SPOOL_DB_OK)
         note_failure(spool, result, why);
-    }
     return 0;
 }
 

@@ -64,6 +64,35 @@ static void a_disk_that_is_full_at_the_start_is_waited_for(void **state)
     spool_close(spool);
 }
 
+static void what_is_held_is_known_also_when_the_disk_was_full_at_the_start(void **state)
+{
+    (void)state;
+    struct spool *spool = rig_open_spool();
+    struct spool_stats stats;
+    rig_add(rig_open_stream(spool, rig_key_b), "somebody else's", 1);
+    rig_add(rig_open_stream(spool, rig_key_a), "one", 1);
+    spool_turn(spool);
+    spool_close(spool);
+
+    fault_vfs.kind = FAULT_FULL;
+    rig_failing = 5;
+    spool = rig_open_spool();
+    struct spool_stream *stream = spool_stream_open(spool, rig_key_a, URL, &rig_events);
+    for (int i = 0; i < 40 && rig_told.bound == 0; i++)
+        spool_turn(spool);
+    spool_stats(spool, &stats);
+    assert_int_equal(stats.readings, 2);
+    assert_int_equal(stats.held_readings, 2);
+    rig_load(spool, stream, 0);
+    spool_delivered(stream, rig_told.ids[0], 2, true);
+    spool_settle(stream);
+    spool_turn(spool);
+    spool_stats(spool, &stats);
+    assert_int_equal(stats.readings, 0);
+    assert_int_equal(stats.held_readings, 2);
+    spool_close(spool);
+}
+
 static void a_file_that_is_no_database_is_set_aside(void **state)
 {
     (void)state;
@@ -530,6 +559,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_full_disk_delays_and_what_frees_room_goes_first),
         TEST(a_disk_that_is_full_at_the_start_is_waited_for),
+        TEST(what_is_held_is_known_also_when_the_disk_was_full_at_the_start),
         TEST(a_file_that_is_no_database_is_set_aside),
         TEST(a_file_damaged_while_in_use_is_set_aside_and_all_goes_on),
         TEST(a_file_whose_marks_of_devices_cannot_be_read_is_set_aside_at_once),
