@@ -78,34 +78,35 @@ class Outages(WithAnOddBoard):
         self.assertEqual(numbers, sorted(set(numbers)))
         self.assertEqual(bridge.stop(), 0)
 
-    def test_a_backlog_goes_up_though_its_board_is_gone(self):
+    def leave_a_backlog(self):
+        """The bridge, which has readings of a board that is gone and no server; and its configuration."""
         self.server.stop()
         config = self.config()
         bridge = Bridge(self, "--config", config)
         wait_until(lambda: self.spooled() > 50, "readings in the spool")
         self.mcu.cut()
         bridge.wait_line("the board is gone|is gone")
-        bridge.kill()
-        bridge = Bridge(self, "--config", config)
-        bridge.wait_line("readings wait in the spool")
+        return bridge, config
+
+    def check_it_goes_up(self):
         self.server.start()
         wait_until(lambda: self.spooled() == 0, "the backlog is gone")
         self.check_messages(self.server.readings())
 
-    def test_a_backlog_goes_up_though_its_mcu_has_another_name(self):
-        self.server.stop()
-        config = self.config()
+    def test_a_backlog_goes_up_though_its_board_is_gone(self):
+        bridge, config = self.leave_a_backlog()
+        bridge.kill()
         bridge = Bridge(self, "--config", config)
-        wait_until(lambda: self.spooled() > 50, "readings in the spool")
-        self.mcu.cut()
-        bridge.wait_line("the board is gone|is gone")
+        bridge.wait_line("readings wait in the spool")
+        self.check_it_goes_up()
+
+    def test_a_backlog_goes_up_though_its_mcu_has_another_name(self):
+        bridge, config = self.leave_a_backlog()
         config.write_text(config.read_text().replace("name: \"bench-1\"", "name: \"renamed\""))
         self.assertIn("renamed", config.read_text())
         bridge.signal(signal.SIGHUP)
         bridge.wait_line("MCUs: 0 new, 1 changed, 0 gone")
-        self.server.start()
-        wait_until(lambda: self.spooled() == 0, "the backlog is gone")
-        self.check_messages(self.server.readings())
+        self.check_it_goes_up()
 
     def test_another_key_does_not_get_the_readings_of_the_first(self):
         self.server = PhxDev(self, "--api-key", "API_TOKEN_MC_VZGkp2vvJJjHj3qZ=3", "--api-key", f"{OTHER_KEY}=7",

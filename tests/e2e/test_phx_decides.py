@@ -5,12 +5,12 @@ import ssl
 import threading
 import unittest
 
-from harness_phx import CAUSES, OK, PATIENCE, Case, PhxDevCase, TlsCase
+from harness_phx import CAUSES, OK, PATIENCE, Case, Joined, PhxDevCase, TlsCase
 
 ATTEMPTS = 10
 
 
-class Decides(Case):
+class Decides(Joined):
     def test_another_address_counts_from_the_next_attempt_on(self):
         first, second = self.serve(), self.serve()
         probe = self.probe(first.url())
@@ -75,11 +75,7 @@ class Decides(Case):
         probe.quit()
 
     def test_the_next_join_carries_the_new_payload(self):
-        server = self.serve()
-        probe = self.probe(server.url(), topic="room:1")
-        peer = server.upgraded()
-        peer.accept_join()
-        probe.next("joined")
+        server, probe, peer, _ = self.open()
         probe.order('payload {"version":2}')
         self.assertEqual(probe.next("payload")["error"], 0)
         peer.close_frame(1012)
@@ -88,11 +84,7 @@ class Decides(Case):
         probe.quit()
 
     def test_bytes_go_as_binary_frames_and_come_as_such(self):
-        server = self.serve()
-        probe = self.probe(server.url(), topic="room:1")
-        peer = server.upgraded()
-        peer.accept_join()
-        probe.next("joined")
+        server, probe, peer, _ = self.open()
         probe.order("pushb e xyz")
         opcode, data = peer.receive()
         self.assertEqual((opcode, data), (2, b"\x00\x01\x01\x06\x01" b"12room:1exyz"))

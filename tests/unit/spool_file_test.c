@@ -271,17 +271,25 @@ static uint64_t faulty(const struct spool *spool)
     return stats.faulty;
 }
 
-static void on_a_full_disk_what_waits_goes_to_no_other_controller(void **state)
+/* A group is stored, another one waits. */
+static struct spool *open_and_fill_the_disk(struct spool_stream **stream)
 {
-    (void)state;
     struct spool *spool = rig_open_spool();
-    struct spool_stream *stream = rig_open_stream(spool, rig_key_a);
-    rig_bind_to(spool, stream, rig_key_a, "topic:3");
-    rig_add(stream, "first", 1);
+    *stream = rig_open_stream(spool, rig_key_a);
+    rig_bind_to(spool, *stream, rig_key_a, "topic:3");
+    rig_add(*stream, "first", 1);
     spool_turn(spool);
     fault_vfs.kind = FAULT_FULL;
     rig_failing = 1;
-    rig_add(stream, "three", 2);
+    rig_add(*stream, "three", 2);
+    return spool;
+}
+
+static void on_a_full_disk_what_waits_goes_to_no_other_controller(void **state)
+{
+    (void)state;
+    struct spool_stream *stream;
+    struct spool *spool = open_and_fill_the_disk(&stream);
     rig_bind_to(spool, stream, rig_key_a, "topic:7");
     spool_turn(spool);
     assert_int_equal(rig_told.committed, 2);
@@ -297,14 +305,8 @@ static void on_a_full_disk_what_waits_goes_to_no_other_controller(void **state)
 static void on_a_full_disk_a_controller_that_stays_the_same_is_found(void **state)
 {
     (void)state;
-    struct spool *spool = rig_open_spool();
-    struct spool_stream *stream = rig_open_stream(spool, rig_key_a);
-    rig_bind_to(spool, stream, rig_key_a, "topic:3");
-    rig_add(stream, "first", 1);
-    spool_turn(spool);
-    fault_vfs.kind = FAULT_FULL;
-    rig_failing = 1;
-    rig_add(stream, "three", 2);
+    struct spool_stream *stream;
+    struct spool *spool = open_and_fill_the_disk(&stream);
     assert_true(spool_bind(stream, rig_key_a, "topic:3"));
     spool_turn(spool);
     assert_int_equal(rig_told.committed, 1);
