@@ -52,6 +52,17 @@ static void a_board_without_an_image_starts_nothing(void **state)
     (void)state;
     memset(board.slot, 0xff, sizeof board.slot);
     assert_int_equal(board_start(false), BOOT_START_NONE);
+    assert_int_equal(board.writes, 0);
+}
+
+static void flash_that_takes_no_image_any_more_starts_nothing_and_not_for_ever(void **state)
+{
+    (void)state;
+    board_fill(BOOT_BACK, NEW, ALL);
+    memset(board.slot[BOOT_RUN], 0xff, sizeof board.slot[BOOT_RUN]);
+    board.worn_slot = BOOT_RUN;
+    board.worn_page = 0;
+    assert_int_equal(board_start(false), BOOT_START_NONE);
 }
 
 static void without_its_image_a_board_starts_what_ran_before(void **state)
@@ -121,6 +132,28 @@ static void an_image_that_never_confirms_gets_three_starts(void **state)
         assert_int_equal(board_start(false), BOOT_START_TRIAL);
         assert_true(runs(NEW, NEW_PAGES));
     }
+    assert_int_equal(board_start(false), BOOT_START_SETTLED);
+    assert_true(runs(OLD, ALL));
+    assert_int_equal(port_image_state(), PORT_IMAGE_TAKEN_BACK);
+}
+
+static void an_image_on_trial_that_is_none_any_more_is_taken_back(void **state)
+{
+    (void)state;
+    commit(NULL);
+    assert_int_equal(board_start(false), BOOT_START_TRIAL);
+    memset(board.slot[BOOT_RUN], 0xff, sizeof board.slot[BOOT_RUN]);
+    assert_int_equal(board_start(false), BOOT_START_SETTLED);
+    assert_true(runs(OLD, ALL));
+}
+
+static void an_image_that_spoilt_after_the_old_one_was_saved_is_not_installed(void **state)
+{
+    const struct boot_state saved = {.phase = BOOT_INSTALLING, .new_pages = NEW_PAGES};
+    (void)state;
+    board_fill(BOOT_BACK, OLD, ALL);
+    memset(board.slot[BOOT_NEXT], 0xff, sizeof board.slot[BOOT_NEXT]);
+    boot_state_save(&saved);
     assert_int_equal(board_start(false), BOOT_START_SETTLED);
     assert_true(runs(OLD, ALL));
     assert_int_equal(port_image_state(), PORT_IMAGE_TAKEN_BACK);
@@ -278,12 +311,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_board_that_was_never_updated_starts_what_it_has, start),
         cmocka_unit_test_setup(a_board_without_an_image_starts_nothing, start),
+        cmocka_unit_test_setup(flash_that_takes_no_image_any_more_starts_nothing_and_not_for_ever,
+                               start),
         cmocka_unit_test_setup(without_its_image_a_board_starts_what_ran_before, start),
         cmocka_unit_test(power_lost_while_it_is_brought_back_costs_nothing),
         cmocka_unit_test_setup(a_committed_image_runs_on_trial_and_stays_when_it_confirms, start),
         cmocka_unit_test_setup(an_image_that_hangs_is_taken_back_at_once, start),
         cmocka_unit_test_setup(a_watchdog_before_the_first_try_is_not_its_fault, start),
         cmocka_unit_test_setup(an_image_that_never_confirms_gets_three_starts, start),
+        cmocka_unit_test_setup(an_image_on_trial_that_is_none_any_more_is_taken_back, start),
+        cmocka_unit_test_setup(an_image_that_spoilt_after_the_old_one_was_saved_is_not_installed,
+                               start),
         cmocka_unit_test_setup(taken_back_once_it_may_be_tried_again, start),
         cmocka_unit_test_setup(to_commit_what_runs_already_changes_nothing, start),
         cmocka_unit_test_setup(an_image_on_trial_commits_nothing, start),
