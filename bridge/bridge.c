@@ -18,6 +18,7 @@
 #include "watch_server.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define WHO                "bridge"
 #define SYSLOG_ERROR       3 /* LOG_ERR of syslog(3), whose names collide with the log's */
@@ -26,6 +27,8 @@
 #define ATTEMPTS_UNDER_WAY 32 /* at one server: a core does so many TLS handshakes in 0.2 s */
 #define SPARE_SOCKETS      64 /* descriptors of the library's own, and for MCUs that a reload adds */
 #define STATUS_LINE_US     1000000
+#define SPARE_THREADS      4 /* for names, firmware files, and ports that a reload adds */
+#define THREADS_MAX        64
 
 struct bridge {
     struct profile_ruled ruled; /* the profile, where it is one of rules */
@@ -309,10 +312,21 @@ static int start(struct bridge *bridge)
     return -1;
 }
 
+/* Each line that hangs while it is opened or closed takes one of libuv's threads, which resolve
+ * names too: so there is one for each, up to a number. What the environment says goes before. */
+static void size_threads(size_t ports)
+{
+    char number[16];
+    size_t threads = SPARE_THREADS + ports;
+    snprintf(number, sizeof number, "%zu", threads < THREADS_MAX ? threads : THREADS_MAX);
+    setenv("UV_THREADPOOL_SIZE", number, 0);
+}
+
 int bridge_run(struct config *config, const struct bridge_source *source)
 {
     struct bridge bridge = {.config = config, .source = source, .said_up = SIZE_MAX};
     const struct loop_events events = {&bridge, on_tick, on_stop, on_reload};
+    size_threads(config->port_count);
     if (loop_open(&bridge.loop, &events) != 0)
         return -1;
     bridge.began_us = loop_now_us(&bridge.loop);

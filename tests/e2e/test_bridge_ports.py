@@ -10,7 +10,7 @@ import tty
 import unittest
 
 from harness_bridge import Bridge, PhxDev, folder, line_options, secret_file, wait_until, write_config
-from harness_mcu import Mcu
+from harness_mcu import BIN, Mcu
 
 STARTED_LOOKING = "waiting for the line"
 
@@ -149,6 +149,20 @@ class Sick(unittest.TestCase):
         # It gets through what the pauses allow, and what a PTY holds, and no more.
         self.assertLess(raw.sent - sent, 1 << 20, f"in {time.monotonic() - began:.1f} s")
         self.assertFalse(bridge.said("bench-1: .*gone"))
+
+    def test_devices_that_hang_while_they_are_opened_hold_up_no_other(self):
+        server, good, released = PhxDev(self), Mcu(self, "posix"), folder(self) / "released"
+        sick = [Raw(self, str(folder(self) / f"sick-{i}")) for i in range(8)]
+        config = write_config(self, server.url, {**{f"sick-{i}": s.link for i, s in enumerate(sick)}, "good": good.path},
+                              [{"name": "bench-1", "device": "stub-1", "api_key_file": secret_file(self)}])
+        bridge = Bridge(self, "--config", config, environment={
+            "LD_PRELOAD": str(BIN / "slow_lines.so"), "SLOW_LINES_UNTIL": str(released),
+            "SLOW_LINES": " ".join(os.ttyname(s.slave) for s in sick)})
+        self.addCleanup(released.touch)
+        bridge.wait_line("bench-1: joined")
+        self.assertFalse(bridge.said("sick.* is open"))
+        released.touch()
+        bridge.wait_line("sick.* is open")
 
     def test_a_board_that_comes_and_goes_is_left_alone_for_longer_each_time(self):
         raw = Raw(self, str(self.place))
