@@ -13,7 +13,6 @@
 #include "spool_file.h"
 #include "test_args.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,33 +26,16 @@
 static struct world *world;
 static char folder[32];
 
-/* What is called like this and more. */
-static void remove_files(const char *name)
-{
-    char path[320];
-    DIR *open = opendir(folder);
-    for (const struct dirent *entry; open != NULL && (entry = readdir(open)) != NULL;) {
-        if (strncmp(entry->d_name, name, strlen(name)) != 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        unlink(path);
-    }
-    if (open != NULL)
-        closedir(open);
-}
-
 static void begin(void)
 {
-    remove_files("spool.db");
+    scripted_remove_files(folder, "spool.db");
     memset(world, 0, sizeof *world);
 }
 
 /* At the end of this process, not of a bridge's, which has its own way out. */
 static void clean_up(void)
 {
-    remove_files("spool.db");
-    remove_files("key");
-    rmdir(folder);
+    scripted_remove_folder(folder);
 }
 
 /* Returns the status of the bridge's process. */

@@ -144,8 +144,9 @@ static bool is_finished(void)
            scripted.wire_count == 0 && !lane->uplink.settling;
 }
 
-static void turns(struct spool *spool)
+static void live(struct lane *bridge, struct spool *spool)
 {
+    lane = bridge;
     while (world->turn < WORLD_TURNS && !world->finished) {
         scripted.now_us = ++world->turn * TURN_US;
         mcu_turn();
@@ -158,12 +159,9 @@ static void turns(struct spool *spool)
 
 void world_run(struct world *outside, const struct world_plan *what, const char *folder)
 {
-    char path[2048], key[2048], error[4400];
     world = outside;
     plan = what;
-    snprintf(path, sizeof path, "%s/spool.db", folder);
-    snprintf(shm, sizeof shm, "%s-shm", path);
-    snprintf(key, sizeof key, "%s/key", folder);
+    snprintf(shm, sizeof shm, "%s/spool.db-shm", folder);
     world->points = world->changes = world->reads = 0;
     fault_vfs = (struct fault_vfs){
         .point = on_change, .kind = (enum fault_kind)plan->fault, .fails = fails};
@@ -186,16 +184,8 @@ void world_run(struct world *outside, const struct world_plan *what, const char 
                             .command_ttl_ms = 1000,
                             .channel_loss_ms = 100000,
                             .linger_ms = 100000};
-    struct spool *spool = NULL;
-    const struct spool_options options = {.path = path, .vfs = "fault"};
-    if (spool_open(&spool, &options, error, sizeof error) != 0) {
-        fprintf(stderr, "%s\n", error);
+    if (scripted_run(folder, "fault", &config, live) != 0)
         _exit(1);
-    }
-    lane = scripted_lane(&config, key, spool);
-    turns(spool);
-    scripted_free_lane(lane);
-    spool_close(spool);
     _exit(world->finished ? 0 : 2);
 }
 

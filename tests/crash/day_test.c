@@ -77,9 +77,8 @@ static struct {
 
 static const struct day *day = &short_day;
 static struct lane *lane;
-static struct spool *spool;
 static uint8_t *times; /* that each reading came */
-static char folder[32], path[64], key_path[64];
+static char folder[32], path[64];
 
 static size_t allocated(void)
 {
@@ -213,8 +212,9 @@ static bool is_finished(void)
            scripted.wire_count == 0;
 }
 
-static void live(void)
+static void live(struct lane *bridge, struct spool *spool)
 {
+    lane = bridge;
     uint64_t most = day->turns + HOUR;
     while (seen.turn < most && !is_finished()) {
         scripted.now_us = ++seen.turn * TURN_MS * 1000;
@@ -233,7 +233,6 @@ static void live(void)
 static void run(void)
 {
     static char url[] = "ws://server/microcontrollers/websocket";
-    char error[600];
     struct config config = {.url = url,
                             .reading_at = true,
                             .batch_readings = BATCH,
@@ -245,15 +244,8 @@ static void run(void)
                             .command_ttl_ms = 1000,
                             .channel_loss_ms = 5000,
                             .linger_ms = 30000};
-    const struct spool_options options = {.path = path};
-    if (spool_open(&spool, &options, error, sizeof error) != 0) {
-        fprintf(stderr, "%s\n", error);
+    if (scripted_run(folder, NULL, &config, live) != 0)
         exit(EXIT_FAILURE);
-    }
-    lane = scripted_lane(&config, key_path, spool);
-    live();
-    scripted_free_lane(lane);
-    spool_close(spool);
 }
 
 /* -- Judgement. */
@@ -289,18 +281,6 @@ static void judge(void)
     must(seen.later_bytes <= seen.warm_bytes + MEMORY_MORE, "memory grew with the backlog");
 }
 
-static void clean_up(void)
-{
-    static const char *const ends[] = {"", "-wal", "-shm", "-journal", ".lock"};
-    char name[96];
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        snprintf(name, sizeof name, "%s%s", path, ends[i]);
-        unlink(name);
-    }
-    unlink(key_path);
-    rmdir(folder);
-}
-
 int main(int argc, char **argv)
 {
     bool is_long = test_args_are_long();
@@ -316,13 +296,12 @@ int main(int argc, char **argv)
     if (scripted_make_folder(folder) != 0)
         return EXIT_FAILURE;
     snprintf(path, sizeof path, "%s/spool.db", folder);
-    snprintf(key_path, sizeof key_path, "%s/key", folder);
     scripted = (struct scripted){
         .description = &description, .reply_lost = on_reply_lost, .safe = on_safe};
     describe();
     log_open(LOG_ERROR, false);
     run();
     judge();
-    clean_up();
+    scripted_remove_folder(folder);
     return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

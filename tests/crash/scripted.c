@@ -4,11 +4,16 @@
  */
 #include "scripted.h"
 
+#include "spool.h"
+
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SCRIPTED_PATH 320
 
 struct scripted scripted;
 
@@ -40,6 +45,26 @@ int scripted_make_folder(char *folder)
     return written ? 0 : -1;
 }
 
+void scripted_remove_files(const char *folder, const char *begin)
+{
+    char path[SCRIPTED_PATH];
+    DIR *open = opendir(folder);
+    for (const struct dirent *entry; open != NULL && (entry = readdir(open)) != NULL;) {
+        if (strncmp(entry->d_name, begin, strlen(begin)) != 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        unlink(path);
+    }
+    if (open != NULL)
+        closedir(open);
+}
+
+void scripted_remove_folder(const char *folder)
+{
+    scripted_remove_files(folder, "");
+    rmdir(folder);
+}
+
 static void on_freed(void *user)
 {
     (void)user;
@@ -51,29 +76,31 @@ static void on_stopped(void *user, struct lane *stopped)
     (void)stopped;
 }
 
-static struct lane_shared shared;
-
-struct lane *scripted_lane(const struct config *config, const char *key_file, struct spool *spool)
+int scripted_run(const char *folder, const char *vfs, const struct config *config,
+                 void (*live)(struct lane *lane, struct spool *spool))
 {
-    static struct loop loop;
-    static struct config_mcu mcu;
-    static char name[] = "m", key[64];
-    snprintf(key, sizeof key, "%s", key_file);
-    mcu = (struct config_mcu){.name = name, .any_device = true, .api_key_file = key};
-    shared = (struct lane_shared){.loop = &loop,
-                                  .seats = seats_new(NULL),
-                                  .config = config,
-                                  .profile = &profile_microcontrollers,
-                                  .spool = spool,
-                                  .freed = on_freed,
-                                  .stopped = on_stopped};
-    return lane_new(&shared, &mcu);
-}
-
-void scripted_free_lane(struct lane *lane)
-{
+    struct loop loop;
+    char name[] = "m", path[SCRIPTED_PATH], key[SCRIPTED_PATH], error[4400];
+    struct config_mcu mcu = {.name = name, .any_device = true, .api_key_file = key};
+    struct lane_shared shared = {.loop = &loop,
+                                 .config = config,
+                                 .profile = &profile_microcontrollers,
+                                 .freed = on_freed,
+                                 .stopped = on_stopped};
+    const struct spool_options options = {.path = path, .vfs = vfs};
+    snprintf(path, sizeof path, "%s/spool.db", folder);
+    snprintf(key, sizeof key, "%s/key", folder);
+    if (spool_open(&shared.spool, &options, error, sizeof error) != 0) {
+        fprintf(stderr, "%s\n", error);
+        return -1;
+    }
+    shared.seats = seats_new(NULL);
+    struct lane *lane = lane_new(&shared, &mcu);
+    live(lane, shared.spool);
     lane_free(lane);
     seats_free(shared.seats);
+    spool_close(shared.spool);
+    return 0;
 }
 
 uint64_t loop_now_us(const struct loop *loop)

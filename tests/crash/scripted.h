@@ -62,9 +62,14 @@ extern struct scripted scripted;
 /* A new folder in memory, or where there is none in /tmp, with a file `key` in it; at least 32
  * bytes of `folder` are written. Returns 0 or -1. */
 int scripted_make_folder(char *folder);
-/* A lane with the microcontrollers profile; `config` and `spool` must hold. */
-struct lane *scripted_lane(const struct config *config, const char *key_file, struct spool *spool);
-void scripted_free_lane(struct lane *lane);
+/* Removes those of its files whose names begin so; all of them, and the folder. */
+void scripted_remove_files(const char *folder, const char *begin);
+void scripted_remove_folder(const char *folder);
+
+/* A lane with the microcontrollers profile, on the spool `spool.db` of the folder, for as long as
+ * `live` takes. `vfs` may be NULL. Returns 0, or -1 when there is no such spool, which is told. */
+int scripted_run(const char *folder, const char *vfs, const struct config *config,
+                 void (*live)(struct lane *lane, struct spool *spool));
 
 /* The MCU comes to the lane; it holds messages from `first` on. */
 void scripted_claim(struct lane *lane, uint32_t first);
