@@ -253,7 +253,7 @@ static int open_spool(struct bridge *bridge)
     if (!bridge->config->spool || bridge->config->url == NULL)
         return 0;
     if (spool_path(bridge->config, path, sizeof path) != 0) {
-        log_error("spool", "no folder for it is known: give spool: path, or spool: enabled: false");
+        log_error("spool", "no folder for it is known: " SPOOL_ADVICE);
         return -1;
     }
     if (spool_open(&bridge->spool, &options, error, sizeof error) == 0)

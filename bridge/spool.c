@@ -272,8 +272,7 @@ void spool_stats(const struct spool *spool, struct spool_stats *stats)
 static int take_place(struct spool *spool, char *error, size_t error_cap)
 {
     if (spool_file_make_folders(spool->path) != 0) {
-        snprintf(error, error_cap, "%s: %s: give spool: path, or spool: enabled: false",
-                 spool->path, strerror(errno));
+        snprintf(error, error_cap, "%s: %s: " SPOOL_ADVICE, spool->path, strerror(errno));
         return -1;
     }
     spool->lock = spool_file_lock(spool->path);
@@ -285,8 +284,7 @@ static int take_place(struct spool *spool, char *error, size_t error_cap)
                  " path",
                  spool->path);
     else
-        snprintf(error, error_cap, "%s.lock: %s: give spool: path, or spool: enabled: false",
-                 spool->path, strerror(errno));
+        snprintf(error, error_cap, "%s.lock: %s: " SPOOL_ADVICE, spool->path, strerror(errno));
     return -1;
 }
 

@@ -35,6 +35,11 @@ struct spool_stream;
 #define SPOOL_DEVICE_MAX 17 /* bytes of a device's name here */
 #define SPOOL_TOPIC_MAX  256
 
+/* For a person whose spool has no place; the second is for the one-line form, which has no file. */
+#define SPOOL_ADVICE                                                                            \
+    "give spool: path, or a folder by STATE_DIRECTORY in the environment, or spool: {enabled: " \
+    "false}"
+
 struct spool_options {
     uv_loop_t *loop;     /* NULL: no thread; spool_turn does the work, for tests */
     const char *path;    /* of the file; its folder is made if it is missing */

@@ -4,6 +4,7 @@
  * are tried without the others, and after a fault of this program each stream is tried without the
  * others. The tables are spool_table.c's, the file is spool_db.c's.
  */
+#include "spool.h"
 #include "spool_file.h"
 #include "spool_request.h"
 
@@ -410,8 +411,7 @@ int spool_work_open(struct spool *spool, char *error, size_t error_cap)
             spool->path, aside);
     enum spool_db_result result = open_db(spool, why, sizeof why);
     if (result == SPOOL_DB_NEVER) {
-        snprintf(error, error_cap, "%s: %s: give spool: path, or spool: enabled: false",
-                 spool->path, why);
+        snprintf(error, error_cap, "%s: %s: " SPOOL_ADVICE, spool->path, why);
         return -1;
     }
     if (result != SPOOL_DB_OK)

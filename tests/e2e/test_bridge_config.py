@@ -3,7 +3,7 @@
 import subprocess
 import unittest
 
-from harness_bridge import KEY, folder, line_options, secret_file, write_config
+from harness_bridge import KEY, Bridge, folder, line_options, secret_file, write_config
 from harness_mcu import BIN
 
 URL = "ws://127.0.0.1:9/microcontrollers/websocket"
@@ -33,6 +33,12 @@ class CommandLine(unittest.TestCase):
 
     def test_a_file_and_the_one_line_form_exclude_each_other(self):
         self.wrong("--config", "x", "--port", "y", says="exclude each other")
+
+    def test_without_a_place_for_the_spool_the_one_line_form_is_told_of_one_too(self):
+        bridge = Bridge(self, *line_options(URL, "/dev/ttyNOSUCH", secret_file(self)),
+                        environment={"STATE_DIRECTORY": "/proc/nowhere"})
+        bridge.wait_line("give spool: path, or a folder by STATE_DIRECTORY in the environment")
+        self.assertEqual(bridge.wait(), 1)
 
     def test_a_missing_part_of_the_one_line_form(self):
         self.wrong("--port", "/dev/ttyNOSUCH", says="url")
