@@ -167,21 +167,19 @@ static void close_all(struct list *list)
 
 /* -- For people. */
 
-enum { COLUMNS = 8, CELL_MAX = 2 * TEXT_MAX + 8 };
+enum { COLUMNS = 7, CELL_MAX = 2 * TEXT_MAX + 8 };
 typedef char row_of_cells[COLUMNS][CELL_MAX];
 
 static void fill_row(row_of_cells row, const struct found *found)
 {
     snprintf(row[0], CELL_MAX, "%s", found->path);
-    snprintf(row[1], CELL_MAX, "%s%s%s", found->usb_id[0] ? found->usb_id : "-",
-             found->usb_serial[0] ? " " : "", found->usb_serial);
-    snprintf(row[2], CELL_MAX, "%s", found->answered ? found->device : "-");
-    snprintf(row[3], CELL_MAX, "%s", found->answered ? found->firmware : "-");
-    snprintf(row[4], CELL_MAX, found->answered ? "%s, %s" : "-", found->platform,
+    snprintf(row[1], CELL_MAX, "%s", found->answered ? found->device : "-");
+    snprintf(row[2], CELL_MAX, "%s", found->answered ? found->firmware : "-");
+    snprintf(row[3], CELL_MAX, found->answered ? "%s, %s" : "-", found->platform,
              found->architecture);
-    snprintf(row[5], CELL_MAX, found->answered ? "%zu" : "-", found->sensors);
-    snprintf(row[6], CELL_MAX, found->answered ? "%zu" : "-", found->controls);
-    snprintf(row[7], CELL_MAX, "%.*s", CELL_MAX - 1, found->state);
+    snprintf(row[4], CELL_MAX, found->answered ? "%zu" : "-", found->sensors);
+    snprintf(row[5], CELL_MAX, found->answered ? "%zu" : "-", found->controls);
+    snprintf(row[6], CELL_MAX, "%.*s", CELL_MAX - 1, found->state);
 }
 
 static bool has_twin(const struct list *list, const struct found *found)
@@ -197,6 +195,10 @@ static void print_names(const struct list *list, const struct found *found)
 {
     if (found->by_id[0])
         printf("  path: %s\n", found->by_id);
+    if (found->usb_id[0])
+        printf("  usb_id: '%s'\n", found->usb_id);
+    if (found->usb_serial[0])
+        printf("  usb_serial: '%s'\n", found->usb_serial);
     if (found->usb_path[0])
         printf("  usb_path: %s%s\n", found->usb_path,
                has_twin(list, found) ? "  (another port has this USB serial: say the place too)"
@@ -205,8 +207,8 @@ static void print_names(const struct list *list, const struct found *found)
 
 static void print_table(const struct list *list)
 {
-    static const row_of_cells head = {"PORT",  "USB",     "DEVICE",   "FIRMWARE",
-                                      "BOARD", "SENSORS", "CONTROLS", "STATE"};
+    static const row_of_cells head = {"PORT",    "DEVICE",   "FIRMWARE", "BOARD",
+                                      "SENSORS", "CONTROLS", "STATE"};
     row_of_cells *rows = calloc(list->count + 1, sizeof *rows);
     size_t width[COLUMNS] = {0};
     if (!rows)
