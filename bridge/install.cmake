@@ -10,10 +10,14 @@ install(CODE "
   if(CMAKE_INSTALL_PREFIX STREQUAL \"/usr\")
     set(MCU_SYSCONFDIR /etc)
   endif()
+  # A folder of its own: two may install at a time, to different places.
+  string(RANDOM LENGTH 12 MCU_UNIT)
+  set(MCU_UNIT \"${CMAKE_CURRENT_BINARY_DIR}/unit-\${MCU_UNIT}\")
   configure_file(\"${CMAKE_CURRENT_SOURCE_DIR}/systemd/mcu-bridge.service.in\"
-                 \"${CMAKE_CURRENT_BINARY_DIR}/mcu-bridge.service\" @ONLY)
-  file(INSTALL \"${CMAKE_CURRENT_BINARY_DIR}/mcu-bridge.service\"
-       DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${MCU_SYSTEMD_DIR}/systemd/system\")"
+                 \"\${MCU_UNIT}/mcu-bridge.service\" @ONLY)
+  file(INSTALL \"\${MCU_UNIT}/mcu-bridge.service\"
+       DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${MCU_SYSTEMD_DIR}/systemd/system\")
+  file(REMOVE_RECURSE \"\${MCU_UNIT}\")"
   COMPONENT service)
 install(FILES systemd/mcu-bridge.sysusers DESTINATION ${MCU_SYSTEMD_DIR}/sysusers.d
         RENAME mcu-bridge.conf COMPONENT service)

@@ -1,0 +1,1 @@
+mcu_e2e_test(install test_install.py)
