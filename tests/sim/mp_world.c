@@ -73,7 +73,7 @@ static enum mp_status on_set_id(void *user, const uint8_t *id, uint8_t len)
 static void on_reset(void *user, enum mp_reset_mode mode)
 {
     struct world *world = user;
-    (void)mode;
+    world->reset_mode = mode;
     world->resets++;
 }
 

@@ -29,6 +29,7 @@ struct world {
     unsigned applies;
     bool host_present;
     unsigned resets, identified_ms;
+    enum mp_reset_mode reset_mode; /* of the last one */
     uint8_t new_id[MP_DEVICE_ID_MAX];
     uint8_t new_id_len;
     /* What the host was told. */

@@ -116,11 +116,26 @@ static void a_reset_waits_for_its_answer_to_be_received_and_not_for_ever(void **
     mp_rig_get_ready();
     sim_run(&world->sim, 50000);
     world->sim.line[WORLD_DEVICE].cut = true;
-    assert_int_equal(mp_host_reset(&world->host, MP_RESET_TO_APPLICATION, NULL), MP_OK);
+    assert_int_equal(mp_host_reset(&world->host, MP_RESET_TO_BOOTLOADER, NULL), MP_OK);
     sim_run(&world->sim, 80000);
     assert_int_equal(world->resets, 0);
     sim_run(&world->sim, 50000);
     assert_int_equal(world->resets, 1);
+    assert_int_equal(world->reset_mode, MP_RESET_TO_BOOTLOADER);
+}
+
+static void a_reset_of_a_kind_that_is_not_known_is_refused(void **state)
+{
+    struct mp_reset m = {.request = 1, .mode = MP_RESET_MODE_COUNT};
+    uint8_t body[8];
+    (void)state;
+    mp_rig_get_ready();
+    int len = mp_encode_reset(body, sizeof body, &m);
+    mp_link_send(&world->host.link, MP_PRIO_COMMAND, MP_MSG_RESET, body, (size_t)len);
+    sim_run(&world->sim, 200000);
+    assert_int_equal(world->last_status, MP_STATUS_UNSUPPORTED);
+    assert_int_equal(world->results, 1);
+    assert_int_equal(world->resets, 0);
 }
 
 /* -- Images. */
@@ -212,6 +227,7 @@ int main(void)
         MP_RIG_TEST(a_description_that_is_not_the_announced_one_is_not_believed),
         MP_RIG_TEST(an_identity_that_was_damaged_or_is_of_another_session_is_not_kept),
         MP_RIG_TEST(a_reset_waits_for_its_answer_to_be_received_and_not_for_ever),
+        MP_RIG_TEST(a_reset_of_a_kind_that_is_not_known_is_refused),
         MP_RIG_TEST(nothing_of_an_image_is_sent_beyond_the_window),
         MP_RIG_TEST(data_beyond_the_announced_size_ends_an_upload),
         MP_RIG_TEST(data_that_leaves_a_gap_is_dropped),

@@ -115,6 +115,25 @@ static void a_failed_firmware_is_not_fetched_again_at_once(void **state)
     rig_expect(&rig, "STOP received started downloading FETCH(cf2f836e) ");
 }
 
+static void what_fails_again_and_again_is_fetched_after_longer_and_longer(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_to_fetching(&rig);
+    for (unsigned minutes = 1; minutes <= 16; minutes *= 2) {
+        nh_update_fetched(&rig.update, "cut", false, rig.now_ms);
+        rig_expect(&rig, "STOP failed:cut ");
+        rig_pass(&rig, minutes * 60000 - 1000);
+        rig_forget(&rig);
+        rig_offer(&rig, NEW);
+        rig_expect(&rig, "failed:cut ");
+        rig_pass(&rig, 1000);
+        rig_forget(&rig);
+        rig_offer(&rig, NEW);
+        rig_expect(&rig, "received started downloading FETCH(2cc211b5) ");
+    }
+}
+
 static void a_short_disconnection_keeps_the_update_and_a_long_one_is_offered_anew(void **state)
 {
     (void)state;
@@ -281,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_board_that_goes_back_by_itself_is_a_failure_and_said_at_the_next_join),
         cmocka_unit_test(a_last_hello_of_the_old_image_before_the_reset_is_no_failure),
         cmocka_unit_test(a_failed_firmware_is_not_fetched_again_at_once),
+        cmocka_unit_test(what_fails_again_and_again_is_fetched_after_longer_and_longer),
         cmocka_unit_test(a_short_disconnection_keeps_the_update_and_a_long_one_is_offered_anew),
         cmocka_unit_test(what_a_dead_connection_swallowed_was_not_heard),
         cmocka_unit_test(an_offer_of_what_runs_is_answered_by_a_join),
