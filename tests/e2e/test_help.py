@@ -34,6 +34,15 @@ class Help(unittest.TestCase):
             with self.subTest(words):
                 self.assertEqual(run(*words, "-h").stdout, run(words[0], "--help").stdout)
 
+    def test_the_scripts_say_what_they_do_and_do_nothing_then(self):
+        for script in ("demo", "check", "bench", "setup"):
+            for ask in ("--help", "-h"):
+                done = subprocess.run([SOURCE / "tools" / script, ask], capture_output=True, text=True, timeout=60,
+                                      env={**os.environ, "COLUMNS": "80"})
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(f"tools/{script}", done.stdout)
+                self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80, script)
+
     def test_the_settings_fit_a_terminal(self):
         lines = run("mcu-bridge", "--help-config").stdout.splitlines()
         self.assertLessEqual(max(map(len, lines)), 80, max(lines, key=len))
