@@ -133,7 +133,8 @@ def complaints(out):
 def known_tests():
     listed = json.loads(run("ctest", "--preset", "dev", "--show-only=json-v1").stdout)["tests"]
     alone = {pathlib.Path(command_of(t)[0]).name for t in listed}
-    built = re.findall(r"^bin/(\S+): \w*EXECUTABLE_LINKER", run("ninja", "-t", "targets", "all", cwd=DEV).stdout, re.M)
+    built = re.findall(r"^bin/(\S+): \w*(?:EXECUTABLE|MODULE_LIBRARY)_LINKER",  # modules are preloaded into programs
+                       run("ninja", "-t", "targets", "all", cwd=DEV).stdout, re.M)
     programs = sorted(name for name in set(built) - alone if not name.startswith("bench_"))
     return {t["name"]: Test(t, programs) for t in listed}
 
