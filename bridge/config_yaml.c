@@ -6,6 +6,7 @@
 #include "config_yaml.h"
 #include "config_value.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,16 +134,30 @@ static const char *home_of(const char *key)
     return NULL;
 }
 
+/* Who writes a secret into the configuration is told of the file that it belongs in. */
+static const char *home_as_file(const yaml_node_t *key, char *name, size_t cap)
+{
+    if (key->type != YAML_SCALAR_NODE)
+        return NULL;
+    int n = snprintf(name, cap, "%s_file", (const char *)key->data.scalar.value);
+    return n > 0 && (size_t)n < cap ? home_of(name) : NULL;
+}
+
 static void complain_of_key(const struct walk *walk, const yaml_node_t *key, const char *where,
                             const char *meant)
 {
-    char text[FOUND_MAX + 4];
+    char text[FOUND_MAX + 4], file[FOUND_MAX];
     const char *typed = found(text, sizeof text, key);
+    const char *file_home = home_as_file(key, file, sizeof file);
     struct config_mark at = mark_of(key);
     const char *home =
         key->type == YAML_SCALAR_NODE ? home_of((const char *)key->data.scalar.value) : NULL;
     if (key->type == YAML_SCALAR_NODE && strcmp((const char *)key->data.scalar.value, "<<") == 0)
         config_complain(walk->parsing, at, "merge keys (<<) are not taken here: write it out");
+    else if (file_home)
+        config_complain(walk->parsing, at,
+                        "%s: no such setting%s%s; \"%s\" in \"%s\" is the path of a file with it",
+                        typed, where[0] ? " in " : "", where, file, file_home);
     else if (meant)
         config_complain(walk->parsing, at, "%s: no such setting%s%s; did you mean \"%s\"?", typed,
                         where[0] ? " in " : "", where, meant);

@@ -468,6 +468,14 @@ static void what_editors_of_other_systems_leave_in_a_file_does_not_matter(void *
                                                             "mcu-bridge --help-config lists them");
 }
 
+static void a_secret_in_the_configuration_is_asked_for_as_a_file(void **state)
+{
+    (void)state;
+    assert_refused("server: {url: 'ws://h/websocket', api_key: API_TOKEN_MC_1}\n" ONE_MCU,
+                   "f:1:35: \"api_key\": no such setting in server; \"api_key_file\" in \"mcus\" "
+                   "is the path of a file with it");
+}
+
 static void missing_sections_are_named(void **state)
 {
     (void)state;
@@ -551,6 +559,7 @@ int main(void)
         cmocka_unit_test(identities_that_may_be_misread_are_refused),
         cmocka_unit_test(yaml_beyond_plain_settings_is_refused),
         cmocka_unit_test(what_editors_of_other_systems_leave_in_a_file_does_not_matter),
+        cmocka_unit_test(a_secret_in_the_configuration_is_asked_for_as_a_file),
         cmocka_unit_test(missing_sections_are_named),
         cmocka_unit_test(more_mcus_than_the_bridge_takes_are_refused),
         cmocka_unit_test(the_help_names_every_setting),
