@@ -87,13 +87,21 @@ static uint64_t common_moment(uint64_t at_us)
     return slot * SLOT_US + (mixed ^ mixed >> 16) % SLOT_US;
 }
 
+static uint64_t *asked_us(struct mp_host *host, uint8_t ref)
+{
+    return &host->asked_us[ref % MP_HOST_ASKED];
+}
+
 static uint32_t ask_interval(const struct mp_host *host)
 {
     uint32_t keepalive = host->config.keepalive_ms * 1000u;
     uint32_t share = LINE_SHARE * line_us(host, TIME_ASK_BYTES + TIME_BYTES);
     uint32_t wanted = keepalive;
+    uint32_t least = line_us(host, TIME_ASK_BYTES + TIME_BYTES) / 4 * 5;
+    if (keepalive < least)
+        keepalive = least; /* on a slow line the answers alone would fill it */
     if (host->asks < QUICK_ASKS)
-        return QUICK_ASK_US;
+        return QUICK_ASK_US < least ? least : QUICK_ASK_US;
     if (host->asks < LEARNING_ASKS && host->clock.bound_us > GOOD_BOUND_US)
         wanted = LEARNING_ASK_US;
     else if (host->clock.bound_us > GOOD_BOUND_US)
@@ -108,7 +116,7 @@ static void ask_time(struct mp_host *host)
     uint8_t body[TIME_ASK_BODY];
     struct mp_time_ask ask = {.ref = ++host->time_ref};
     int len = mp_encode_time_ask(body, sizeof body, &ask);
-    host->asked_us = 0;
+    *asked_us(host, ask.ref) = 0;
     mp_link_send_once(&host->link, MP_MSG_TIME_ASK, body, (size_t)len);
     if (host->asks < LEARNING_ASKS)
         host->asks++;
@@ -122,10 +130,9 @@ static void ask_time(struct mp_host *host)
 static bool on_leaving(void *user, uint8_t id, uint8_t *body, size_t len)
 {
     struct mp_host *host = user;
-    (void)body;
     (void)len;
     if (id == MP_MSG_TIME_ASK)
-        host->asked_us = host->now_us;
+        *asked_us(host, body[0]) = host->now_us;
     return false;
 }
 
@@ -148,15 +155,16 @@ static void on_time(struct mp_host *host, const struct mp_message *message)
         mp_host_nonsense(host, "a time that cannot be decoded");
         return;
     }
-    if (time.ref != host->time_ref || host->asked_us == 0)
+    uint64_t *asked = asked_us(host, time.ref);
+    if ((uint8_t)(host->time_ref - time.ref) >= MP_HOST_ASKED || *asked == 0)
         return;
-    struct mp_clock_sample sample = {.asked_us = host->asked_us,
+    struct mp_clock_sample sample = {.asked_us = *asked,
                                      .answered_us = host->now_us,
                                      .device_us = time.device_us,
                                      .turnaround_us = time.turnaround_us,
                                      .ask_line_us = line_us(host, TIME_ASK_BYTES),
                                      .answer_line_us = line_us(host, TIME_BYTES)};
-    host->asked_us = 0;
+    *asked = 0;
     mp_clock_sample(&host->clock, &sample);
     tell_clock(host);
     host->newest_ticks = time.device_us / mp_link_peer(&host->link)->tick_us;

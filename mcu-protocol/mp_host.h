@@ -19,6 +19,7 @@ extern "C" {
 #define MP_HOST_SENSORS_MAX     MP_SENSORS_MAX
 #define MP_HOST_CONTROLS_MAX    MP_CONTROLS_MAX
 #define MP_HOST_DESCRIPTION_MAX 4096
+#define MP_HOST_ASKED           16 /* time questions that may be under way; a power of two */
 
 /* Strings are inside the description's bytes, NUL-terminated by the host, valid UTF-8. */
 struct mp_host_sensor {
@@ -148,7 +149,6 @@ struct mp_host {
     uint32_t readings_missing;   /* best-effort messages lost */
     /* The rest is mp_host's own. */
     uint64_t now_us;
-    uint64_t asked_us;     /* when the latest time question left; 0: it has not */
     uint64_t ask_at_us;    /* when the next one is due */
     uint64_t describe_us;  /* when the description was last asked for */
     uint64_t line_free_us; /* when the line has taken what was given */
@@ -156,7 +156,9 @@ struct mp_host {
     uint32_t schema;       /* of the description held; 0: none */
     uint16_t next_request;
     uint16_t total, have; /* bytes of the description */
-    uint8_t time_ref;
+    uint8_t time_ref;     /* of the latest time question; when each of the latest left, by the lower
+                             bits of its own; 0: it has not, or was answered */
+    uint64_t asked_us[MP_HOST_ASKED];
     uint8_t asks; /* time questions of this session, counted until the clock is learnt */
     bool fresh, ticks_known, clock_poor;
     bool line_full; /* there may be more for the line than it was given */

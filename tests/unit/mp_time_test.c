@@ -45,6 +45,34 @@ static void different_hosts_ask_at_moments_that_they_have_in_common(void **state
     assert_true(shared > 5);
 }
 
+/* A tunnel over a telephone network, or a board whose loop waits elsewhere. */
+static void an_answer_counts_though_the_next_question_was_asked_meanwhile(void **state)
+{
+    (void)state;
+    for (uint32_t latency_us = 40000; latency_us <= 640000; latency_us *= 2) {
+        world_free(world);
+        world_init(world, 1, 115200, latency_us);
+        assert_true(sim_until(&world->sim, world_ready, world, 8 * latency_us));
+        assert_true(world->host.clock.bound_us < 2 * latency_us);
+    }
+}
+
+/* Where an exchange takes longer than the keep-alive. */
+static void a_line_of_600_baud_is_met_too(void **state)
+{
+    (void)state;
+    world_free(world);
+    world_init(world, 1, 600, 1000);
+    assert_true(sim_until(&world->sim, world_ready, world, 12000000));
+    for (int i = 0; i < 20; i++) {
+        world_read(world, i, true);
+        mp_device_flush(&world->device);
+        sim_run(&world->sim, 2000000);
+    }
+    assert_true(world->reading_count >= 18);
+    assert_int_equal(mp_link_stats(&world->host.link)->sessions, 1);
+}
+
 static void set_device_clock(uint64_t us)
 {
     world->device.clock_us = us;
@@ -102,6 +130,8 @@ static void readings_that_waited_for_long_are_not_taken_for_ones_to_come(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        MP_RIG_TEST(an_answer_counts_though_the_next_question_was_asked_meanwhile),
+        MP_RIG_TEST(a_line_of_600_baud_is_met_too),
         MP_RIG_TEST(the_clock_is_right_within_its_bound),
         MP_RIG_TEST(different_hosts_ask_at_moments_that_they_have_in_common),
         MP_RIG_TEST(device_times_go_on_over_the_wrap_of_ticks),
