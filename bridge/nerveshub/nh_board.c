@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UPDATE_TICK_MS 250
+#define UPDATE_TICK_MS   250
+#define CONNECT_AGAIN_MS 5000
 
 static uint64_t now_of(const struct nh_board *b)
 {
@@ -33,6 +34,29 @@ static void hold(struct nh_board *b)
     nh_claim_hold(b->claim, runs, r->before, r->uuid);
 }
 
+/* Once it runs, a connection is tried again for ever; what cannot even begin is tried again here.
+ */
+static void wake(struct nh_board *b)
+{
+    char line[2 * NH_TEXT_MAX];
+    const char *why = nh_device_wake(b->device);
+    b->resting = false;
+    b->again_ms = UINT64_MAX;
+    if (why == NULL)
+        return;
+    snprintf(line, sizeof(line), "cannot connect: %s; trying again in %d s", why,
+             CONNECT_AGAIN_MS / 1000);
+    nh_board_say(b, true, line);
+    b->again_ms = now_of(b) + CONNECT_AGAIN_MS;
+}
+
+static void rest(struct nh_board *b)
+{
+    b->resting = true;
+    b->again_ms = UINT64_MAX;
+    nh_device_rest(b->device);
+}
+
 /* Joins, or joins anew, with what the board runs. `anew`: even if that is known there. */
 static void tell_server(struct nh_board *b, bool anew)
 {
@@ -43,8 +67,7 @@ static void tell_server(struct nh_board *b, bool anew)
         return;
     memcpy(b->told_uuid, running->uuid, sizeof(b->told_uuid));
     b->told_reverted = reverted;
-    nh_device_wake(b->device);
-    b->resting = false;
+    wake(b);
     nh_device_board(b->device, running, reverted);
     if (known && anew)
         nh_device_rejoin(b->device);
@@ -393,8 +416,7 @@ static void go_unknown(struct nh_board *b, const struct nh_firmware *f)
              "the board's firmware does not say %s: it cannot be joined with", what_is_missing(f));
     nh_board_say(b, true, b->trouble);
     b->update.running.uuid[0] = b->told_uuid[0] = '\0';
-    b->resting = true;
-    nh_device_rest(b->device);
+    rest(b);
 }
 
 void nh_board_here(struct nh_board *b, const struct nh_board_hello *hello)
@@ -436,9 +458,13 @@ static uint64_t rest_if_gone(struct nh_board *b, uint64_t now_ms)
         return UINT64_MAX;
     if (now_ms - b->gone_ms < NH_BOARD_LINGER_MS)
         return b->gone_ms + NH_BOARD_LINGER_MS;
-    b->resting = true;
-    nh_device_rest(b->device);
+    rest(b);
     return UINT64_MAX;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 uint64_t nh_board_tick(struct nh_board *b, uint64_t now_ms)
@@ -457,9 +483,9 @@ uint64_t nh_board_tick(struct nh_board *b, uint64_t now_ms)
         forget_image(b);
     }
     hold(b);
-    uint64_t rest_ms = rest_if_gone(b, now_ms);
-    if (rest_ms < next)
-        next = rest_ms;
+    if (now_ms >= b->again_ms)
+        wake(b);
+    next = earlier(next, earlier(rest_if_gone(b, now_ms), b->again_ms));
     return nh_board_talk(b, now_ms) ? now_ms + NH_CONSOLE_MS : next;
 }
 
@@ -511,6 +537,7 @@ struct nh_board *nh_board_new(const struct nh_board_shared *shared,
     b->io = *io;
     b->files = shared->files;
     b->resting = true;
+    b->again_ms = UINT64_MAX;
     b->name = strdup(options->identifier);
     b->resource = options->resource != NULL ? strdup(options->resource) : NULL;
     b->device = new_device(b, shared, options);

@@ -22,6 +22,7 @@ struct nh_board {
     bool resting; /* the connection is closed, since it is not there */
     bool hello_reverted;
     uint64_t gone_ms;
+    uint64_t again_ms; /* when to connect again, which could not begin; UINT64_MAX: it could */
     char told_uuid[NH_UUID_TEXT]; /* the server was last joined with */
     bool told_reverted;
     char trouble[NH_WHY_MAX];

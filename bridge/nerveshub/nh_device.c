@@ -402,9 +402,9 @@ void nh_device_rest(struct nh_device *d)
     phx_socket_disconnect(d->socket, LINGER_MS);
 }
 
-void nh_device_wake(struct nh_device *d)
+const char *nh_device_wake(struct nh_device *d)
 {
-    phx_socket_connect(d->socket);
+    return phx_socket_connect(d->socket) == PHX_OK ? NULL : phx_socket_error(d->socket);
 }
 
 bool nh_device_is_joined(const struct nh_device *d)

@@ -65,7 +65,9 @@ void nh_device_rejoin(struct nh_device *device);
 
 /* Closes the connection, after what waits has left, and stays away until nh_device_wake. */
 void nh_device_rest(struct nh_device *device);
-void nh_device_wake(struct nh_device *device);
+/* Returns NULL, or why no connection can begin, such as a certificate that cannot be read: it may
+ * just be being replaced, and this is to be called again. Valid until the next call. */
+const char *nh_device_wake(struct nh_device *device);
 bool nh_device_is_joined(const struct nh_device *device);
 
 /* To the server. True: on its way. False: not joined, or no room; nothing was said. */
