@@ -4,7 +4,7 @@
 #ifndef APPLICATION_H
 #define APPLICATION_H
 
-#include "config.h"
+#include "config/config.h"
 #include "profile/profile_rules.h"
 
 /* Returns the profile, made in `ruled` where it is one of rules; the texts of `config` must outlive

@@ -10,12 +10,12 @@
 #include "application.h"
 #include "hub.h"
 
-#include "log.h"
+#include "base/log.h"
 #include "notify.h"
-#include "process_watch.h"
 #include "registry.h"
-#include "spool.h"
-#include "watch_server.h"
+#include "spool/spool.h"
+#include "watch/process_watch.h"
+#include "watch/watch_server.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #ifndef BRIDGE_H
 #define BRIDGE_H
 
-#include "config.h"
+#include "config/config.h"
 
 /* Where the configuration comes from, once more on SIGHUP. */
 struct bridge_source {

@@ -4,9 +4,9 @@
  */
 #include "hub.h"
 
-#include "log.h"
-#include "spool.h"
-#include "spool_file.h"
+#include "base/log.h"
+#include "spool/spool.h"
+#include "spool/spool_file.h"
 
 #include <errno.h>
 #include <stdio.h>

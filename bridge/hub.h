@@ -5,9 +5,9 @@
 #ifndef HUB_H
 #define HUB_H
 
-#include "config.h"
-#include "loop.h"
-#include "nh_board.h"
+#include "config/config.h"
+#include "loop/loop.h"
+#include "nerveshub/nh_board.h"
 
 struct phx_context;
 

@@ -2,11 +2,11 @@
  * mcu-bridge: the command line. What the options mean is config's, what runs is bridge's.
  */
 #include "application.h"
+#include "base/log.h"
 #include "bridge.h"
-#include "config.h"
+#include "config/config.h"
 #include "hub.h"
-#include "log.h"
-#include "status.h"
+#include "watch/status.h"
 
 #include <fcntl.h>
 #include <getopt.h>

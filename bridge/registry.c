@@ -9,8 +9,8 @@
  */
 #include "registry.h"
 
-#include "lane_log.h"
-#include "log.h"
+#include "base/log.h"
+#include "lane/lane_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,11 +5,11 @@
 #ifndef REGISTRY_H
 #define REGISTRY_H
 
-#include "config.h"
-#include "lane.h"
-#include "loop.h"
-#include "port.h"
-#include "watch.h"
+#include "config/config.h"
+#include "lane/lane.h"
+#include "loop/loop.h"
+#include "port/port.h"
+#include "watch/watch.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,11 +12,11 @@
  */
 #include "flash_command.h"
 
+#include "base/utf8.h"
 #include "flash_argv.h"
 #include "flash_claim.h"
 #include "flash_progress.h"
 #include "flash_tail.h"
-#include "utf8.h"
 
 #include <assert.h>
 #include <errno.h>

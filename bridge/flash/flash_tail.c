@@ -3,7 +3,7 @@
  */
 #include "flash_tail.h"
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

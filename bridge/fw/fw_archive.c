@@ -3,8 +3,8 @@
  */
 #include "fw_archive.h"
 
+#include "base/library.h"
 #include "fw_meta.h"
-#include "library.h"
 
 #include <pthread.h>
 

@@ -4,7 +4,7 @@
  */
 #include "fw_meta.h"
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <confuse.h>
 #include <sodium.h>

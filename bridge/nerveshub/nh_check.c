@@ -5,7 +5,7 @@
  */
 #include "nh_check.h"
 
-#include "fw_image.h"
+#include "fw/fw_image.h"
 #include "nh_download.h"
 #include "nh_store.h"
 

@@ -3,7 +3,7 @@
  */
 #include "nh_curl.h"
 
-#include "library.h"
+#include "base/library.h"
 
 #include <pthread.h>
 

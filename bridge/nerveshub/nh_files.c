@@ -5,7 +5,7 @@
  */
 #include "nh_files.h"
 
-#include "fw_archive.h"
+#include "fw/fw_archive.h"
 #include "nh_check.h"
 #include "nh_curl.h"
 #include "nh_download.h"

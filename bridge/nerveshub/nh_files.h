@@ -17,7 +17,7 @@
 #ifndef NH_FILES_H
 #define NH_FILES_H
 
-#include "fw_file.h"
+#include "fw/fw_file.h"
 #include "nh_update.h"
 
 typedef struct uv_loop_s uv_loop_t;

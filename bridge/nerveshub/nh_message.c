@@ -4,7 +4,7 @@
  */
 #include "nh_message.h"
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  */
 #include "nh_talk.h"
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>

@@ -6,8 +6,8 @@
  */
 #define _GNU_SOURCE
 #include "bench.h"
-#include "spool.h"
-#include "uplink.h"
+#include "spool/spool.h"
+#include "uplink/uplink.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,11 +6,11 @@
  *
  * The short form takes a sample of the points, a different one with each name; --at runs one.
  */
+#include "base/log.h"
 #include "crash_world.h"
 #include "fault_vfs.h"
-#include "log.h"
 #include "scripted.h"
-#include "spool_file.h"
+#include "spool/spool_file.h"
 #include "test_args.h"
 
 #include <fcntl.h>

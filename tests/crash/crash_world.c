@@ -7,7 +7,7 @@
 
 #include "fault_vfs.h"
 #include "scripted.h"
-#include "spool.h"
+#include "spool/spool.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,9 +7,9 @@
  *     day_test [--long]    four hours, three of them without a server; --long: a day, twenty-one
  *                          (MCU_LONG=yes is the same as --long)
  */
-#include "log.h"
+#include "base/log.h"
 #include "scripted.h"
-#include "spool.h"
+#include "spool/spool.h"
 #include "test_args.h"
 
 #include <malloc.h>

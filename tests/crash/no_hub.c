@@ -1,7 +1,7 @@
 /*
  * The worlds' MCUs are no devices of NervesHub: what lane_hub.h promises for that case.
  */
-#include "lane_hub.h"
+#include "lane/lane_hub.h"
 
 struct lane_hub *lane_hub_new(struct lane *lane)
 {

@@ -4,7 +4,7 @@
  */
 #include "scripted.h"
 
-#include "spool.h"
+#include "spool/spool.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -9,8 +9,8 @@
 #ifndef SCRIPTED_H
 #define SCRIPTED_H
 
-#include "lane.h"
-#include "lane_private.h"
+#include "lane/lane.h"
+#include "lane/lane_private.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  * What a lane under a virtual clock finds in place of ports, sockets and the loop, as far as it
  * answers the same in every world. What has state is scripted.c's.
  */
-#include "lane.h"
-#include "lane_private.h"
+#include "lane/lane.h"
+#include "lane/lane_private.h"
 
 void port_credit(struct port *port, uint16_t bytes)
 {

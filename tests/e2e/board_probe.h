@@ -5,7 +5,7 @@
 #ifndef BOARD_PROBE_H
 #define BOARD_PROBE_H
 
-#include "nh_board.h"
+#include "nerveshub/nh_board.h"
 
 struct board {
     struct nh_board *board;

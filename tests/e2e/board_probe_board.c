@@ -4,7 +4,7 @@
  */
 #include "board_probe.h"
 
-#include "fw_image.h"
+#include "fw/fw_image.h"
 
 #include <fcntl.h>
 #include <stdio.h>

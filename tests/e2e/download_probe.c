@@ -3,7 +3,7 @@
  * [PART...]]]. Says every percent and how it ended. MCU_PROBE_CA, MCU_PROBE_MAX and MCU_PROBE_FREE
  * set options.
  */
-#include "nh_download.h"
+#include "nerveshub/nh_download.h"
 
 #include <stdio.h>
 #include <stdlib.h>

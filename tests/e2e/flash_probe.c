@@ -4,8 +4,8 @@
  *
  *   flash_probe PORT FILE BAUD TIMEOUT_MS TERM_MS WORD...
  */
-#include "flash_claim.h"
-#include "flash_command.h"
+#include "flash/flash_claim.h"
+#include "flash/flash_command.h"
 #include "json_out.h"
 
 #include <signal.h>

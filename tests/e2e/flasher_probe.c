@@ -9,8 +9,8 @@
  * After a reset that the board has confirmed it is quiet for QUIET_MS. drop-port: the port is
  * freed, and another one made in its place.
  */
-#include "flasher.h"
-#include "log.h"
+#include "base/log.h"
+#include "flash/flasher.h"
 #include "orders.h"
 #include "test_client.h"
 

@@ -8,7 +8,7 @@
  * nerves_probe URL IDENTIFIER KEY SECRET (@FILE: read for every attempt); MCU_PROBE_AHEAD_S is what
  * its clock is ahead, MCU_PROBE_CA, MCU_PROBE_CERT and MCU_PROBE_KEY name PEM files.
  */
-#include "nh_device.h"
+#include "nerveshub/nh_device.h"
 #include "orders.h"
 #include "phx.h"
 

@@ -2,7 +2,7 @@
  * Any bytes as a configuration: refused with at least one line, none of which breaks a log, or
  * taken, and then within what config.h says.
  */
-#include "config_parse.h"
+#include "config/config_parse.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * Any payload of a control update, against a board of three controls: nothing out of range is ever
  * sent, and every element ends in exactly one report.
  */
-#include "commands.h"
+#include "commands/commands.h"
 #include "profile/profile.h"
 
 #include <math.h>

@@ -2,9 +2,9 @@
  * Any bytes as a flasher's output: the percentage only rises and ends at most at 100, the reason is
  * clean UTF-8, and neither depends on how the output was cut.
  */
-#include "flash_progress.h"
-#include "flash_tail.h"
-#include "utf8.h"
+#include "base/utf8.h"
+#include "flash/flash_progress.h"
+#include "flash/flash_tail.h"
 
 #include <stdint.h>
 #include <stdlib.h>

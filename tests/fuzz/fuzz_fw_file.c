@@ -1,6 +1,6 @@
 /* A file from anyone: never more than refused, with a reason, and nothing handed out beyond what
  * the file's own meta.conf announces. */
-#include "fw_file.h"
+#include "fw/fw_file.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* An image from anyone: refused, or of the length that it says. */
-#include "fw_image.h"
-#include "fw_meta.h"
+#include "fw/fw_image.h"
+#include "fw/fw_meta.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* A meta.conf from anyone: never more than refused, and what is taken is text. */
-#include "fw_meta.h"
+#include "fw/fw_meta.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Payloads of `update` and `scripts/run` from anyone: refused, or of a shape that the rest can use.
  */
-#include "nh_message.h"
+#include "nerveshub/nh_message.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* A record or a firmware's description that a disk has spoilt is no record, or a sane one. */
-#include "nh_store.h"
+#include "nerveshub/nh_store.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * A server's payloads and a board's console bytes: nothing crashes, and whatever a board says, all
  * of it leaves, as valid JSON text, but for a character that is still to be finished.
  */
-#include "nh_talk.h"
+#include "nerveshub/nh_talk.h"
 
 #include <stdlib.h>
 #include <string.h>

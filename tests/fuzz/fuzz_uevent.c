@@ -2,7 +2,7 @@
  * Messages about devices: whatever their bytes, nothing is read behind them, and what concerns us
  * does so with more in front of it.
  */
-#include "serial_watch.h"
+#include "serial/serial_watch.h"
 
 #include <stdint.h>
 #include <stdlib.h>

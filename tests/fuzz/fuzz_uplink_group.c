@@ -3,7 +3,7 @@
  * The CRC is put right first, or nothing would get past it.
  */
 #include "mp_crc.h"
-#include "uplink_group.h"
+#include "uplink/uplink_group.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * Any bytes as the head of a request: no verdict depends on how they were cut, once there is one.
  */
-#include "watch_http.h"
+#include "watch/watch_http.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef TEST_CLIENT_H
 #define TEST_CLIENT_H
 
-#include "port.h"
+#include "port/port.h"
 
 /* Listens to nothing, for `user` of NULL: a test copies it and fills in what it wants to hear. */
 extern const struct port_client test_client;

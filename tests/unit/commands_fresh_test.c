@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "commands_fresh.h"
+#include "commands/commands_fresh.h"
 
 #define PROBE_MS 5000
 #define LATE_MS  COMMANDS_FRESH_LATE_MS

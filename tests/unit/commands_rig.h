@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "commands.h"
+#include "commands/commands.h"
 
 #include <math.h>
 #include <stdio.h>

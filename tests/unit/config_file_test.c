@@ -3,7 +3,7 @@
  * one-line form that needs no file.
  */
 #define _DEFAULT_SOURCE
-#include "config_parse.h"
+#include "config/config_parse.h"
 #include "config_rig.h"
 
 #include <setjmp.h>

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "config_listen.h"
-#include "config_parse.h"
+#include "config/config_listen.h"
+#include "config/config_parse.h"
 
 #include <stdio.h>
 #include <string.h>

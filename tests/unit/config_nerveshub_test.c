@@ -3,7 +3,7 @@
  * cannot be.
  */
 #define _DEFAULT_SOURCE
-#include "config_parse.h"
+#include "config/config_parse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,9 +3,9 @@
  * all of it in one run.
  */
 #define _DEFAULT_SOURCE
-#include "config_parse.h"
+#include "config/config_parse.h"
+#include "config/config_value.h"
 #include "config_rig.h"
-#include "config_value.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "flash_argv.h"
+#include "flash/flash_argv.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "flash_claim.h"
+#include "flash/flash_claim.h"
 
 #define NAME_MAX_BYTES 64
 

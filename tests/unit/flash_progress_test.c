@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "flash_progress.h"
-#include "flash_tail.h"
+#include "flash/flash_progress.h"
+#include "flash/flash_tail.h"
 
 #include <string.h>
 

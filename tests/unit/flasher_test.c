@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "flasher.h"
+#include "flash/flasher.h"
 
 #include <fcntl.h>
 #include <stdio.h>

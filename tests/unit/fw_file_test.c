@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "fw_file.h"
+#include "fw/fw_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

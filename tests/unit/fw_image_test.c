@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "fw_image.h"
-#include "fw_meta.h"
+#include "fw/fw_image.h"
+#include "fw/fw_meta.h"
 
 #include <string.h>
 

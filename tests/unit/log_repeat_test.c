@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "log_repeat.h"
+#include "base/log_repeat.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * A log line is one line, whatever it is made of, and says when, how bad, about whom and what.
  */
 #define _DEFAULT_SOURCE
-#include "log.h"
-#include "utf8.h"
+#include "base/log.h"
+#include "base/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Does phx-dev let in whom a real server lets in: the recorded vectors, and what the bridge signs?
  */
 #include "nerves.h"
-#include "nh_auth.h"
+#include "nerveshub/nh_auth.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "nh_auth.h"
+#include "nerveshub/nh_auth.h"
 
 #include <string.h>
 

@@ -7,11 +7,11 @@
 
 #include <cmocka.h>
 
-#include "nh_check.h"
-#include "nh_holders.h"
-#include "nh_keep.h"
-#include "nh_ring.h"
-#include "nh_store.h"
+#include "nerveshub/nh_check.h"
+#include "nerveshub/nh_holders.h"
+#include "nerveshub/nh_keep.h"
+#include "nerveshub/nh_ring.h"
+#include "nerveshub/nh_store.h"
 #include "pack.h"
 
 #include <dirent.h>

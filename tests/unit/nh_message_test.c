@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "nh_message.h"
+#include "nerveshub/nh_message.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * A failure names its seed; MCU_SAID_SEED=N begins with that one.
  */
 #include "nerves.h"
-#include "nh_message.h"
-#include "nh_talk.h"
+#include "nerveshub/nh_message.h"
+#include "nerveshub/nh_talk.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "nh_store.h"
+#include "nerveshub/nh_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>

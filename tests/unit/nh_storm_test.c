@@ -6,7 +6,7 @@
  * MCU_STORM_RUNS=N runs so many, MCU_STORM_ONLY='*slots' the tests of such names.
  */
 #include "nerves.h"
-#include "nh_update.h"
+#include "nerveshub/nh_update.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

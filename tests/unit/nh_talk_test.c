@@ -1,5 +1,5 @@
 /* Console, log and extensions: what is said, and how much of it. */
-#include "nh_talk.h"
+#include "nerveshub/nh_talk.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

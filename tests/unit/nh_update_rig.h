@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "nh_update.h"
+#include "nerveshub/nh_update.h"
 
 #define OLD   "206d2695-f7b3-5efd-05c8-5d40adeac947"
 #define NEW   "2cc211b5-e7c5-5b9c-b678-c70df78babe5"

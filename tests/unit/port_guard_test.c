@@ -1,7 +1,7 @@
 /*
  * What one board may cost the others, under any time.
  */
-#include "port_guard.h"
+#include "port/port_guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* A port lent to a flasher, or at which one runs: nobody opens it, until it is taken back. */
 #include "port_rig.h"
 
-#include "flash_claim.h"
+#include "flash/flash_claim.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "port.h"
+#include "port/port.h"
 #include "test_board.h"
 
 #define PATIENCE_MS 60000

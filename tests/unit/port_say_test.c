@@ -1,7 +1,7 @@
 /*
  * What is most likely wrong with a line, from what came on it.
  */
-#include "port_say.h"
+#include "port/port_say.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What a board's client asks of its port, and when the port keeps quiet. */
-#include "port_private.h"
+#include "port/port_private.h"
 #include "port_rig.h"
 
 #include <string.h>

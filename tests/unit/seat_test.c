@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "seat.h"
+#include "lane/seat.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * stands for the device.
  */
 #define _GNU_SOURCE
-#include "serial.h"
+#include "serial/serial.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * what is said when that is none or not one.
  */
 #define _GNU_SOURCE
-#include "serial_usb.h"
+#include "serial/serial_usb.h"
 
 #include <ftw.h>
 #include <limits.h>

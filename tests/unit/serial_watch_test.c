@@ -2,7 +2,7 @@
  * Folders in which links to lines appear, and the kernel's messages.
  */
 #define _GNU_SOURCE
-#include "serial_watch.h"
+#include "serial/serial_watch.h"
 
 #include <poll.h>
 #include <setjmp.h>

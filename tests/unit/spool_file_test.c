@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "fault_vfs.h"
-#include "log.h"
-#include "spool_request.h"
+#include "spool/spool_request.h"
 #include "spool_rig.h"
 
 #include <fcntl.h>

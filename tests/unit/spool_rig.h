@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "spool.h"
+#include "spool/spool.h"
 
 #include <sys/types.h>
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "fault_vfs.h"
-#include "log.h"
 #include "spool_rig.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "turn.h"
+#include "loop/turn.h"
 
 #include <stdlib.h>
 

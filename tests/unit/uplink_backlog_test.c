@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "uplink.h"
+#include "uplink/uplink.h"
 
 #include <stdio.h>
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "uplink_group.h"
+#include "uplink/uplink_group.h"
 
 #include <stdlib.h>
 #include <string.h>

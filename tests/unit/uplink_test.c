@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "uplink.h"
+#include "uplink/uplink.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "watch_http.h"
+#include "watch/watch_http.h"
 
 #include <string.h>
 

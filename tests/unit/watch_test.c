@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "watch.h"
-#include "watch_text.h"
+#include "watch/watch.h"
+#include "watch/watch_text.h"
 
 #include <ctype.h>
 #include <stdio.h>

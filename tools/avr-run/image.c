@@ -5,8 +5,8 @@
  */
 #include "image.h"
 
-#include "fw_image.h"
-#include "fw_meta.h"
+#include "fw/fw_image.h"
+#include "fw/fw_meta.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
  * ports at once and takes nothing from the devices: their readings stay for the bridge.
  */
 #define _DEFAULT_SOURCE
+#include "base/log.h"
 #include "commands.h"
-#include "log.h"
 #include "options.h"
 #include "print.h"
 #include "session.h"

@@ -3,8 +3,8 @@
  * frame, or as raw bytes without saying a word to it.
  */
 #define _DEFAULT_SOURCE
+#include "base/log.h"
 #include "commands.h"
-#include "log.h"
 #include "mp_dump.h"
 #include "options.h"
 #include "print.h"

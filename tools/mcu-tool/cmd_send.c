@@ -2,9 +2,9 @@
  * cmd_send.c - sets one control of a device, checked against the device's own description, and
  * optionally stays so that the device's dead-man timer does not undo it.
  */
+#include "base/log.h"
 #include "commands.h"
-#include "config_table.h"
-#include "log.h"
+#include "config/config_table.h"
 #include "print.h"
 #include "request.h"
 

@@ -5,7 +5,7 @@
 #define _DEFAULT_SOURCE
 #include "options.h"
 
-#include "config_value.h"
+#include "config/config_value.h"
 
 #include <getopt.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  */
 #include "print.h"
 
-#include "log.h"
+#include "base/log.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #define SESSION_H
 
 #include "mp_host.h"
-#include "serial.h"
+#include "serial/serial.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
  * mkfw - makes, signs and shows .fw files without Elixir: options in, messages out. The file format
  * is pack.c's for writing and fw_file.c's for reading.
  */
-#include "fw_file.h"
+#include "fw/fw_file.h"
 #include "pack.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "nerves_http.h"
 
-#include "fw_file.h"
+#include "fw/fw_file.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
