@@ -228,7 +228,7 @@ static void a_folder_that_cannot_be_made_is_told(void **state)
     const struct spool_options options = {.path = "/proc/nowhere/spool.db"};
     char error[4400];
     assert_int_equal(spool_open(&spool, &options, error, sizeof error), -1);
-    assert_non_null(strstr(error, "spool: enabled: false"));
+    assert_non_null(strstr(error, SPOOL_ADVICE));
 }
 
 static void what_only_frees_room_is_done_once_though_tried_twice(void **state)
