@@ -113,6 +113,13 @@ void lane_refresh_key(struct lane *lane)
 
 static void join(struct lane *lane);
 
+/* A lane that stops goes on stopping, whatever the server still says. */
+static void enter(struct lane *lane, enum lane_state state)
+{
+    if (lane->state != LANE_STOPPING)
+        lane->state = state;
+}
+
 /* Where the server names no topic, the board's own is joined at once. */
 static void greet(struct lane *lane)
 {
@@ -123,7 +130,7 @@ static void greet(struct lane *lane)
             join(lane);
         return;
     }
-    lane->state = LANE_GREETING;
+    enter(lane, LANE_GREETING);
     lane->greeting_ms = lane_now_ms(lane) + GREETING_MS;
     lane->greeting_missed = false;
 }
@@ -166,8 +173,7 @@ static void on_disconnected(void *user, const struct phx_disconnect *why)
     lane_log_disconnected(&lane->log, why);
     lane_leave(lane);
     lane->greeting_ms = NEVER;
-    if (lane->state != LANE_STOPPING)
-        lane->state = LANE_CONNECTING;
+    enter(lane, LANE_CONNECTING);
     lane->closed = lane->closing;
     turn_wake(&lane->turn);
 }
@@ -186,7 +192,7 @@ static void on_joined(void *user, struct phx_text response)
 {
     struct lane *lane = user;
     (void)response;
-    lane->state = LANE_JOINED;
+    enter(lane, LANE_JOINED);
     lane->counts.joins++;
     lane_log_joined(&lane->log, lane->topic);
     set_channel(lane, true);
@@ -203,7 +209,7 @@ static void on_ended(void *user, bool crashed, uint32_t retry_ms)
     struct lane *lane = user;
     lane_log_say(&lane->log, LOG_WARNING, "the server %s %s; joining again in %u ms",
                  crashed ? "had an error in" : "closed", lane->topic, retry_ms);
-    lane->state = LANE_JOINING;
+    enter(lane, LANE_JOINING);
     set_channel(lane, false);
 }
 
@@ -305,7 +311,7 @@ static void join(struct lane *lane)
         .message = on_message,
         .push_end = on_push_end,
     };
-    lane->state = LANE_JOINING;
+    enter(lane, LANE_JOINING);
     int error = payload == NULL ? PHX_ERR_MEMORY
                                 : phx_join(lane->socket, &options, &events, &lane->channel);
     free(payload);
@@ -334,7 +340,7 @@ static bool may_name_again(struct lane *lane)
                  "the server has given this MCU %d names in one connection: none is taken any more",
                  NAMES_MAX);
     lane_leave(lane);
-    lane->state = LANE_GREETING;
+    enter(lane, LANE_GREETING);
     lane->again_ms = lane_now_ms(lane) + NAMES_PAUSE_MS;
     return false;
 }

@@ -74,6 +74,7 @@ static void on_stopped(void *user, struct lane *stopped)
 {
     (void)user;
     (void)stopped;
+    scripted.stopped++;
 }
 
 int scripted_run(const char *folder, const char *vfs, const struct config *config,

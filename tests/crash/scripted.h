@@ -56,6 +56,7 @@ struct scripted {
     struct phx_channel channel;
     struct scripted_upload wire[SCRIPTED_WIRE_MAX]; /* in the order of pushing */
     size_t wire_count;
+    unsigned stopped; /* lanes that said so */
 };
 extern struct scripted scripted;
 
