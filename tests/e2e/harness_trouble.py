@@ -195,6 +195,12 @@ class Desk:
             return device.get("uuid") == uuid and device["connected"] and device["inflight"] is None
         wait_until(there, lambda: f"it runs {uuid}: {self.device()}, {self.hub.reasons()}", patience)
 
+    def at_rest(self):
+        """No update is under way for the bridge either: one that is killed before would tell its end once more."""
+        def stages():
+            return [json.loads(file.read_text()).get("stage", 0) for file in self.files.glob("board-*.json")]
+        wait_until(lambda: stages() == [0], lambda: f"the bridge is at rest: {stages()}")
+
     def failed(self, reason, count=1, patience=LONG):
         """The server was told of failures, of which the last one fits."""
         wait_until(lambda: len(self.hub.reasons()) >= count, lambda: f"failure {count}; the server heard {self.heard()}", patience)

@@ -331,6 +331,7 @@ class DoesNotRun(Trouble):
         desk.failed("came back with its previous firmware")
         desk.runs(good)
         wait_until(lambda: desk.device()["auto_revert"], "the server is told that the board went back")
+        desk.at_rest()
         joins = len(desk.joins())
         desk.kill()
         desk.mcu.reset()
